@@ -1,0 +1,104 @@
+// The static configuration: one TOML file, parsed once at start into this struct, never changed afterwards.
+// What changes while the system runs (providers, models, prices, customers, keys) is in the ledger instead.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "sluice/base/error.hpp"
+#include "sluice/base/units.hpp"
+
+namespace sluice::app {
+
+/// Caps on what one client may make the edge do. Defaults: facts of comparable proxies; 0 = unlimited only
+/// where a comment says so.
+struct Limits {
+  std::uint32_t head_bytes = 16 * kKiB;
+  std::uint32_t head_fields = 100;
+  std::uint32_t target_bytes = 8 * kKiB;
+  std::uint32_t body_bytes = 32 * kMiB;
+  std::uint64_t bodies_total_bytes = 1024 * kMiB;  ///< of all requests of one shard together
+  TimeNs head_timeout_ns = 10 * kSecond;
+  std::uint32_t body_min_bytes_per_s = 1024;
+  TimeNs keepalive_idle_ns = 60 * kSecond;
+  std::uint32_t requests_per_connection = 1000;
+  TimeNs tls_handshake_timeout_ns = 5 * kSecond;
+  std::uint32_t tls_handshakes_at_once = 256;
+  std::uint32_t connections_per_address = 0;  ///< 0 = unlimited
+  std::uint32_t connections_per_shard = 9000;
+  std::uint32_t json_depth = 64;
+  TimeNs write_stall_ns = 60 * kSecond;
+};
+
+struct Timeouts {
+  TimeNs connect_ns = 5 * kSecond;
+  TimeNs first_byte_stream_ns = 120 * kSecond;
+  TimeNs first_byte_whole_ns = 600 * kSecond;
+  TimeNs between_tokens_ns = 600 * kSecond;
+  TimeNs total_ns = 3600 * kSecond;
+  TimeNs keepalive_ping_ns = 15 * kSecond;
+  TimeNs drain_ns = 30 * kSecond;  ///< graceful stop: how long open streams may go on
+};
+
+struct Tls {
+  std::string certificate_file;  ///< PEM chain; empty = plain HTTP
+  std::string key_file;
+};
+
+struct Listener {
+  std::string address = "127.0.0.1:8080";  ///< "ADDR:PORT" or "[v6]:PORT"
+  Tls tls;
+};
+
+struct Edge {
+  std::vector<Listener> listeners;
+  std::string metrics_address = "127.0.0.1:9090";  ///< /metrics, /healthz, /readyz
+  std::uint32_t shards = 1;
+  TimeNs spin_ns = 50 * kMicrosecond;  ///< busy wait before sleeping; 0 = off
+  std::string ca_file = "/etc/ssl/certs/ca-certificates.crt";
+  std::string ring_profile;            ///< "6.1" masks newer kernel features; empty = probe
+  std::vector<int> cpus;               ///< shard i is pinned to cpus[i % size]; empty = not pinned
+};
+
+struct State {
+  std::string directory = "/run/sluice/state";  ///< on a tmpfs
+  std::uint64_t map_bytes = 512 * kMiB;
+};
+
+struct Ledger {
+  std::string database = "/var/lib/sluice/ledger.db";
+  std::string records_directory = "/var/lib/sluice/records";  ///< access records, JSON lines
+  TimeNs drain_interval_ns = 20 * kMillisecond;
+  Nanos max_undrained_nanos = 10 * kNanosPerUsd;
+  TimeNs max_undrained_age_ns = 5 * kSecond;
+  std::uint32_t usage_days = 90;
+};
+
+struct Secrets {
+  std::string pepper_file;        ///< 32 bytes, mode 0400; names client keys. Edge and control
+  std::string sealing_key_file;   ///< 32 bytes, mode 0400, X25519 private key. Edge only
+  std::string sealing_public_file;  ///< 32 bytes. Control
+};
+
+struct Config {
+  std::uint32_t node = 1;
+  Edge edge;
+  State state;
+  Ledger ledger;
+  Secrets secrets;
+  Limits limits;
+  Timeouts timeouts;
+  std::vector<std::string> allow_private;  ///< CIDRs that a provider may resolve to although private
+};
+
+/// Parses TOML text. Unknown keys, wrong types and impossible values are errors: `message` then holds one line
+/// with the place ("sluice.toml:12: edge.shards: must be 1 to 64").
+[[nodiscard]] Result<Config> parse_config(std::string_view toml, std::string_view file_name,
+                                          std::string& message);
+
+/// Reads and parses a file; see parse_config.
+[[nodiscard]] Result<Config> load_config(const std::string& path, std::string& message);
+
+}  // namespace sluice::app
