@@ -68,10 +68,32 @@ class Piece {
   std::uint16_t buffer_ = 0;
 };
 
+/// A receive that found no buffer and waits for some to come back. In one pool's list at most.
+class StarvedReceive {
+ public:
+  using Callback = void (*)(void* context);
+  StarvedReceive(Callback callback, void* context) : callback_(callback), context_(context) {}
+  StarvedReceive(const StarvedReceive&) = delete;
+  StarvedReceive& operator=(const StarvedReceive&) = delete;
+  ~StarvedReceive() { stop_waiting(); }
+  void stop_waiting() noexcept;
+
+ private:
+  friend class BufferPool;
+  BufferPool* pool_ = nullptr;
+  StarvedReceive* previous_ = nullptr;
+  StarvedReceive* next_ = nullptr;
+  Callback callback_;
+  void* context_;
+};
+
 /// Book-keeping over the ring's provided buffers. One a reactor.
 class BufferPool {
  public:
   explicit BufferPool(RingPort& port);
+
+  /// Calls `receive` back once when an eighth of the blocks is available again.
+  void wait_for_buffers(StarvedReceive& receive) noexcept;
 
   /// The piece that a receive completion filled.
   [[nodiscard]] Piece take(const Completion& completion);
@@ -82,16 +104,19 @@ class BufferPool {
 
  private:
   friend class Piece;
+  friend class StarvedReceive;
   struct Block {
     std::uint32_t filled = 0;  ///< bytes that receives have used so far
     std::uint32_t pieces = 0;  ///< pieces outstanding
     bool closed = false;       ///< the ring will not use it again until it is provided anew
   };
   void release(std::uint16_t buffer) noexcept;
+  void wake_starved() noexcept;
 
   RingPort& port_;
   std::vector<Block> blocks_;
   std::size_t available_;
+  StarvedReceive* starved_ = nullptr;
 };
 
 }  // namespace sluice::ring

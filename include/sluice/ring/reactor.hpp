@@ -67,6 +67,15 @@ class Reactor {
   /// Resumes `handle` later in this turn.
   void ready(std::coroutine_handle<> handle) { ready_.push_back(handle); }
 
+  struct YieldAwaiter {
+    Reactor& reactor;
+    [[nodiscard]] bool await_ready() const noexcept { return false; }
+    void await_suspend(std::coroutine_handle<> handle) const { reactor.ready(handle); }
+    void await_resume() const noexcept {}
+  };
+  /// Suspends until what runs now has returned to the loop.
+  [[nodiscard]] YieldAwaiter yield() noexcept { return {*this}; }
+
   /// Runs turns until stop().
   void run();
   /// Runs one turn; waits up to `wait_ns` when nothing is ready.
