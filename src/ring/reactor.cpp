@@ -96,9 +96,14 @@ bool Reactor::spin() {
 
 void Reactor::run_turn(TimeNs wait_ns) {
   run_ready();
-  if (turn_hook_ != nullptr) turn_hook_(turn_context_);
-  // What the hook made ready runs now, and may ask for another commit: that one is the next turn's.
-  run_ready();
+  while (turn_hook_ != nullptr) {
+    const TimeNs hook_wait_ns = turn_hook_(turn_context_);
+    if (ready_.empty()) {
+      wait_ns = std::min(wait_ns, hook_wait_ns);
+      break;
+    }
+    run_ready();  // what the hook's commit resumed may have asked for another one
+  }
 
   const TimeNs worked_until_ns = clock_.monotonic_ns();
   stats_.longest_turn_ns = std::max(stats_.longest_turn_ns, worked_until_ns - now_ns_);

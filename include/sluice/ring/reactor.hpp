@@ -53,7 +53,8 @@ struct ReactorStats {
 
 class Reactor {
  public:
-  using TurnHook = void (*)(void* context);
+  /// Returns how long the turn may sleep at most; 0 when more work waits that no completion announces.
+  using TurnHook = TimeNs (*)(void* context);
 
   Reactor(RingPort& port, const Clock& clock, ReactorOptions options);
   Reactor(const Reactor&) = delete;
