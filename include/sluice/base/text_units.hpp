@@ -19,6 +19,11 @@ namespace sluice {
 /// "10", "10.5", "0.000000001", "10 USD" → Nanos, not negative. More than nine decimals is nothing: it would round.
 [[nodiscard]] std::optional<Nanos> parse_usd(std::string_view text);
 
+/// The largest unit that divides it: "20ms", "1h"; "0".
+[[nodiscard]] std::string format_duration(TimeNs duration_ns);
+/// "16KiB", "32MiB", "512".
+[[nodiscard]] std::string format_size(std::uint64_t bytes);
+
 /// Nanos as "10.50" or "0.000001234": at least two decimals, no trailing zeros beyond them, '-' in front.
 [[nodiscard]] std::string format_usd(Nanos amount);
 
