@@ -1,6 +1,7 @@
 #include "sluice/http/fields.hpp"
 
-#include <span>
+#include <algorithm>
+#include <cstring>
 
 #include "field_lookup.hpp"
 #include "text.hpp"
@@ -73,42 +74,62 @@ constexpr ByLength sort_by_length() {
 constexpr ByLength kByLength = sort_by_length();
 static_assert(kByLength.begin[kLongestName + 1] == kFieldCount, "a name is longer than kLongestName");
 
-// Lower case, and "_" as "-": the twins that CGI-like upstreams cannot tell apart.
-constexpr std::array<char, 256> make_fold() {
-  std::array<char, 256> table{};
-  for (std::size_t i = 0; i < table.size(); ++i) {
-    const bool upper = i >= 'A' && i <= 'Z';
-    table[i] = i == '_' ? '-' : static_cast<char>(upper ? i + ('a' - 'A') : i);
-  }
-  return table;
+template <class Word>
+Word load(const char* at) {
+  Word word = 0;
+  std::memcpy(&word, at, sizeof word);
+  return word;
 }
-constexpr std::array<char, 256> kFold = make_fold();
 
-char fold(char c) { return kFold[static_cast<unsigned char>(c)]; }
+constexpr std::uint64_t kLowerBits = 0x2020'2020'2020'2020;
+
+/// Compares a token with a well-known name of the same length. Setting bit 5 makes letters lower case and, of the
+/// bytes that a token may hold, maps none but "-" itself to "-".
+bool same_token(std::string_view token, std::string_view known) {
+  const char* const left = token.data();
+  const char* const right = known.data();
+  const std::size_t bytes = token.size();
+  const auto same8 = [&](std::size_t at) {
+    return (load<std::uint64_t>(left + at) | kLowerBits) == load<std::uint64_t>(right + at);
+  };
+  // Two loads that overlap cover any length from 8 to 16.
+  if (bytes >= 8) return same8(0) && same8(bytes - 8) && (bytes <= 16 || same8(8));
+  if (bytes >= 4) {
+    const auto same4 = [&](std::size_t at) {
+      return (load<std::uint32_t>(left + at) | static_cast<std::uint32_t>(kLowerBits)) ==
+             load<std::uint32_t>(right + at);
+    };
+    return same4(0) && same4(bytes - 4);
+  }
+  for (std::size_t i = 0; i < bytes; ++i) {
+    if ((left[i] | 0x20) != right[i]) return false;
+  }
+  return true;
+}
+static_assert(kLongestName <= 24, "same_token looks at 24 bytes");
+
+Field find_token(std::string_view token) {
+  if (token.empty() || token.size() > kLongestName) return Field::none;
+  for (std::size_t i = kByLength.begin[token.size()]; i < kByLength.begin[token.size() + 1]; ++i) {
+    const Field field = kByLength.fields[i];
+    if (same_token(token, kNames[static_cast<std::size_t>(field)])) return field;
+  }
+  return Field::none;
+}
 
 }  // namespace
 
 FoldedField find_folded(std::string_view name) {
-  if (name.empty() || name.size() > kLongestName) return {};
-  const char first = fold(name.front());
-  for (std::size_t i = kByLength.begin[name.size()]; i < kByLength.begin[name.size() + 1]; ++i) {
-    const Field field = kByLength.fields[i];
-    const std::string_view known = kNames[static_cast<std::size_t>(field)];
-    if (known.front() != first) continue;
-    bool same = true;
-    bool underscore = false;
-    for (std::size_t at = 0; at < known.size(); ++at) {
-      same &= fold(name[at]) == known[at];
-      underscore |= name[at] == '_';
-    }
-    if (same) return {field, underscore};
-  }
-  return {};
+  const Field field = find_token(name);
+  if (field != Field::none || name.size() > kLongestName || !name.contains('_')) return {field, false};
+  char dashed[kLongestName];
+  std::replace_copy(name.begin(), name.end(), dashed, '_', '-');
+  return {find_token({dashed, name.size()}), true};
 }
 
 Field find_field(std::string_view name) {
-  const FoldedField found = find_folded(name);
-  return found.underscore ? Field::none : found.field;
+  const Field field = find_token(name);
+  return field != Field::none && equal_ignoring_case(name, name_of(field)) ? field : Field::none;
 }
 
 std::string_view name_of(Field field) {
