@@ -18,7 +18,7 @@ struct BodyStep {
 };
 
 /// Decodes one body. 40 bytes, trivially copyable, never allocates; each byte of framing is looked at once and
-/// payload is not looked at at all. Chunk extensions and trailers are checked and dropped.
+/// payload is not looked at. Chunk extensions and trailers are checked and dropped.
 ///
 /// Caps of the chunked coding: chunk size 16 hex digits and 4 GiB - 1; one extension list 1 KiB; a leaky sum of
 /// framing above 16 bytes + twice the payload a chunk, 16 KiB (CVE-2023-39326); trailers 8 KiB and 64 lines.
@@ -72,11 +72,11 @@ class BodyDecoder {
     broken,
   };
 
-  Result<BodyStep> take_payload(std::span<const char> bytes, std::size_t from);
-  Result<> framing_byte(unsigned char byte);
-  Result<> size_byte(unsigned char byte);
-  Result<> extension_byte(unsigned char byte);
-  Result<> trailer_byte(unsigned char byte);
+  Result<std::span<const char>> take_payload(std::span<const char> bytes);
+  Result<> framing_byte(char byte);
+  Result<> size_byte(char byte);
+  Result<> extension_byte(char byte);
+  Result<> trailer_byte(char byte);
   Result<> size_line_end();
   [[nodiscard]] std::unexpected<Error> refuse(Errc code);
 
@@ -88,6 +88,7 @@ class BodyDecoder {
   std::uint8_t digits_ = 0;
   std::uint8_t trailer_lines_ = 0;
   State state_ = State::done;
+  Errc failure_ = Errc::none;  ///< when broken
   Source source_ = Source::self;
 };
 

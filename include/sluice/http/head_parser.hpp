@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <string_view>
 
 #include "sluice/base/error.hpp"
 #include "sluice/http/fields.hpp"
@@ -32,47 +33,47 @@ class HeadParser {
  protected:
   struct Callbacks;
   enum class Kind : std::uint8_t { request, response };
-  /// A run of bytes inside the head.
-  struct Range {
-    std::uint16_t offset;
-    std::uint16_t bytes;
-  };
 
   void start(Kind kind, std::size_t at);
-  /// Feeds what is new in `bytes` to llhttp and checks the shape of every line.
+  /// Feeds what is new in `bytes` to llhttp; when the head is complete, checks the shape of its field lines and
+  /// resolves the well-known ones. The first line is the derived class's.
   Result<HeadStatus> advance(std::span<const char> bytes, const Limits& limits);
+  /// One empty line in front of a request is passed over (RFC 9112 §2.2).
+  Result<HeadStatus> skip_empty_line(std::span<const char> bytes);
 
   [[nodiscard]] std::unexpected<Error> refuse(Errc code, int sys_errno = 0) const;
-  Result<> check_line_shapes(const char* base) const;
-  Result<> resolve_fields(const char* base);
-  Result<> check_framing_fields(const char* base);
-  Result<> check_connection(const char* base);
+  /// Reads Content-Length, Transfer-Encoding and Connection.
+  Result<> read_framing(const char* base);
 
   FieldTable fields_;
-  Range start_text_;            ///< request target, or reason phrase
-  std::uint16_t version_offset_;
-  std::uint8_t version_minor_;
-  std::uint8_t llhttp_method_;
-  std::uint16_t status_;
-  Kind kind_;
-  Source source_;
-  bool connection_close_;
-  bool connection_keep_alive_;
-  bool chunked_;
-  bool has_length_;
   std::uint64_t length_;
+  std::uint32_t head_offset_;    ///< where the head in hand begins: behind an empty line or interim heads
+  std::uint16_t target_offset_;  ///< of a request
+  std::uint16_t target_bytes_;
+  std::uint8_t version_minor_;
+  bool has_length_;
+  bool chunked_;
+  bool says_close_;
+  bool says_keep_alive_;
 
  private:
-  enum class Stop : std::uint8_t { none, target, fields, name, version, shape };
+  enum class Stop : std::uint8_t { none, target, fields, name, shape };
+  enum class Phase : std::uint8_t { line, name, value };
 
-  bool in_value_;
-  bool done_;
+  Errc errc_of(int llhttp_code, std::size_t error_offset, const char* base, const Limits& limits) const;
+  Result<> resolve_fields(const char* base);
+  Result<> resolve_field(const char* base, std::size_t index, std::size_t line_end);
+  Result<> read_transfer_encoding(std::string_view value);
+  Result<> read_connection(std::string_view value);
+
+  Kind kind_;
+  Phase phase_;
   Stop stop_;
-  std::uint32_t head_offset_;   ///< where the head in hand begins: behind an empty line or interim heads
+  bool done_;
   std::uint32_t parsed_bytes_;
   std::uint32_t limit_fields_;
   std::uint32_t limit_target_;
-  const char* base_;            ///< valid inside one call only
+  const char* base_;  ///< valid inside one call only
   alignas(8) std::array<std::byte, 96> llhttp_;
 };
 

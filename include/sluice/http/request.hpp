@@ -8,7 +8,6 @@
 #pragma once
 
 #include <cstdint>
-#include <optional>
 #include <span>
 #include <string_view>
 
@@ -87,7 +86,7 @@ class RequestParser : public HeadParser {
  private:
   friend class RequestHead;
   Result<> check_request_line(const char* base);
-  Result<> check_host(const char* base) const;
+  Result<> check_target(const char* base);
   Result<> check_body(const char* base, const Limits& limits);
 
   Method method_;

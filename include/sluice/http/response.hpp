@@ -64,11 +64,12 @@ class ResponseParser : public HeadParser {
 
  private:
   friend class ResponseHead;
-  Result<> check_status_line(const char* base) const;
-  Result<> check_body(const char* base);
+  Result<> check_status_line(const char* base);
+  void decide_framing();
 
   Method request_method_;
   Framing framing_;
+  std::uint16_t status_;
   std::uint8_t interim_count_;
   bool saw_continue_;
 };
