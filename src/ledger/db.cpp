@@ -1,4 +1,4 @@
-#include "src/ledger/db.hpp"
+#include "db.hpp"
 
 #include <soci/soci.h>
 #include <soci/sqlite3/soci-sqlite3.h>

@@ -1,8 +1,8 @@
-#include "src/ledger/schema.hpp"
+#include "schema.hpp"
 
 #include <string_view>
 
-#include "src/ledger/db.hpp"
+#include "db.hpp"
 
 namespace sluice::ledger {
 namespace {
@@ -268,26 +268,36 @@ CREATE TABLE schema_version (version INTEGER NOT NULL) STRICT;
 INSERT INTO schema_version (version) VALUES (1);
 )";
 
+/// 0 when there are no tables yet.
+Result<std::int64_t> version_of(Db& db) {
+  auto tables = db.integer("SELECT COUNT(*) FROM sqlite_master WHERE name = 'schema_version'");
+  if (!tables || *tables == 0) return tables;
+  return db.integer("SELECT version FROM schema_version");
+}
+
 }  // namespace
+
+Result<> check_schema(Db& db) {
+  auto version = version_of(db);
+  if (!version) return std::unexpected(version.error());
+  if (*version != kSchemaVersion) return fail(Errc::unsupported);
+  return {};
+}
 
 Result<> migrate(Db& db) {
   // Asked before the write lock is taken, so that a program that only starts does not wait for a writer.
-  const auto version_now = [&]() -> Result<std::int64_t> {
-    auto tables = db.integer("SELECT COUNT(*) FROM sqlite_master WHERE name = 'schema_version'");
-    if (!tables || *tables == 0) return tables;
-    return db.integer("SELECT version FROM schema_version");
-  };
-  auto version = version_now();
+  auto version = version_of(db);
   if (!version) return std::unexpected(version.error());
   if (*version > kSchemaVersion) return fail(Errc::unsupported);
   if (*version == kSchemaVersion) return {};
   if (auto begun = db.begin(true); !begun) return begun;
-  version = version_now();  // another program may have been faster
-  if (version && *version == 0) {
-    if (auto created = db.script(kVersion1); !created) {
-      db.rollback();
-      return created;
-    }
+  version = version_of(db);  // another program may have been faster
+  Result<> done;
+  if (!version) done = std::unexpected(version.error());
+  if (version && *version == 0) done = db.script(kVersion1);
+  if (!done) {
+    db.rollback();
+    return done;
   }
   return db.commit();
 }

@@ -13,4 +13,7 @@ inline constexpr std::int64_t kSchemaVersion = 1;
 /// is newer than this program.
 [[nodiscard]] Result<> migrate(Db& db);
 
+/// Errc::unsupported unless the schema is this program's: for those who only read.
+[[nodiscard]] Result<> check_schema(Db& db);
+
 }  // namespace sluice::ledger

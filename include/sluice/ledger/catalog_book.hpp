@@ -1,10 +1,9 @@
-// Providers, their sealed keys, channels, models, routes and prices, and the generations of what is published.
+// Providers, their sealed keys, channels, models, routes and prices, and the numbers of what is published.
 #pragma once
 
 #include <string_view>
 #include <vector>
 
-#include "sluice/base/clock.hpp"
 #include "sluice/base/error.hpp"
 #include "sluice/ledger/records.hpp"
 
@@ -39,7 +38,7 @@ struct CatalogSnapshot {
 
 class CatalogBook {
  public:
-  CatalogBook(Db& db, const Clock& clock) : db_(db), clock_(clock) {}
+  explicit CatalogBook(Db& db) : db_(db) {}
 
   // Each `put` stores by name: inserts when id is 0 and the name is new (filling id), else replaces the row with
   // that id. Each raises the catalog's generation.
@@ -80,13 +79,8 @@ class CatalogBook {
   [[nodiscard]] Result<std::int64_t> published(std::uint32_t node);
   [[nodiscard]] Result<> set_published(std::uint32_t node, std::int64_t generation);
 
-  [[nodiscard]] Result<> append_audit(std::string_view actor, std::string_view action, std::string_view subject,
-                                      std::string_view detail);
-  [[nodiscard]] Result<std::vector<AuditRow>> audit_log(std::int64_t limit);
-
  private:
   Db& db_;
-  const Clock& clock_;
 };
 
 }  // namespace sluice::ledger

@@ -159,7 +159,7 @@ struct Price {
   price::PriceRow row;
 };
 
-enum class EntryKind : std::uint8_t { credit = 1, debit, charge, excess, loss, gap };
+enum class EntryKind : std::uint8_t { credit = 1, debit, charge, excess, loss };
 
 /// One line of the books: `amount` > 0 moves from the debited to the credited account. Append-only.
 struct Entry {
