@@ -15,7 +15,7 @@ struct CustomerView {
 };
 
 struct CustomerSettings {
-  std::optional<std::string> group;
+  std::optional<std::string> group;           ///< name of a price group
   std::optional<std::string> note;
   std::optional<std::string> zone;            ///< IANA name
   std::optional<std::string> overdraft;       ///< USD

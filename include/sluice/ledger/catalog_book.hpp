@@ -1,10 +1,9 @@
-// Providers, their sealed keys, channels, models, routes and prices, and the generations of what is published.
+// Providers, their sealed keys, channels, models, routes and prices, and the numbers of what is published.
 #pragma once
 
 #include <string_view>
 #include <vector>
 
-#include "sluice/base/clock.hpp"
 #include "sluice/base/error.hpp"
 #include "sluice/ledger/records.hpp"
 
@@ -12,27 +11,38 @@ namespace sluice::ledger {
 
 class Db;
 
-/// What the reconciler publishes, each with a number that every change raises.
+/// What the reconciler publishes. All topics draw from one sequence, so that one number says what is visible.
 enum class Topic : std::uint8_t { keys = 1, wallets = 2, catalog = 3 };
+
+/// Texts that records name by number: sets of models, sets of addresses, time zones.
+enum class TextKind : std::uint8_t { model_set = 1, cidr_set = 2, zone = 3 };
+
+struct NumberedText {
+  Id id = 0;                       ///< > 0, stable; zone "UTC" is 0 everywhere
+  TextKind kind = TextKind::model_set;
+  std::string text;
+};
 
 /// Everything a catalog file is built from, of one snapshot.
 struct CatalogSnapshot {
-  std::int64_t generation = 0;
+  std::int64_t generation = 0;     ///< of the last change of the catalog
+  std::vector<Group> groups;
   std::vector<Provider> providers;
   std::vector<ProviderKey> provider_keys;
   std::vector<Channel> channels;
   std::vector<Model> models;
-  std::vector<Route> routes;
-  std::vector<Price> prices;       ///< all rows, by model, group, band and effective date
-  std::vector<std::string> zones;  ///< zones in use by keys and wallets
+  std::vector<Route> routes;       ///< by model, in order of preference
+  std::vector<Price> prices;       ///< all rows, by model and effective date
+  std::vector<NumberedText> texts;
 };
 
 class CatalogBook {
  public:
-  CatalogBook(Db& db, const Clock& clock) : db_(db), clock_(clock) {}
+  explicit CatalogBook(Db& db) : db_(db) {}
 
   // Each `put` stores by name: inserts when id is 0 and the name is new (filling id), else replaces the row with
   // that id. Each raises the catalog's generation.
+  [[nodiscard]] Result<> put(Group& group);
   [[nodiscard]] Result<> put(Provider& provider);
   [[nodiscard]] Result<> put(ProviderKey& key);
   [[nodiscard]] Result<> put(Channel& channel);
@@ -42,6 +52,8 @@ class CatalogBook {
   /// Adds a price version. Rows are never changed or removed.
   [[nodiscard]] Result<> add(Price& price);
 
+  [[nodiscard]] Result<Group> group(std::string_view name);
+  [[nodiscard]] Result<std::vector<Group>> groups();
   [[nodiscard]] Result<Provider> provider(std::string_view name);
   [[nodiscard]] Result<Channel> channel(std::string_view name);
   [[nodiscard]] Result<Model> model(std::string_view name);
@@ -53,19 +65,22 @@ class CatalogBook {
   [[nodiscard]] Result<std::vector<Price>> prices(Id model_id);                  ///< 0 = all
   [[nodiscard]] Result<CatalogSnapshot> snapshot();
 
+  /// The number of a text, given at its first use (which changes the catalog). 0 for an empty set and for "UTC".
+  [[nodiscard]] Result<Id> number_of(TextKind kind, std::string_view text);
+  [[nodiscard]] Result<std::vector<NumberedText>> texts();
+
+  /// Raises a topic's number, and returns it: for changes that come with time, such as a price's date.
+  [[nodiscard]] Result<std::int64_t> touch(Topic topic);
   /// Number of the last change of a topic.
   [[nodiscard]] Result<std::int64_t> generation(Topic topic);
-  /// Number up to which a node has published it.
-  [[nodiscard]] Result<std::int64_t> published(std::uint32_t node, Topic topic);
-  [[nodiscard]] Result<> set_published(std::uint32_t node, Topic topic, std::int64_t generation);
-
-  [[nodiscard]] Result<> append_audit(std::string_view actor, std::string_view action, std::string_view subject,
-                                      std::string_view detail);
-  [[nodiscard]] Result<std::vector<AuditRow>> audit_log(std::int64_t limit);
+  /// Number of the last change of any topic.
+  [[nodiscard]] Result<std::int64_t> newest();
+  /// Number up to which everything is visible on a node; 0 = nothing yet.
+  [[nodiscard]] Result<std::int64_t> published(std::uint32_t node);
+  [[nodiscard]] Result<> set_published(std::uint32_t node, std::int64_t generation);
 
  private:
   Db& db_;
-  const Clock& clock_;
 };
 
 }  // namespace sluice::ledger

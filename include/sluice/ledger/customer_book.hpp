@@ -29,9 +29,8 @@ class CustomerBook {
   [[nodiscard]] Result<Wallet> wallet_of(Id customer_id);
   [[nodiscard]] Result<Wallet> wallet(Id wallet_id);
   [[nodiscard]] Result<std::vector<Wallet>> wallets();
-  /// Wallets whose policy changed after `generation`, in the order of change, at most `limit`.
-  [[nodiscard]] Result<std::vector<Wallet>> wallets_changed_after(std::int64_t generation, std::int64_t limit,
-                                                                  std::int64_t& last_generation);
+  /// Wallets whose policy changed after `generation`.
+  [[nodiscard]] Result<std::vector<Wallet>> wallets_changed_after(std::int64_t generation);
 
  private:
   Db& db_;

@@ -21,14 +21,13 @@ struct Epoch {
   std::int64_t batch = 0;       ///< last drain batch when it was opened: base balances are as of then
 };
 
-/// What a new environment starts from: wallets with balance and last_no, sums of windows.
+/// What a new environment starts from: wallets with balance and last_no, keys, sums of windows.
 struct EpochSnapshot {
   Epoch epoch;
   std::vector<Wallet> wallets;
   std::vector<ApiKey> keys;
   std::vector<WindowSum> windows;
-  std::int64_t keys_generation = 0;
-  std::int64_t wallets_generation = 0;
+  std::int64_t generation = 0;   ///< newest change that the snapshot contains
 };
 
 /// A wallet's balance at the moment an epoch was opened: what the auditor compares `base` with.

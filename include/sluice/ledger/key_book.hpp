@@ -24,9 +24,8 @@ class KeyBook {
   [[nodiscard]] Result<ApiKey> by_id(Id id);
   /// Keys of a wallet (0 = all), by name.
   [[nodiscard]] Result<std::vector<ApiKey>> list(Id wallet_id);
-  /// Keys changed after `generation`, in the order of change, at most `limit` (a change has one generation for
-  /// each key, so that a page never cuts one).
-  [[nodiscard]] Result<std::vector<ApiKey>> changed_after(std::int64_t generation, std::int64_t limit);
+  /// Keys changed after `generation`.
+  [[nodiscard]] Result<std::vector<ApiKey>> changed_after(std::int64_t generation);
   [[nodiscard]] Result<std::int64_t> count();
 
  private:

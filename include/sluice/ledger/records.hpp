@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "sluice/base/units.hpp"
+#include "sluice/price/row.hpp"
 
 namespace sluice::ledger {
 
@@ -18,7 +19,7 @@ inline constexpr std::int64_t kUnlimited = -1;
 struct Customer {
   Id id = 0;
   std::string name;
-  std::string group = "default";  ///< price group
+  Id group_id = 1;                ///< price group; 1 = "default"
   std::string note;
   bool enabled = true;
   TimeNs created_ns = 0;
@@ -32,9 +33,14 @@ struct Wallet {
   Nanos budget_day = kUnlimited;
   Nanos budget_month = kUnlimited;
   std::int64_t max_in_flight = kUnlimited;
+  std::int64_t requests_per_minute = kUnlimited;
+  std::int64_t tokens_per_minute = kUnlimited;
   std::string zone = "UTC";          ///< IANA zone of the wallet's windows
   std::int64_t last_no = 0;          ///< last number handed out to a delta (state-machine.md row 10)
   Nanos balance = 0;                 ///< credits − debits of its account, as of the read
+  Id group_id = 1;                   ///< its customer's, as of the read
+  bool enabled = true;               ///< its customer's, as of the read
+  std::int64_t generation = 0;       ///< of the last change of its policy
 };
 
 enum class OnDisconnect : std::uint8_t { cancel, drain };
@@ -55,6 +61,10 @@ struct KeyPolicy {
   std::string zone = "UTC";       ///< IANA zone in which days and months begin
   OnDisconnect on_disconnect = OnDisconnect::cancel;
   OnRevoke on_revoke = OnRevoke::finish;
+  std::int64_t drain_seconds = 60;     ///< caps of policy drain: the first that is reached cancels
+  std::int64_t drain_bytes = 1'048'576;
+  Nanos drain_nanos = kNanosPerUsd;
+  Nanos excess_max = 0;           ///< what the wallet pays above a hold; 0 = one slice of the model
   bool clamp = false;             ///< lower the output cap to what the balance can pay
   bool may_pin = false;           ///< may choose a channel by suffix or header
   bool reserve_context = false;   ///< allows input that is not in the body, by reserving the context window
@@ -70,14 +80,23 @@ struct ApiKey {
   bool enabled = true;
   KeyPolicy policy;
   TimeNs created_ns = 0;
-  std::int64_t generation = 0;    ///< of the last change; see Generations
+  std::int64_t generation = 0;    ///< of the last change; see CatalogBook::generation
+};
+
+/// A customer group: what its customers pay against the price row, in thousandths. Group "default" has 1000.
+struct Group {
+  Id id = 0;
+  std::string name;
+  std::int64_t multiplier = 1000;
 };
 
 struct Provider {
   Id id = 0;
   std::string name;
-  std::string dialect;            ///< openai, anthropic or gemini: the format of its API
+  std::string dialect;            ///< format of its API: chat, responses, messages or gemini
   std::string base_url;           ///< scheme://host[:port][/path], checked, no trailing slash
+  std::string auth;               ///< none, bearer, x-api-key, x-goog-api-key, api-key or query-key
+  std::string extra_headers;      ///< "Name: value" lines, each ended by CR LF
   bool enabled = true;
 };
 
@@ -96,56 +115,51 @@ struct Channel {
   Id id = 0;
   std::string name;
   Id provider_id = 0;
-  std::int64_t priority = 0;      ///< lower is tried first
+  std::int64_t priority = 0;      ///< smaller is tried first, 0 to 1000
   std::int64_t weight = 1;        ///< share among equals, 1 to 1000
-  std::int64_t cost_ppm = 1'000'000;  ///< the channel's cost against list price, parts per million
-  std::string proxy;              ///< http://… or socks5://…, empty = direct
+  std::int64_t multiplier = 1000; ///< the channel's cost against list price, thousandths
+  std::string proxy;              ///< http://host:port or socks5://host:port, empty = direct
+  std::int64_t connect_timeout_ms = 0;     ///< 0 = the node's default, as the two below
+  std::int64_t first_byte_timeout_ms = 0;
+  std::int64_t total_timeout_ms = 0;
   bool enabled = true;
 };
 
 struct Model {
   Id id = 0;
   std::string name;               ///< public name
-  std::string formats;            ///< comma-separated client formats: chat, responses, messages, gemini, embeddings
-  Tokens context_tokens = 128'000;
-  Tokens max_output_tokens = 8'192;
-  std::int64_t input_margin_ppm = 1'300'000;   ///< estimate × margin = hold (design §12)
+  std::string aliases;            ///< comma-separated further names
+  std::string owner;              ///< `owned_by` of model lists
+  std::string formats;            ///< comma-separated client formats, empty = all
+  Tokens context_tokens = 0;      ///< 0 = not known
+  Tokens max_output_tokens = 0;   ///< 0 = not known
+  std::int64_t first_byte_timeout_ms = 0;
+  std::int64_t between_tokens_timeout_ms = 0;
   bool hidden_output = false;     ///< reasons without streaming it: accrues by time
-  std::int64_t hidden_tokens_per_s = 100;
   bool retry_after_send = true;
-  bool free = false;              ///< costs nothing, and says so; otherwise a price is required
+  bool listed = true;
   bool enabled = true;
+  TimeNs created_ns = 0;
 };
 
 /// Model → channel, with the name that the upstream knows.
 struct Route {
   Id model_id = 0;
   Id channel_id = 0;
-  std::string upstream_model;
-  bool enabled = true;
+  std::string upstream_model;     ///< empty = the public name
+  std::int64_t priority = -1;     ///< -1 = the channel's
+  std::int64_t weight = -1;       ///< -1 = the channel's
+  std::int64_t max_output_tokens = 0;  ///< 0 = the model's
   friend bool operator==(const Route&, const Route&) = default;
 };
 
-/// One immutable price row; its id is the price version that holds and records carry. Nanos per million tokens;
-/// fees in Nanos. Each class has its own price: nothing is derived from another.
+/// One immutable price row. row.version is its id: the price version that holds and records carry.
 struct Price {
-  Id id = 0;
   Id model_id = 0;
-  std::string group = "default";  ///< customer group
-  TimeNs effective_ns = 0;        ///< from when it counts
-  Tokens band_from_tokens = 0;    ///< whole-request band: prompts of at least so many tokens; 0 = base row
-  Nanos input = 0;
-  Nanos cache_read = 0;
-  Nanos cache_write_short = 0;
-  Nanos cache_write_long = 0;
-  Nanos output = 0;
-  Nanos per_request = 0;
-  Nanos per_tool_call = 0;
-  std::int64_t window_from_min = 0;    ///< time-of-day window in UTC, minutes [from, until)
-  std::int64_t window_until_min = 1440;
+  price::PriceRow row;
 };
 
-enum class EntryKind : std::uint8_t { credit = 1, debit, charge, excess, loss, gap };
+enum class EntryKind : std::uint8_t { credit = 1, debit, charge, excess, loss };
 
 /// One line of the books: `amount` > 0 moves from the debited to the credited account. Append-only.
 struct Entry {
