@@ -43,16 +43,21 @@ ring::Task<> serve_requests(Services& services, Client& client) {
       break;
     }
     if (served + 1 == services.settings.requests_per_connection) head->keep_alive = false;
-    Exchange exchange(services, client, std::move(*head));
-    const bool reusable = co_await exchange.run();
-    if (!reusable) break;
+    client.busy = true;
+    bool reusable = false;
+    {
+      Exchange exchange(services, client, std::move(*head));
+      reusable = co_await exchange.run();
+    }
+    client.busy = false;
+    if (!reusable || services.draining) break;
   }
   if (stream.end().code == Errc::none) co_await linger(services, stream);
 }
 
 }  // namespace
 
-ring::Task<> serve_connection(Services& services, Client client) {
+ring::Task<> serve_connection(Services& services, Client& client) {
   services.count(Counter::connections);
   co_await serve_requests(services, client);
   co_await client.stream->close();
