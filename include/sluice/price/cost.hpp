@@ -32,7 +32,7 @@ struct TokenCounts {
 bool clamp_counts(TokenCounts& counts);
 
 /// Nanos for `counts`, ≥ 0. Σ tokens × rate × window × tier plus Σ calls × fee, all × the group's multiplier,
-/// rounded up once. 0 only when nothing was counted or the row is free.
+/// rounded up once. Fee::request is counted here like any other; estimate() and charge() count it by themselves.
 /// Errors: bad_value (a count out of range, a multiplier out of range), not_found (a class or fee that was
 /// counted has no price, or the tier is not sold), too_large (does not fit).
 [[nodiscard]] Result<Nanos> cost(const PriceRow& row, const TokenCounts& counts, const Terms& terms);

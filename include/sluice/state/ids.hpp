@@ -21,7 +21,12 @@ inline constexpr SlotId kMaxSlots = 1024;
 struct HoldId {
   std::uint64_t epoch = 0;
   SlotId slot = 0;
-  std::uint64_t seq = 0;  ///< 1 …; 0 = no hold
+  std::uint32_t padding = 0;  ///< the id is part of stored records: no byte is left undefined
+  std::uint64_t seq = 0;      ///< 1 …; 0 = no hold
+
+  constexpr HoldId() = default;
+  constexpr HoldId(std::uint64_t epoch_of, SlotId slot_of, std::uint64_t seq_of)
+      : epoch(epoch_of), slot(slot_of), seq(seq_of) {}
   friend bool operator==(const HoldId&, const HoldId&) = default;
 };
 
