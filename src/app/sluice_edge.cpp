@@ -2,6 +2,7 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cstdio>
 #include <string>
 #include <vector>
@@ -39,11 +40,10 @@ sluice::edge::ShardOptions shard_options(const Config& config, std::uint32_t num
                                          const std::vector<int>& listening) {
   sluice::edge::ShardOptions options;
   options.number = number;
-  options.listening = listening;
-  for (const auto& listener : config.edge.listeners) {
-    options.secure.push_back(!listener.tls.certificate_file.empty());
+  for (std::size_t i = 0; i < std::min(listening.size(), config.edge.listeners.size()); ++i) {
+    const auto& tls = config.edge.listeners[i].tls;
+    options.listeners.push_back({listening[i], tls.certificate_file, tls.key_file});
   }
-  options.secure.resize(listening.size());
   options.control = control;
   options.state_directory = config.state.directory;
   if (!config.edge.cpus.empty()) options.cpu = config.edge.cpus[number % config.edge.cpus.size()];
@@ -54,6 +54,7 @@ sluice::edge::ShardOptions shard_options(const Config& config, std::uint32_t num
   options.pepper_file = config.secrets.pepper_file;
   options.sealing_key_file = config.secrets.sealing_key_file;
   options.ca_file = config.edge.ca_file;
+  options.tls_handshake_ns = config.limits.tls_handshake_timeout_ns;
   options.settings = relay_settings(config);
   return options;
 }

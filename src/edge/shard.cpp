@@ -16,6 +16,7 @@
 #include "sluice/base/log.hpp"
 #include "sluice/base/random.hpp"
 #include "sluice/ring/kernel_ring.hpp"
+#include "sluice/tls/context.hpp"
 
 namespace sluice::edge {
 namespace {
@@ -62,7 +63,10 @@ int run_shard(const ShardOptions& options) {
   auto port = ring::open_kernel_ring({.profile_6_1 = options.profile_6_1}, message);
   if (!port) return refuse_start(options, message);
 
-  ShardRuntime runtime(options, **environment, *slot, **port, *pepper, *sealing_key);
+  auto authorities = tls::ClientContext::load(options.ca_file);
+  if (!authorities) return refuse_start(options, authorities.error());
+  const auto shared = std::make_shared<const tls::ClientContext>(std::move(*authorities));
+  ShardRuntime runtime(options, **environment, *slot, **port, *pepper, *sealing_key, shared);
   if (!runtime.prepare(message)) return refuse_start(options, message);
   runtime.run();
   return 0;

@@ -7,9 +7,12 @@
 
 #include <algorithm>
 #include <cstring>
+#include <optional>
 
 #include "sluice/base/log.hpp"
 #include "sluice/base/random.hpp"
+#include "sluice/tls/context.hpp"
+#include "sluice/tls/engine.hpp"
 
 namespace sluice::edge {
 namespace {
@@ -47,17 +50,18 @@ ring::ReactorOptions reactor_options(const ShardOptions& options) {
 
 struct ShardRuntime::Door {
   ShardRuntime& shard;
-  bool secure;
+  std::optional<tls::ServerContext> tls;  ///< absent on plain listeners
   net::Listener listener;
-  Door(ShardRuntime& runtime, int fd, bool with_tls)
+  Door(ShardRuntime& runtime, int fd, std::optional<tls::ServerContext> context)
       : shard(runtime),
-        secure(with_tls),
+        tls(std::move(context)),
         listener(runtime.reactor_, fd, &ShardRuntime::on_accept, &ShardRuntime::gate_is_open, this) {}
 };
 
 ShardRuntime::ShardRuntime(const ShardOptions& options, state::Environment& environment,
                            state::SlotLock& slot, ring::RingPort& port, const Key256& pepper,
-                           const Key256& sealing_key)
+                           const Key256& sealing_key,
+                           std::shared_ptr<const tls::ClientContext> authorities)
     : options_(options),
       environment_(environment),
       slot_(slot),
@@ -66,7 +70,7 @@ ShardRuntime::ShardRuntime(const ShardOptions& options, state::Environment& envi
       pool_(reactor_, kIdleUpstreams, kIdleUpstreamNs),
       verbs_(environment, slot),
       hasher_(pepper),
-      snapshots_(environment, sealing_key, nullptr),
+      snapshots_(environment, sealing_key, std::move(authorities)),
       services_{.reactor = reactor_,
                 .pool = pool_,
                 .environment = environment,
@@ -111,8 +115,21 @@ bool ShardRuntime::prepare(std::string& message) {
   block_.pid.store(static_cast<std::uint32_t>(getpid()), std::memory_order_relaxed);
   block_.client_connections.store(0, std::memory_order_relaxed);
   reactor_.set_turn_hook(&ShardRuntime::on_turn, this);
-  for (std::size_t i = 0; i < options_.listening.size(); ++i) {
-    doors_.push_back(std::make_unique<Door>(*this, options_.listening[i], options_.secure[i]));
+  return open_doors(message);
+}
+
+bool ShardRuntime::open_doors(std::string& message) {
+  for (const ListenerOptions& listener : options_.listeners) {
+    std::optional<tls::ServerContext> context;
+    if (!listener.certificate_file.empty()) {
+      auto loaded = tls::ServerContext::load(listener.certificate_file, listener.key_file);
+      if (!loaded) {
+        message = loaded.error();
+        return false;
+      }
+      context.emplace(std::move(*loaded));
+    }
+    doors_.push_back(std::make_unique<Door>(*this, listener.fd, std::move(context)));
   }
   return true;
 }
@@ -170,18 +187,32 @@ bool ShardRuntime::gate_is_open(void* context) {
 }
 
 void ShardRuntime::on_accept(void* context, int fd) {
-  ShardRuntime& self = static_cast<Door*>(context)->shard;
-  self.connections_.spawn(self.serve(fd));
+  Door& door = *static_cast<Door*>(context);
+  door.shard.connections_.spawn(door.shard.serve(door, fd));
 }
 
-ring::Task<> ShardRuntime::serve(int fd) {
+ring::Task<> ShardRuntime::serve(Door& door, int fd) {
   relay::Client client;
   client.stream = std::make_unique<net::Stream>(reactor_, fd, Source::client);
   client.address_v6 = peer_v6(fd);
   const auto place = clients_.insert(clients_.end(), &client);
   block_.client_connections.store(static_cast<std::uint32_t>(clients_.size()),
                                   std::memory_order_relaxed);
-  co_await relay::serve_connection(services_, client);
+  bool ready = true;
+  if (door.tls) {
+    Result<tls::Engine> engine = tls::Engine::server(*door.tls);
+    ready = engine.has_value();
+    if (ready) {
+      const Result<> shaken = co_await client.stream->start_tls(
+          std::move(*engine), reactor_.now_ns() + options_.tls_handshake_ns);
+      ready = shaken.has_value();
+    }
+  }
+  if (ready) {
+    co_await relay::serve_connection(services_, client);
+  } else {
+    co_await client.stream->close();
+  }
   clients_.erase(place);
   block_.client_connections.store(static_cast<std::uint32_t>(clients_.size()),
                                   std::memory_order_relaxed);

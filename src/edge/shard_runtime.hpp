@@ -22,7 +22,8 @@ namespace sluice::edge {
 class ShardRuntime {
  public:
   ShardRuntime(const ShardOptions& options, state::Environment& environment, state::SlotLock& slot,
-               ring::RingPort& port, const Key256& pepper, const Key256& sealing_key);
+               ring::RingPort& port, const Key256& pepper, const Key256& sealing_key,
+               std::shared_ptr<const tls::ClientContext> authorities);
   ~ShardRuntime();
   ShardRuntime(const ShardRuntime&) = delete;
   ShardRuntime& operator=(const ShardRuntime&) = delete;
@@ -45,7 +46,8 @@ class ShardRuntime {
   void tick();
   void start_drain(const char* why, TimeNs limit_ns);
   void abort_connections(bool busy_too);
-  [[nodiscard]] ring::Task<> serve(int fd);
+  [[nodiscard]] ring::Task<> serve(Door& door, int fd);
+  [[nodiscard]] bool open_doors(std::string& message);
   [[nodiscard]] ring::Task<> end();
   [[nodiscard]] bool operations_in_flight() const;
 

@@ -4,6 +4,11 @@
 #include <netinet/tcp.h>
 
 #include <cstring>
+#include <string>
+
+#include "sluice/base/log.hpp"
+#include "sluice/tls/context.hpp"
+#include "sluice/tls/engine.hpp"
 
 namespace sluice::relay {
 namespace {
@@ -47,7 +52,10 @@ ring::Task<Result<>> Attempt::connect(const UpstreamTarget& target, TimeNs deadl
     if (fd < 0) co_return fail(Errc::full, Source::self, Retry::yes);
     stream_ = std::make_unique<net::Stream>(services_.reactor, fd, Source::upstream);
     services_.count(Counter::upstream_connects);
-    const Result<> connected = co_await stream_->connect(address, deadline_ns);
+    Result<> connected = co_await stream_->connect(address, deadline_ns);
+    if (connected && target.channel.scheme == state::Scheme::https) {
+      connected = co_await shake_hands(target, deadline_ns);
+    }
     if (connected) {
       connected_ns_ = services_.reactor.now_ns();
       co_return Result<>{};
@@ -57,6 +65,18 @@ ring::Task<Result<>> Attempt::connect(const UpstreamTarget& target, TimeNs deadl
     if (aborted_) co_return fail(Errc::cancelled);
   }
   co_return std::unexpected(last);
+}
+
+ring::Task<Result<>> Attempt::shake_hands(const UpstreamTarget& target, TimeNs deadline_ns) {
+  const std::string_view host = target.snapshot.catalog->text(target.channel.host);
+  Result<tls::Engine> engine = tls::Engine::client(*target.snapshot.tls, host);
+  if (!engine) co_return std::unexpected(engine.error());
+  const Result<> shaken = co_await stream_->start_tls(std::move(*engine), deadline_ns);
+  if (!shaken && !stream_->tls_failure().empty()) {
+    log_line(LogLevel::warning, "relay",
+             std::string(host).append(": TLS: ").append(stream_->tls_failure()));
+  }
+  co_return shaken;
 }
 
 // The up pump: it runs beside the reader of the answer.

@@ -43,6 +43,7 @@ class Attempt {
 
  private:
   [[nodiscard]] ring::Task<Result<>> connect(const UpstreamTarget& target, TimeNs deadline_ns);
+  [[nodiscard]] ring::Task<Result<>> shake_hands(const UpstreamTarget& target, TimeNs deadline_ns);
   [[nodiscard]] ring::Task<> send_request();
 
   Services& services_;

@@ -10,10 +10,16 @@
 
 namespace sluice::edge {
 
+/// An inherited listening socket; with a certificate it speaks TLS.
+struct ListenerOptions {
+  int fd = -1;
+  std::string certificate_file;
+  std::string key_file;
+};
+
 struct ShardOptions {
   std::uint32_t number = 0;              ///< 0 … shards - 1
-  std::vector<int> listening;            ///< inherited descriptors
-  std::vector<bool> secure;              ///< per listener: TLS
+  std::vector<ListenerOptions> listeners;
   int control = -1;                      ///< inherited pipe: 'd' = drain; its end = the supervisor died
   std::string state_directory;
   std::uint64_t generation = 1;          ///< of the edge that started it
@@ -24,9 +30,8 @@ struct ShardOptions {
   TimeNs drain_ns = 30 * kSecond;
   std::string pepper_file;
   std::string sealing_key_file;
-  std::string ca_file;
-  std::string certificate_file;
-  std::string key_file;
+  std::string ca_file;                   ///< trusted authorities of providers
+  TimeNs tls_handshake_ns = 5 * kSecond;
   relay::Settings settings;
 };
 
