@@ -159,8 +159,8 @@ void ShardRuntime::tick() {
   block_.heartbeat_ns.store(now_ns, std::memory_order_release);
   if (auto snapshot = snapshots_.poll()) services_.snapshot = std::move(snapshot);
   if (phase_ == Phase::serving) {
-    const auto state = services_.snapshot ? state::ShardState::serving : state::ShardState::starting;
-    block_.state.store(static_cast<std::uint32_t>(state), std::memory_order_release);
+    const auto now_is = services_.snapshot ? state::ShardState::serving : state::ShardState::starting;
+    block_.state.store(static_cast<std::uint32_t>(now_is), std::memory_order_release);
     for (const auto& door : doors_) door->listener.arm();
   } else if (phase_ == Phase::draining &&
              (clients_.empty() || now_ns >= drain_deadline_ns_)) {
@@ -216,7 +216,7 @@ ring::Task<> ShardRuntime::serve(Door& door, int fd) {
   clients_.erase(place);
   block_.client_connections.store(static_cast<std::uint32_t>(clients_.size()),
                                   std::memory_order_relaxed);
-  for (const auto& door : doors_) door->listener.arm();
+  for (const auto& each : doors_) each->listener.arm();
 }
 
 void ShardRuntime::abort_connections(bool busy_too) {

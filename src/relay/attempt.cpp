@@ -82,17 +82,19 @@ ring::Task<Result<>> Attempt::shake_hands(const UpstreamTarget& target, TimeNs d
 // The up pump: it runs beside the reader of the answer.
 ring::Task<> Attempt::send_request() {
   const Result<> sent =
-      co_await stream_->send(upstream_request_.pieces(), services_.settings.write_stall_ns);
+      co_await stream_->send(upstream_request_->pieces(), services_.settings.write_stall_ns);
+  upstream_request_.reset();
   if (!sent) co_return;
   sent_all_ = true;
   if (hold_ != nullptr) hold_->note_phase(price::Phase::sent);
 }
 
-ring::Task<Result<ResponseFacts>> Attempt::open(const UpstreamTarget& target,
-                                                const dialect::EditList& edits,
-                                                Deadlines deadlines) {
-  const Result<> built = upstream_request_.build(services_, request_, edits, target);
-  if (!built) co_return std::unexpected(built.error());
+Result<> Attempt::prepare(const UpstreamTarget& target, const dialect::EditList& edits) {
+  upstream_request_ = std::make_unique<UpstreamRequest>();
+  return upstream_request_->build(services_, request_, edits, target);
+}
+
+ring::Task<Result<ResponseFacts>> Attempt::open(const UpstreamTarget& target, Deadlines deadlines) {
   key_ = {.endpoint = target.channel.id, .generation = target.snapshot.pool_generation};
   if (hold_ != nullptr) hold_->begin_attempt(target.channel.id);
   stream_ = services_.pool.take(key_);

@@ -10,7 +10,7 @@
 
 namespace sluice::relay {
 
-/// Lifecycle: open() once; then finish() exactly once, whatever open() said. Owner: one exchange.
+/// Lifecycle: prepare() and open() once; then finish() exactly once, whatever open() said. Owner: one exchange.
 class Attempt {
  public:
   Attempt(Services& services, const Request& request, Hold* hold)
@@ -22,10 +22,12 @@ class Attempt {
     TimeNs connect_ns = 0;
     TimeNs first_byte_ns = 0;
   };
+  /// Makes the request's bytes. Before open(). Errors: as UpstreamRequest::build.
+  [[nodiscard]] Result<> prepare(const UpstreamTarget& target, const dialect::EditList& edits);
+
   /// Connects or reuses, sends, reads the answer's head. Sending goes on beside reading (an upstream may answer
   /// before it has read everything). Errors: of connect, of the head; source upstream. cancelled after abort().
   [[nodiscard]] ring::Task<Result<ResponseFacts>> open(const UpstreamTarget& target,
-                                                       const dialect::EditList& edits,
                                                        Deadlines deadlines);
 
   /// Ends whatever waits, soon. Used when the client has gone.
@@ -51,7 +53,7 @@ class Attempt {
   Hold* hold_;
   net::PoolKey key_;
   std::unique_ptr<net::Stream> stream_;
-  UpstreamRequest upstream_request_;
+  std::unique_ptr<UpstreamRequest> upstream_request_;  ///< until it was sent
   ring::Scope sender_;
   bool aborted_ = false;
   bool sent_any_ = false;

@@ -31,11 +31,18 @@ Exchange::Exchange(Services& services, Client& client, RequestHeadFacts head)
       request_{.head = std::move(head), .body = {}},
       snapshot_(services.snapshot) {
   client_.stream->watch_end(&Exchange::on_client_end, this);
+  // It may have gone right behind its request.
+  if (client_.stream->end().code != Errc::none) on_client_end(this, client_.stream->end());
 }
 
 Exchange::~Exchange() {
   client_.stream->watch_end(nullptr, nullptr);
+  release_body();
+}
+
+void Exchange::release_body() {
   services_.body_bytes -= request_.body.capacity();
+  request_.body.reset();
 }
 
 void Exchange::on_client_end(void* context, const Error& end) {
@@ -205,7 +212,7 @@ ring::Task<bool> Exchange::serve() {
     const price::End end = client_left_ ? price::End::client_left : price::End::no_candidate;
     co_await close_hold(end, nullptr, 0);
   }
-  if (verdict == Verdict::answered) co_return reusable_ && !client_left_;
+  if (verdict == Verdict::answered) co_return client_reusable_ && !client_left_;
   if (client_left_) co_return false;
   if (!failure_) {
     failure_ = {.kind = ErrorKind::upstream_failed,
@@ -214,38 +221,50 @@ ring::Task<bool> Exchange::serve() {
   co_return co_await refuse(*failure_);
 }
 
-ring::Task<Exchange::Verdict> Exchange::try_candidate(const state::CandidateEntry& candidate,
-                                                      bool last) {
+// Chooses the provider key and makes the bytes of the request for one candidate.
+Result<UpstreamTarget> Exchange::prepare_attempt(const state::CandidateEntry& candidate, bool last) {
   const state::Catalog& catalog = *snapshot_->catalog;
   const state::ChannelEntry& channel = catalog.channel(candidate);
-  const Settings& settings = services_.settings;
-  const std::string_view upstream_model = catalog.text(candidate.upstream_model);
-  const auto edits = dialect::plan_edits(
-      plan_->scan, {.upstream_model = dialect::model_in_body(plan_->scan.operation)
-                                          ? upstream_model
-                                          : std::string_view{},
-                    .include_usage = plan_->stream,
-                    .output_cap = plan_->output_cap});
-  if (!edits) co_return Verdict::failed;
+  UpstreamTarget target{.snapshot = *snapshot_,
+                        .channel = channel,
+                        .upstream_model = catalog.text(candidate.upstream_model),
+                        .provider_key = {}};
   const auto keys = catalog.keys(channel);
-  std::string_view provider_key;
-  for (std::uint32_t i = 0; i < keys.size() && provider_key.empty(); ++i) {
-    if (keys[i].enabled != 0) provider_key = snapshot_->provider_keys[channel.first_key + i];
+  for (std::uint32_t i = 0; i < keys.size() && target.provider_key.empty(); ++i) {
+    if (keys[i].enabled != 0) target.provider_key = snapshot_->provider_keys[channel.first_key + i];
   }
+  const bool in_body = dialect::model_in_body(plan_->operation);
+  const auto edits = dialect::plan_edits(
+      *plan_->scan, {.upstream_model = in_body ? target.upstream_model : std::string_view{},
+                     .include_usage = plan_->stream,
+                     .output_cap = plan_->output_cap});
+  if (!edits) return std::unexpected(edits.error());
+  if (last) plan_->scan.reset();
+  attempt_.emplace(services_, request_, hold());
+  if (const Result<> made = attempt_->prepare(target, *edits); !made) {
+    return std::unexpected(made.error());
+  }
+  upstream_reusable_ = false;
   ++facts_.attempts;
   facts_.channel_id = channel.id;
-  attempt_.emplace(services_, request_, hold());
+  return target;
+}
+
+ring::Task<Exchange::Verdict> Exchange::try_candidate(const state::CandidateEntry& candidate,
+                                                      bool last) {
+  const Result<UpstreamTarget> target = prepare_attempt(candidate, last);
+  if (!target) co_return Verdict::failed;
+  const Settings& settings = services_.settings;
   const TimeNs now_ns = services_.reactor.now_ns();
   const TimeNs first_byte_ns =
       plan_->stream ? settings.first_byte_stream_ns : settings.first_byte_whole_ns;
   const Result<ResponseFacts> response = co_await attempt_->open(
-      {.snapshot = *snapshot_,
-       .channel = channel,
-       .upstream_model = upstream_model,
-       .provider_key = provider_key},
-      *edits, {.connect_ns = now_ns + settings.connect_ns, .first_byte_ns = now_ns + first_byte_ns});
+      *target,
+      {.connect_ns = now_ns + settings.connect_ns, .first_byte_ns = now_ns + first_byte_ns});
   facts_.connected_ns = attempt_->connected_ns();
   Verdict verdict = Verdict::failed;
+  facts_.bytes_in = request_.body.size();
+  if (last && attempt_->sent_all()) release_body();
   if (response) {
     facts_.first_byte_ns = services_.reactor.now_ns();
     verdict = response->status >= 200 && response->status < 300
@@ -255,7 +274,7 @@ ring::Task<Exchange::Verdict> Exchange::try_candidate(const state::CandidateEntr
     services_.count(Counter::upstream_failures);
     verdict = after_break(last, response.error());
   }
-  co_await attempt_->finish(verdict == Verdict::answered && reusable_);
+  co_await attempt_->finish(upstream_reusable_);
   attempt_.reset();
   co_return verdict;
 }
@@ -304,7 +323,6 @@ Exchange::Ending Exchange::describe(PumpEnd end, const Meter& meter) {
 ring::Task<Exchange::Verdict> Exchange::relay(const ResponseFacts& response, bool last) {
   const dialect::Route& route = request_.head.route;
   const bool whole = !response.event_stream && !route.json_array;
-  const bool withhold = plan_->stream && !plan_->scan.include_usage;
   const bool may_retry = !last && (plan_->model->flags & state::kModelRetryAfterSend) != 0;
   const TimeNs start_ns = request_.head.received_ns;
   const bool drain = key_.on_disconnect == state::OnDisconnect::drain;
@@ -327,22 +345,22 @@ ring::Task<Exchange::Verdict> Exchange::relay(const ResponseFacts& response, boo
                             : route.json_array ? dialect::Framing::json_array
                                                : dialect::Framing::sse,
                  .quirks = {},
-                 .withhold_usage = withhold});
+                 .withhold_usage = plan_->withholds_usage});
   if (plan_->stream) services_.count(Counter::streams);
   facts_.status = static_cast<std::uint16_t>(response.status);
   PumpEnd end = PumpEnd::upstream_broke;
   if (!response.encoded) end = co_await pump.run();
   facts_.first_token_ns = pump.first_token_ns();
   facts_.bytes_out = pump.bytes_out();
-  reusable_ = end == PumpEnd::finished && pump.client_reusable();
-  if (end == PumpEnd::finished && !pump.upstream_reusable()) attempt_->abort();
+  client_reusable_ = end == PumpEnd::finished && pump.client_reusable();
+  upstream_reusable_ = end == PumpEnd::finished && pump.upstream_reusable();
   if (end == PumpEnd::upstream_broke && !pump.committed() && !client_left_) {
     services_.count(Counter::upstream_failures);
     co_return after_break(last, {Errc::truncated, Source::upstream, Retry::no, 0});
   }
   const Ending ending = describe(end, pump.meter());
   if (!ending.message.empty()) {
-    attempt_->abort();
+    attempt_->abort();  // the provider stops now, not when the client has read its error
     co_await pump.send_error_event(ending.kind, ending.message);
   }
   if (hold_) co_await close_hold(ending.money, &pump.meter(), pump.counted_output());
@@ -384,15 +402,14 @@ ring::Task<Exchange::Verdict> Exchange::relay_error(const ResponseFacts& respons
   if (other_may_do) services_.count(Counter::upstream_failures);
   if (other_may_do && !last) co_return Verdict::try_next;
   if (our_trouble || !whole) {
-    attempt_->abort();
     failure_ = {.kind = ErrorKind::upstream_failed,
                 .message = "The provider of this model is not available; try again soon."};
     co_return Verdict::failed;
   }
   if (hold_) co_await close_hold(price::End::no_candidate, nullptr, 0);
-  reusable_ = co_await send_json(services_, *client_.stream, request_.head, response.status,
-                                 body.view(), response.forwarded, true);
-  if (!decoder.done() || !response.keep_alive) attempt_->abort();
+  upstream_reusable_ = decoder.done() && response.keep_alive;
+  client_reusable_ = co_await send_json(services_, *client_.stream, request_.head, response.status,
+                                        body.view(), response.forwarded, true);
   co_return Verdict::answered;
 }
 
@@ -442,7 +459,7 @@ state::OutboxRecord Exchange::make_record() const {
   record.first_byte_ns = since(facts_.first_byte_ns);
   record.first_token_ns = since(facts_.first_token_ns);
   record.total_ns = since(services_.reactor.now_ns());
-  record.bytes_in = request_.body.size();
+  record.bytes_in = facts_.bytes_in;
   record.bytes_out = facts_.bytes_out;
   std::memcpy(record.tags.data(), head.tag.data(), std::min(head.tag.size(), record.tags.size()));
   return record;

@@ -37,6 +37,8 @@ class Exchange {
   [[nodiscard]] ring::Task<bool> answer_models();
   [[nodiscard]] ring::Task<std::optional<Refusal>> reserve();
   [[nodiscard]] ring::Task<bool> serve();
+  [[nodiscard]] Result<UpstreamTarget> prepare_attempt(const state::CandidateEntry& candidate,
+                                                       bool last);
   [[nodiscard]] ring::Task<Verdict> try_candidate(const state::CandidateEntry& candidate, bool last);
   [[nodiscard]] ring::Task<Verdict> relay(const ResponseFacts& response, bool last);
   [[nodiscard]] ring::Task<Verdict> relay_error(const ResponseFacts& response, bool last);
@@ -46,6 +48,7 @@ class Exchange {
   [[nodiscard]] state::OutboxRecord make_record() const;
   [[nodiscard]] Hold* hold() { return hold_ ? &*hold_ : nullptr; }
   static void on_client_end(void* context, const Error& end);
+  void release_body();
   void note_refused(const Refusal& refusal);
 
   Services& services_;
@@ -59,7 +62,8 @@ class Exchange {
   std::string refusal_text_;
   std::optional<Refusal> failure_;  ///< what to answer when no candidate delivers
   bool client_left_ = false;
-  bool reusable_ = false;
+  bool client_reusable_ = false;
+  bool upstream_reusable_ = false;
   struct Facts {
     std::uint32_t channel_id = 0;
     std::uint16_t attempts = 0;
@@ -68,6 +72,7 @@ class Exchange {
     TimeNs connected_ns = 0;
     TimeNs first_byte_ns = 0;
     TimeNs first_token_ns = 0;
+    std::uint64_t bytes_in = 0;
     std::uint64_t bytes_out = 0;
     Errc error = Errc::none;
   } facts_;

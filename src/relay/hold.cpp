@@ -78,10 +78,11 @@ void Hold::ask_extension() {
   }
   const price::SliceRules& rules = services_.settings.slice;
   Tokens tokens = rules.standard * static_cast<Tokens>(terms_.choices);
-  if (extension_.outcome.verdict == state::Verdict::refused) {
+  if (!extension_) extension_ = std::make_unique<state::PendingVerb>();
+  if (extension_->outcome.verdict == state::Verdict::refused) {
     // Near empty the slice shrinks to what is left, not below the floor.
     const auto slice = price::next_slice(*terms_.row, rules, terms_.terms, terms_.prompt_bound,
-                                         remaining, extension_.outcome.affordable);
+                                         remaining, extension_->outcome.affordable);
     tokens = slice && slice->tokens > 0 ? slice->tokens : rules.floor;
   }
   if (cap != 0) tokens = std::min(tokens, remaining);
@@ -97,15 +98,15 @@ void Hold::ask_extension() {
   }
   asked_tokens_ = tokens;
   extending_ = true;
-  extension_.verb = state::ExtendVerb{.hold = id_,
+  extension_->verb = state::ExtendVerb{.hold = id_,
                                       .amount = *nanos,
                                       .expected_extensions = extensions_,
                                       .key_windows = key_windows_,
                                       .wallet_windows = wallet_windows_};
-  extension_.board_index = place_;
-  extension_.context = this;
-  extension_.done = &Hold::on_extended;
-  services_.verbs.submit(extension_, services_.reactor.now_ns());
+  extension_->board_index = place_;
+  extension_->context = this;
+  extension_->done = &Hold::on_extended;
+  services_.verbs.submit(*extension_, services_.reactor.now_ns());
 }
 
 void Hold::on_extended(state::PendingVerb& verb) noexcept {

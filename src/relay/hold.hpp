@@ -52,7 +52,9 @@ class Hold {
   /// All that is covered has been used and another slice was refused: the stream must be cut.
   [[nodiscard]] bool exhausted() const { return exhausted_; }
   /// Why the last extension was refused.
-  [[nodiscard]] state::Limit refused_limit() const { return extension_.outcome.limit; }
+  [[nodiscard]] state::Limit refused_limit() const {
+    return extension_ ? extension_->outcome.limit : state::Limit::balance;
+  }
 
   /// Rows 3, 4 and 7: closes the hold by the table of ends. `record` gets the amounts. Waits for an extension in
   /// flight. A charge of 0 with nothing sent is a void. Errors: unavailable, stale_epoch (the reaper closes it).
@@ -83,7 +85,7 @@ class Hold {
   std::uint32_t extensions_ = 0;
   state::WindowIds key_windows_;
   state::WindowIds wallet_windows_;
-  state::PendingVerb extension_;
+  std::unique_ptr<state::PendingVerb> extension_;  ///< made when the first extension is asked for
   std::coroutine_handle<> closer_;
 };
 

@@ -24,7 +24,7 @@ Tokens least_named(Tokens a, Tokens b) {
 // Output tokens of one choice that the first reservation covers.
 Tokens first_output(const Services& services, const Plan& plan, dialect::Operation operation) {
   if (!produces_output(operation)) return 0;
-  const Tokens cap = plan.scan.cap.tokens > 0 ? plan.scan.cap.tokens : 0;
+  const Tokens cap = plan.scan->cap.tokens > 0 ? plan.scan->cap.tokens : 0;
   const Tokens maximum =
       least_named(plan.hold.row->max_output_tokens, plan.model->max_output_tokens);
   if (plan.stream) return price::first_slice(services.settings.slice, cap, maximum);
@@ -42,18 +42,18 @@ bool fill_terms(const Services& services, const Snapshot& snapshot, const state:
     return false;
   }
   hold.terms = {.at_ns = request.head.received_realtime_ns, .multiplier = *multiplier};
-  hold.input_estimate = dialect::estimate_input_tokens(plan.scan);
-  hold.choices = std::max(plan.scan.choices, 1U);
-  hold.output_cap = plan.scan.cap.tokens > 0 ? plan.scan.cap.tokens : 0;
+  hold.input_estimate = dialect::estimate_input_tokens(*plan.scan);
+  hold.choices = std::max(plan.scan->choices, 1U);
+  hold.output_cap = plan.scan->cap.tokens > 0 ? plan.scan->cap.tokens : 0;
   hold.extends = plan.stream;
   hold.slice = first_output(services, plan, request.head.route.operation);
   plan.estimate.input_tokens = hold.input_estimate;
   plan.estimate.output_tokens = hold.slice;
   plan.estimate.choices = hold.choices;
-  plan.estimate.whole_context = plan.scan.has(dialect::Special::previous_response) ||
-                                plan.scan.has(dialect::Special::stored_file) ||
-                                plan.scan.has(dialect::Special::remote_url) ||
-                                plan.scan.has(dialect::Special::cached_content);
+  plan.estimate.whole_context = plan.scan->has(dialect::Special::previous_response) ||
+                                plan.scan->has(dialect::Special::stored_file) ||
+                                plan.scan->has(dialect::Special::remote_url) ||
+                                plan.scan->has(dialect::Special::cached_content);
   return true;
 }
 
@@ -93,9 +93,11 @@ bool scan_body(const Services& services, const Request& request, Plan& plan,
     denial = {large ? ErrorKind::too_large : ErrorKind::bad_request, message_of_scan(scan.error()), ""};
     return false;
   }
-  plan.scan = *scan;
-  plan.stream = plan.scan.stream || request.head.route.stream;
-  plan.billed = dialect::is_billed(request.head.route.operation);
+  plan.scan = std::make_unique<dialect::RequestScan>(*scan);
+  plan.operation = request.head.route.operation;
+  plan.stream = scan->stream || request.head.route.stream;
+  plan.billed = dialect::is_billed(plan.operation);
+  plan.withholds_usage = plan.stream && !scan->include_usage;
   return true;
 }
 
@@ -109,13 +111,13 @@ std::unique_ptr<Plan> make_plan(const Services& services, const Snapshot& snapsh
   const state::Catalog& catalog = *snapshot.catalog;
   const dialect::Route& route = request.head.route;
   const std::string_view name =
-      dialect::model_in_body(route.operation) ? plan->scan.model.view() : route.model.view();
+      dialect::model_in_body(route.operation) ? plan->scan->model.view() : route.model.view();
   plan->model = catalog.find_model(name);
   if (const policy::Denial* denied = policy::check_model(key, catalog, plan->model, route.format)) {
     denial = *denied;
     return nullptr;
   }
-  if (const policy::Denial* denied = policy::check_specials(key, plan->scan)) {
+  if (const policy::Denial* denied = policy::check_specials(key, *plan->scan)) {
     denial = *denied;
     return nullptr;
   }

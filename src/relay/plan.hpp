@@ -14,7 +14,8 @@
 namespace sluice::relay {
 
 struct Plan {
-  dialect::RequestScan scan;
+  std::unique_ptr<dialect::RequestScan> scan;  ///< until the last candidate's request is made
+  dialect::Operation operation = dialect::Operation::openai_chat;
   const state::ModelEntry* model = nullptr;
   policy::CandidateList candidates;
   price::EstimateInput estimate;
@@ -22,6 +23,7 @@ struct Plan {
   Tokens output_cap = -1;       ///< ≥ 0: lower the client's cap to this (clamp)
   bool stream = false;
   bool billed = true;
+  bool withholds_usage = false; ///< the stream's usage report is for us, the client did not ask for it
 };
 
 /// Scans the body, applies the policy that needs no counter, chooses candidates and prices the hold. The plan
