@@ -48,6 +48,7 @@ struct RawUsage {
   std::uint16_t seen_mask = 0;  ///< fields of complete reports
   std::uint16_t doubts = 0;     ///< bits of UsageDoubt
   bool reported = false;        ///< at least one report is complete
+  bool final = false;           ///< … and it was not Claude's first one, whose output is a placeholder
 };
 
 /// Where the SSE reader is within a line.
@@ -63,7 +64,7 @@ struct SseState {
 };
 
 struct MeterState {
-  SseState sse;
+  SseState lines;
   JsonState json;
   RawUsage usage;
   TokenClasses output;      ///< from deltas, or from a whole answer
@@ -73,7 +74,6 @@ struct MeterState {
   std::uint32_t events = 0;
   std::uint32_t semantic_events = 0;
   std::uint32_t malformed = 0;
-  std::uint32_t event_bytes = 0;  ///< of the open event, saturated
   std::uint8_t plain_size = 0;    ///< data that is not JSON: bytes compared with "[DONE]"
   bool plain = false;
   bool plain_done = true;
@@ -85,10 +85,15 @@ struct MeterState {
   bool event_has_choice = false;  ///< it cannot be the usage chunk
   bool choices_empty = false;     ///< it has choices: []
   bool event_ends = false;        ///< it ends the stream
-  bool error_name = false;        ///< SSE event: error
+  bool event_reasoning = false;   ///< reasoning text was counted in this choice
+  std::uint8_t error_name = 0;    ///< bytes of the SSE event name that match "error", 255: none
 
   // The stream.
+  bool sse = false;               ///< events are ended by blank lines, not by the JSON
+  bool block_had_data = false;    ///< the block that a blank line just ended had data
+  bool sse_data_open = false;     ///< the open event has a data line
   bool started = false;
+  bool dropped_cr = false;        ///< withholding: a LF that comes next belongs to a dropped event
   bool end_seen = false;
   bool finish_seen = false;
   bool released = false;          ///< withholding: the open event's start went out

@@ -36,7 +36,7 @@ enum class Special : std::uint16_t {
   speed = 1 << 5,              ///< any but standard
   cached_content = 1 << 6,     ///< Gemini cachedContent
   server_tools = 1 << 7,       ///< tools that the provider runs and bills apart (web search …)
-  audio_output = 1 << 8,       ///< modalities other than text
+  output_modality = 1 << 8,    ///< output other than text
   model_fallback = 1 << 9,     ///< the body names other models to fall back to
 };
 
@@ -68,8 +68,11 @@ struct RequestScan {
   std::uint32_t images = 0;
   std::uint32_t audios = 0;
   std::uint32_t documents = 0;
-  std::uint64_t media_bytes = 0;    ///< bytes of inline base64
-  std::uint32_t input_token_ids = 0;  ///< embeddings and completions given as token numbers
+  std::uint32_t videos = 0;
+  std::uint64_t audio_bytes = 0;     ///< base64 bytes of inline audio and video
+  std::uint64_t document_bytes = 0;  ///< base64 bytes of inline documents
+  std::uint64_t opaque_bytes = 0;    ///< bytes of encrypted or encoded strings that the model reads back
+  std::uint32_t input_token_ids = 0; ///< embeddings and completions given as token numbers
   TokenClasses text;             ///< everything that the model reads as text
 
   ValueSpan session_hint;        ///< prompt_cache_key, or else metadata.user_id, or else user: raw JSON string

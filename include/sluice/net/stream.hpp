@@ -13,6 +13,7 @@
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <string_view>
 
 #include "sluice/base/error.hpp"
 #include "sluice/net/address.hpp"
@@ -20,7 +21,13 @@
 #include "sluice/ring/reactor.hpp"
 #include "sluice/ring/task.hpp"
 
+namespace sluice::tls {
+class Engine;
+}
+
 namespace sluice::net {
+
+class SecureLayer;
 
 class Stream {
  public:
@@ -85,6 +92,12 @@ class Stream {
   /// cancelled.
   [[nodiscard]] ring::Task<Result<>> connect(const Address& address, TimeNs deadline_ns);
 
+  /// Puts TLS between the socket and receive()/send(), and shakes hands. Before anything was received or sent.
+  /// Errors: tls_failed (failure() says why), timed_out, closed, cancelled.
+  [[nodiscard]] ring::Task<Result<>> start_tls(tls::Engine engine, TimeNs deadline_ns);
+  /// Why TLS failed, one line for the operator; empty when it did not.
+  [[nodiscard]] std::string_view tls_failure() const;
+
   /// Starts receiving ahead of the first receive() (an idle connection notices its end).
   void start_receiving() noexcept { arm_receive(); }
   void watch_end(EndWatcher watcher, void* context) noexcept {
@@ -101,6 +114,7 @@ class Stream {
   friend struct ReceiveAwaiter;
   friend struct SendAwaiter;
   friend struct CloseAwaiter;
+  struct HandshakeAwaiter;
 
   static void on_receive(void* context, const ring::Completion& completion);
   static void on_send(void* context, const ring::Completion& completion);
@@ -113,6 +127,10 @@ class Stream {
   void wake_receiver() noexcept;
   void finish_send(Result<> result) noexcept;
   void start_send(bool may_wait) noexcept;
+  void deliver(ring::Piece piece) noexcept;
+  void on_peer_fin() noexcept;
+  void send_secured() noexcept;
+  void on_sent_secured(std::int32_t result) noexcept;
   void advance_send(std::size_t bytes) noexcept;
   void interrupt_send() noexcept;
   void set_aside_rest() noexcept;
@@ -146,6 +164,8 @@ class Stream {
   TimeNs stall_ns_ = 0;
   ring::PieceQueue* held_ = nullptr;
   ring::Piece aside_;
+  bool fin_after_send_ = false;
+  std::unique_ptr<SecureLayer> secure_;  ///< null on plain connections
   struct Outgoing;
   std::unique_ptr<Outgoing> outgoing_;  ///< message header and vector of the send in flight
 };

@@ -58,6 +58,8 @@ class MeterBoard {
   void next_attempt(std::uint32_t index, std::uint32_t channel_id);
   /// Forward only; SENDING must be stored before the SQE is submitted.
   void set_phase(std::uint32_t index, price::Phase phase);
+  /// A better number than at open(), e.g. after the body was read.
+  void set_input_estimate(std::uint32_t index, Tokens tokens);
   void set_counted_output(std::uint32_t index, Tokens tokens);
   /// Usage so far (partial) or complete (final, which also stores phase FINAL after the counts).
   void set_usage(std::uint32_t index, price::UsageState state, const price::TokenCounts& counts);
@@ -69,6 +71,8 @@ class MeterBoard {
   /// The entry of this hold, or nothing: then the phase is RESERVED (row 1). Linear search.
   [[nodiscard]] std::optional<MeterView> find(std::uint64_t hold_seq) const;
   [[nodiscard]] std::optional<MeterView> read(std::uint32_t index) const;
+  /// Hold sequence at `index`, 0 = free.
+  [[nodiscard]] std::uint64_t hold_at(std::uint32_t index) const;
 
  private:
   std::span<MeterEntry> entries_;
@@ -153,8 +157,8 @@ enum AdmissionStop : std::uint32_t {
 /// A lag limit counts only rows that exist: a dead reconciler stops admission after max_undrained_age_ns.
 [[nodiscard]] std::uint32_t admission_stop(const AdmissionBlock& block, TimeNs monotonic_ns);
 
-/// The minimum of client connections over slots that serve, have a fresh heartbeat and are locked
-/// (`locked` bit per slot may be left empty to skip that check). Nothing when there is none.
+/// The minimum of client connections over slots that serve and have a fresh heartbeat; nothing when there is
+/// none. A slot without owner has a stale heartbeat, so that no lock needs to be asked (accept rule, design §2).
 [[nodiscard]] std::optional<std::uint32_t> min_client_connections(std::span<const ShardBlock> shards,
                                                                   TimeNs monotonic_ns);
 

@@ -23,7 +23,6 @@ struct OpenOptions {
   TimeNs wait_ready_ns = 0;   ///< wait this long for a complete environment (edge at start); polls every 10 ms
 };
 
-struct StateCopy;
 class Environment;
 struct EnvironmentAccess;  // src/state only
 
@@ -48,7 +47,7 @@ class Environment {
   [[nodiscard]] const std::string& epoch_directory() const;
 
   // Reads of a shard: one renewed read transaction each, values copied out, nothing held afterwards.
-  // Errors: corrupt, stale_epoch, io. No allocation.
+  // Errors: corrupt, io. No allocation.
   /// The key of this digest, compared in full; nothing when there is none.
   [[nodiscard]] Result<std::optional<KeyRecord>> find_key(const Digest256& digest);
   [[nodiscard]] Result<std::optional<WalletRecord>> find_wallet(WalletId id);
@@ -63,17 +62,22 @@ class Environment {
 
   struct MapUse {
     std::uint64_t map_pages = 0;
-    std::uint64_t high_pages = 0;   ///< ever used
-    std::uint64_t table_pages = 0;  ///< used now by the tables
-    std::uint32_t readers = 0;
+    std::uint64_t high_pages = 0;      ///< ever used
+    std::uint64_t reusable_pages = 0;  ///< of those, free and not pinned by a reader
+    std::uint64_t oldest_reader_lag = 0;  ///< transactions since the oldest open read transaction began
+    std::uint32_t readers = 0;         ///< open read transactions
+    [[nodiscard]] std::uint64_t free_pages() const { return map_pages - high_pages + reusable_pages; }
   };
   [[nodiscard]] Result<MapUse> map_use();
+  /// The store that verbs run on; for VerbQueue, Writer and the reaper.
+  [[nodiscard]] Store& store();
   /// Frees reader slots of dead processes (after each death). Returns how many.
   Result<int> check_readers();
 
+  struct Impl;
+
  private:
   friend struct EnvironmentAccess;
-  struct Impl;
   explicit Environment(std::unique_ptr<Impl> impl);
   std::unique_ptr<Impl> impl_;
 };

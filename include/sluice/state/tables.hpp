@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 
 #include "sluice/base/error.hpp"
 #include "sluice/state/records.hpp"
@@ -31,6 +32,22 @@ class Tables {
   [[nodiscard]] virtual Result<bool> erase(Table table, ByteSpan key) = 0;
   /// First row whose key is ≥ `key`; empty spans when there is none. Errors: io.
   [[nodiscard]] virtual Result<Row> seek(Table table, ByteSpan key) = 0;
+};
+
+/// Write transactions one after the other, and the two reads that repair an unknown outcome.
+class Store {
+ public:
+  virtual ~Store() = default;
+  /// Opens a write transaction. The caller is inside the gate. Errors: stale_epoch (epoch, uuid or ready in
+  /// meta is not what was opened), io.
+  [[nodiscard]] virtual Result<Tables*> begin() = 0;
+  /// The transaction is over either way; after an error its outcome is unknown.
+  [[nodiscard]] virtual Result<> commit() = 0;
+  virtual void abort() = 0;
+  /// Less than 30 % of the map is free: admission stops. Valid between begin() and commit().
+  [[nodiscard]] virtual bool crowded() = 0;
+  [[nodiscard]] virtual Result<std::optional<HoldRecord>> find_hold(const HoldId& id) = 0;
+  [[nodiscard]] virtual Result<SlotRecord> find_slot(SlotId slot) = 0;
 };
 
 }  // namespace sluice::state

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <variant>
 
 #include "sluice/base/error.hpp"
@@ -33,14 +34,25 @@ struct PendingVerb {
   friend class VerbQueue;
   PendingVerb* next_ = nullptr;
   TimeNs queued_at_ns_ = 0;
-  std::uint8_t tries_ = 0;
+};
+
+/// What a queue works on. Production takes it from an environment; tests and the simulator give their own.
+struct QueueParts {
+  Store* store = nullptr;
+  Gate* gate = nullptr;
+  MeterBoard board;                    ///< may be empty
+  ShardBlock* block = nullptr;         ///< metrics
+  const AdmissionBlock* admission = nullptr;
+  SlotId slot = 0;
+  std::uint64_t epoch = 0;
 };
 
 /// One a shard, same thread as its environment. Nothing in it allocates after construction.
 class VerbQueue {
  public:
   /// `environment`, `slot` outlive it; the slot's lock is held.
-  VerbQueue(Environment& environment, SlotLock& slot);
+  VerbQueue(Environment& environment, const SlotLock& slot);
+  explicit VerbQueue(const QueueParts& parts);
   ~VerbQueue();
   VerbQueue(const VerbQueue&) = delete;
   VerbQueue& operator=(const VerbQueue&) = delete;
@@ -54,7 +66,8 @@ class VerbQueue {
   enum class Turn : std::uint8_t {
     idle,       ///< nothing was queued
     committed,  ///< at least one verb was completed; more may wait (empty())
-    busy,       ///< somebody holds the gate: call again soon (the queue blocks by itself after 1 ms of waiting)
+    busy,       ///< somebody holds the gate (or the store failed): call again soon. After 1 ms of waiting the
+                ///< queue blocks for the gate, at most 50 ms
   };
   /// Up to kMaxVerbsPerTxn verbs in one transaction (settle and void, then extend, then reserve), then their
   /// completions. Completions may submit.

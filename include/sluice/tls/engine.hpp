@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <string>
 #include <string_view>
 
 #include "sluice/base/error.hpp"
@@ -67,9 +68,9 @@ class Engine {
   /// the alert). Source: client for a server engine, upstream for a client engine.
   Result<Received> receive(std::span<const char> ciphertext, std::span<char> plaintext, Outbox& out);
 
-  /// Whether receive() would give plaintext or take a step without more ciphertext: the last plaintext span was
-  /// filled, or the outbox was full.
-  [[nodiscard]] bool has_more() const { return has_more_; }
+  /// Whether receive() has something to do without more ciphertext: the last plaintext span was filled, or the
+  /// outbox was full and ciphertext waits for room in it. The second can be so in any state, also when failed.
+  [[nodiscard]] bool has_more() const;
 
   /// Encrypts from the front of `plaintext` as much as fits the outbox and returns that count: 0 when the outbox
   /// is too full for a record, or during the handshake. Errors: tls_failed, closed (after close()).
@@ -87,7 +88,7 @@ class Engine {
   [[nodiscard]] std::string_view failure() const;
   /// wolfSSL's error number behind failure(), 0 unless failed.
   [[nodiscard]] int failure_code() const { return failure_code_; }
-  /// The protocol both sides agreed on by ALPN, or empty. Valid until the next call.
+  /// The protocol both sides agreed on by ALPN ("http/1.1"), or empty.
   [[nodiscard]] std::string_view alpn() const;
   /// "TLSv1.3" or "TLSv1.2", once open.
   [[nodiscard]] std::string_view version() const;
@@ -102,14 +103,19 @@ class Engine {
   using Handle = std::unique_ptr<WOLFSSL, Deleter>;
   Engine(Handle handle, Source peer) : handle_(std::move(handle)), peer_(peer) {}
 
-  bool handshake();
+  static constexpr std::size_t kMaxRead = 1U << 30U;  ///< wolfSSL counts in int
+
+  Result<> handshake();
   std::unexpected<Error> failed(int code);
+  /// Moves what waited for room into the outbox. False while some is left.
+  bool drain_spill(Outbox& out);
 
   Handle handle_;
+  std::string spill_;  ///< ciphertext that did not fit the outbox: at most one flight, empty nearly always
   int failure_code_ = 0;
   State state_ = State::handshaking;
   Source peer_;
-  bool has_more_ = false;
+  bool alpn_agreed_ = false;
   bool close_sent_ = false;
 };
 

@@ -23,7 +23,7 @@ enum class Phase : std::uint8_t {
 
 /// State of the exchange in progress; meaningless while the phase is `reading`.
 struct Exchange {
-  const Script* script = nullptr;
+  Script* script = nullptr;
   Answer answer;
   Record record;
   std::int64_t counted_input = 0;

@@ -145,15 +145,18 @@ void Server::begin(Connection& connection, const HttpRequest& request) {
     release(held_.size());
 }
 
-const Script* Server::script_for(const RequestFacts& facts) {
+Script* Server::script_for(const RequestFacts& facts) {
   script_key_.assign(1, static_cast<char>(facts.call));
   script_key_ += facts.include_usage ? '1' : '0';
   script_key_ += facts.model;
   const auto known = scripts_.find(script_key_);
   if (known != scripts_.end()) return known->second.get();
   if (scripts_.size() >= kMaxScripts) return nullptr;
-  auto script = std::make_unique<Script>(make_script(facts.call, facts.include_usage, facts.model,
-                                                     behaviour_of(facts.model, options_.defaults)));
+  const auto named = options_.named.find(std::string(facts.model));
+  const Behaviour behaviour =
+      named != options_.named.end() ? named->second : behaviour_of(facts.model, options_.defaults);
+  auto script = std::make_unique<Script>(
+      make_script(facts.call, facts.include_usage, facts.model, behaviour));
   return scripts_.emplace(script_key_, std::move(script)).first->second.get();
 }
 

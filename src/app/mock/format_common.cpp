@@ -8,7 +8,9 @@ namespace sluice::mock {
 
 std::string whole_text(const Script& script) {
   std::string text;
-  for (std::int32_t i = 0; i < script.behaviour.chunks; ++i) text += script.chunk_text;
+  for (std::int32_t i = 0; i < script.behaviour.chunks && text.size() < kMaxWholeText; ++i) {
+    text += script.chunk_text;
+  }
   return text;
 }
 

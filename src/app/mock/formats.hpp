@@ -18,7 +18,10 @@ inline constexpr std::int64_t kCreated = 1'763'800'000;
 inline constexpr std::string_view kToolName = "lookup";
 inline constexpr std::string_view kToolArguments = R"({\"city\":\"Paris\"})";  ///< escaped once
 
+inline constexpr std::size_t kMaxWholeText = 64u << 20;
+
 // ---- format_common.cpp
+/// The text of all chunks, cut at kMaxWholeText: endless streams have no whole.
 [[nodiscard]] std::string whole_text(const Script& script);
 [[nodiscard]] bool shows_usage(const Script& script);
 

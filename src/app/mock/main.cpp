@@ -15,8 +15,8 @@ using sluice::mock::ListenerKind;
 using sluice::mock::Options;
 
 constexpr std::string_view kUsage =
-    "usage: sluice-mock [--listen ADDR:PORT]... [--control ADDR:PORT] [--default OPTIONS] "
-    "[--models A,B,...]\n"
+    "usage: sluice-mock [--listen ADDR:PORT]... [--control ADDR:PORT] [--default OPTIONS]\n"
+    "                   [--model NAME=OPTIONS]... [--models A,B,...]\n"
     "                   [--require-key KEY] [--log FILE] [--records N] [--keep-bodies BYTES] "
     "[--keep-heads]\n"
     "OPTIONS are the dash-separated options of a model name, e.g. l5-c100-g20 (see "
@@ -35,7 +35,7 @@ void split(std::string_view text, char separator, auto&& each) {
   }
 }
 
-bool parse_defaults(std::string_view text, Behaviour& defaults) {
+bool parse_options(std::string_view text, Behaviour& defaults) {
   bool good = true;
   split(text, '-', [&](std::string_view word) { good = apply_option(word, defaults) && good; });
   return good;
@@ -48,7 +48,12 @@ bool take(std::string_view name, std::string_view value, Options& options) {
   } else if (name == "--control") {
     options.listeners.push_back({ListenerKind::control, std::string(value)});
   } else if (name == "--default") {
-    return parse_defaults(value, options.defaults);
+    return parse_options(value, options.defaults);
+  } else if (name == "--model") {
+    const std::size_t equals = value.find('=');
+    if (equals == std::string_view::npos) return false;
+    Behaviour& named = options.named[std::string(value.substr(0, equals))];
+    return parse_options(value.substr(equals + 1), named);
   } else if (name == "--models") {
     options.models.clear();
     split(value, ',', [&](std::string_view model) { options.models.emplace_back(model); });

@@ -79,8 +79,6 @@ Script make_script(Call call, bool include_usage, std::string_view model,
   append_framed(script.chunk.bytes, content_event(script, script.chunk_text));
   find_places(script.chunk);
   if (call == Call::gemini_stream_array) script.chunk.comma_at = script.chunk.bytes.find(",\r\n{");
-  script.whole.bytes = whole_body(script);
-  find_places(script.whole);
   return script;
 }
 
@@ -159,7 +157,11 @@ void append_stream_error(std::string& out, const Script& script, const Answer& a
   out += "0\r\n\r\n";
 }
 
-void append_whole(std::string& out, const Script& script, const Answer& answer) {
+void append_whole(std::string& out, Script& script, const Answer& answer) {
+  if (script.whole.bytes.empty()) {
+    script.whole.bytes = whole_body(script);
+    find_places(script.whole);
+  }
   std::string body;
   body.reserve(script.whole.bytes.size() + 512);
   append_filled(body, script.whole, answer.id);

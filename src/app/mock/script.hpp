@@ -40,7 +40,7 @@ struct Script {
   Behaviour behaviour;
   Template chunk;          ///< one content event, framed as one HTTP chunk
   std::string chunk_text;  ///< the text that a chunk delivers
-  Template whole;          ///< body of a whole answer up to its usage
+  Template whole;          ///< body of a whole answer up to its usage; empty until used
 };
 
 /// What differs between two answers of one script.
@@ -67,7 +67,7 @@ void append_chunk(std::string& out, const Script& script, const Answer& answer,
 void append_stream_end(std::string& out, const Script& script, const Answer& answer);
 /// An error event in the middle of a stream, and the end of the HTTP body.
 void append_stream_error(std::string& out, const Script& script, const Answer& answer);
-/// A whole answer: head and body.
-void append_whole(std::string& out, const Script& script, const Answer& answer);
+/// A whole answer: head and body. Renders the script's whole at its first use.
+void append_whole(std::string& out, Script& script, const Answer& answer);
 
 }  // namespace sluice::mock

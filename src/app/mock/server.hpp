@@ -23,6 +23,8 @@ struct Options {
   std::vector<Listen> listeners;
   Behaviour defaults;
   std::vector<std::string> models = {"mock", "mock-small", "mock-large"};
+  std::unordered_map<std::string, Behaviour>
+      named;                 ///< models whose behaviour is not in their name
   std::string required_key;  ///< empty = any credential, or none
   Keep keep;
 };
@@ -70,7 +72,7 @@ class Server {
   [[nodiscard]] std::size_t process_one(Connection& connection, std::string_view bytes);
   void begin(Connection& connection, const HttpRequest& request);
   void start_record(Connection& connection, const HttpRequest& request, const RequestFacts& facts);
-  [[nodiscard]] const Script* script_for(const RequestFacts& facts);
+  [[nodiscard]] Script* script_for(const RequestFacts& facts);
   void release(std::size_t count);
   void schedule_answer(Connection& connection);
   void answer(Connection& connection);
