@@ -56,11 +56,11 @@ Result<> CatalogBook::put(Provider& p) {
 
 Result<> CatalogBook::put(ProviderKey& key) {
   return store(db_, key.id,
-               "INSERT INTO provider_key (provider_id, name, sealed, last_chars, enabled) "
-               "VALUES (:p, :n, :s, :l, :e) RETURNING id",
-               "UPDATE provider_key SET sealed = :s, last_chars = :l, enabled = :e WHERE id = :i",
-               {key.provider_id, key.name, key.sealed, key.last_chars, number(key.enabled)},
-               {key.sealed, key.last_chars, number(key.enabled), key.id});
+               "INSERT INTO provider_key (provider_id, name, sealed, fingerprint, last_chars, enabled) "
+               "VALUES (:p, :n, :s, :f, :l, :e) RETURNING id",
+               "UPDATE provider_key SET sealed = :s, fingerprint = :f, last_chars = :l, enabled = :e WHERE id = :i",
+               {key.provider_id, key.name, key.sealed, key.fingerprint, key.last_chars, number(key.enabled)},
+               {key.sealed, key.fingerprint, key.last_chars, number(key.enabled), key.id});
 }
 
 Result<> CatalogBook::put(Channel& c) {
@@ -81,16 +81,19 @@ Result<> CatalogBook::put(Model& m) {
   return store(db_, m.id,
                "INSERT INTO model (name, aliases, owner, formats, context_tokens, max_output_tokens, "
                "first_byte_timeout_ms, between_tokens_timeout_ms, hidden_output, retry_after_send, listed, enabled, "
-               "created_ns) VALUES (:a, :b, :c, :d, :e, :f, :g, :h, :i, :j, :k, :l, :m) RETURNING id",
+               "created_ns, input_margin, hidden_tokens_per_s) VALUES (:a, :b, :c, :d, :e, :f, :g, :h, :i, :j, :k, :l, "
+               ":m, :n, :o) RETURNING id",
                "UPDATE model SET aliases = :b, owner = :c, formats = :d, context_tokens = :e, "
                "max_output_tokens = :f, first_byte_timeout_ms = :g, between_tokens_timeout_ms = :h, "
-               "hidden_output = :i, retry_after_send = :j, listed = :k, enabled = :l WHERE id = :m",
+               "hidden_output = :i, retry_after_send = :j, listed = :k, enabled = :l, input_margin = :m, "
+               "hidden_tokens_per_s = :n WHERE id = :o",
                {m.name, m.aliases, m.owner, m.formats, m.context_tokens, m.max_output_tokens,
                 m.first_byte_timeout_ms, m.between_tokens_timeout_ms, number(m.hidden_output),
-                number(m.retry_after_send), number(m.listed), number(m.enabled), m.created_ns},
+                number(m.retry_after_send), number(m.listed), number(m.enabled), m.created_ns, m.input_margin,
+                m.hidden_tokens_per_s},
                {m.aliases, m.owner, m.formats, m.context_tokens, m.max_output_tokens, m.first_byte_timeout_ms,
                 m.between_tokens_timeout_ms, number(m.hidden_output), number(m.retry_after_send), number(m.listed),
-                number(m.enabled), m.id});
+                number(m.enabled), m.input_margin, m.hidden_tokens_per_s, m.id});
 }
 
 Result<> CatalogBook::put_routes(Id model_id, const std::vector<Route>& routes) {
@@ -115,14 +118,12 @@ Result<> CatalogBook::add(Price& price) {
   LEDGER_TRY(store(
       db_, version,
       "INSERT INTO price (model_id, effective_ns, input, cache_read, cache_write_short, cache_write_long, output, "
-      "fees, bands, windows, holidays, tiers, flags, input_margin, hidden_tokens_per_s, max_output_tokens, "
-      "context_tokens) VALUES (:a, :b, :c, :d, :e, :f, :g, :h, :i, :j, :k, :l, :m, :n, :o, :p, :q) "
+      "fees, bands, windows, holidays, tiers, free) VALUES (:a, :b, :c, :d, :e, :f, :g, :h, :i, :j, :k, :l, :m) "
       "RETURNING version",
       {},
       {price.model_id, row.effective_from_ns, row.base.input, row.base.cache_read, row.base.cache_write_short,
        row.base.cache_write_long, row.base.output, lists.fees, lists.bands, lists.windows, lists.holidays,
-       lists.tiers, std::int64_t{row.flags}, std::int64_t{row.input_margin}, std::int64_t{row.hidden_tokens_per_s},
-       row.max_output_tokens, row.context_tokens},
+       lists.tiers, number(row.free())},
       {}));
   price.row.version = static_cast<std::uint64_t>(version);
   return {};

@@ -11,7 +11,7 @@ Provider to_provider(const Row& row) {
 }
 
 ProviderKey to_provider_key(const Row& row) {
-  return {row.integer(0), row.integer(1), row.text(2), row.text(3), row.text(4), row.integer(5) != 0};
+  return {row.integer(0), row.integer(1), row.text(2), row.text(3), row.text(4), row.text(5), row.integer(6) != 0};
 }
 
 Channel to_channel(const Row& row) {
@@ -46,6 +46,8 @@ Model to_model(const Row& row) {
   out.listed = row.integer(11) != 0;
   out.enabled = row.integer(12) != 0;
   out.created_ns = row.integer(13);
+  out.input_margin = row.integer(14);
+  out.hidden_tokens_per_s = row.integer(15);
   return out;
 }
 
@@ -65,11 +67,7 @@ Price to_price(const Row& row) {
   price.base.cache_write_long = row.integer(6);
   price.base.output = row.integer(7);
   from_columns({row.text(8), row.text(9), row.text(10), row.text(11), row.text(12)}, price);
-  price.flags = static_cast<std::uint32_t>(row.integer(13));
-  price.input_margin = static_cast<std::uint32_t>(row.integer(14));
-  price.hidden_tokens_per_s = static_cast<std::uint32_t>(row.integer(15));
-  price.max_output_tokens = row.integer(16);
-  price.context_tokens = row.integer(17);
+  price.flags = row.integer(13) != 0 ? price::kRowFree : 0;
   return out;
 }
 

@@ -78,6 +78,7 @@ CREATE TABLE provider_key (
   provider_id INTEGER NOT NULL REFERENCES provider(id),
   name TEXT NOT NULL,
   sealed TEXT NOT NULL,
+  fingerprint TEXT NOT NULL,
   last_chars TEXT NOT NULL,
   enabled INTEGER NOT NULL,
   UNIQUE (provider_id, name)) STRICT;
@@ -103,7 +104,9 @@ CREATE TABLE model (
   max_output_tokens INTEGER NOT NULL CHECK (max_output_tokens >= 0),
   first_byte_timeout_ms INTEGER NOT NULL,
   between_tokens_timeout_ms INTEGER NOT NULL,
+  input_margin INTEGER NOT NULL CHECK (input_margin >= 1000),
   hidden_output INTEGER NOT NULL,
+  hidden_tokens_per_s INTEGER NOT NULL,
   retry_after_send INTEGER NOT NULL,
   listed INTEGER NOT NULL,
   enabled INTEGER NOT NULL,
@@ -133,11 +136,7 @@ CREATE TABLE price (
   windows TEXT NOT NULL,
   holidays TEXT NOT NULL,
   tiers TEXT NOT NULL,
-  flags INTEGER NOT NULL,
-  input_margin INTEGER NOT NULL CHECK (input_margin >= 1000),
-  hidden_tokens_per_s INTEGER NOT NULL,
-  max_output_tokens INTEGER NOT NULL,
-  context_tokens INTEGER NOT NULL) STRICT;
+  free INTEGER NOT NULL) STRICT;
 CREATE INDEX price_model ON price(model_id, effective_ns);
 CREATE TABLE numbered_text (
   id INTEGER PRIMARY KEY AUTOINCREMENT,

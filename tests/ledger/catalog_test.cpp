@@ -61,9 +61,7 @@ TEST_F(LedgerTest, PriceRowsComeBackAsTheyWereAndStay) {
   price.row.holidays[1] = 20'000;
   price.row.tiers = {1000, 500, 0, 0};
   price.row.fees[1] = 10'000'000;
-  price.row.flags = price::kRowHiddenOutput;
-  price.row.input_margin = 1700;
-  price.row.max_output_tokens = 64'000;
+  price.row.flags = price::kRowFree;
   ASSERT_TRUE(ledger_->catalog().add(price)) << ledger_->last_error();
   EXPECT_EQ(price.row.version, 1U);
   auto rows = ledger_->catalog().prices(model.id);
@@ -77,7 +75,7 @@ TEST_F(LedgerTest, PriceRowsComeBackAsTheyWereAndStay) {
   EXPECT_EQ(back.holidays[0], 20'000);
   EXPECT_EQ(back.tiers, price.row.tiers);
   EXPECT_EQ(back.fees, price.row.fees);
-  EXPECT_EQ(back.input_margin, 1700U);
+  EXPECT_TRUE(back.free());
 }
 
 TEST_F(LedgerTest, OneSequenceNumbersAllChanges) {

@@ -21,7 +21,9 @@ struct CustomerSettings {
   std::optional<std::string> overdraft;       ///< USD
   std::optional<std::string> budget_day;      ///< USD or "none"
   std::optional<std::string> budget_month;
-  std::optional<std::string> max_in_flight;   ///< count or "none"
+  std::optional<std::string> max_in_flight;   ///< count or "none", as the two below
+  std::optional<std::string> requests_per_minute;
+  std::optional<std::string> tokens_per_minute;
   std::optional<bool> enabled;
 };
 

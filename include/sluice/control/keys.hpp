@@ -24,6 +24,10 @@ struct KeySettings {
   std::optional<std::string> zone;
   std::optional<std::string> on_disconnect;  ///< cancel or drain
   std::optional<std::string> on_revoke;      ///< finish or cut
+  std::optional<std::string> drain_time;     ///< "60s": caps of policy drain
+  std::optional<std::string> drain_bytes;    ///< "1MiB"
+  std::optional<std::string> drain_cost;     ///< USD
+  std::optional<std::string> excess_max;     ///< USD above a hold that the wallet pays; "0" = one slice
   std::optional<bool> clamp;
   std::optional<bool> may_pin;
   std::optional<bool> reserve_context;
@@ -46,6 +50,8 @@ struct NewKey {
 
 /// The model patterns of a policy in canonical form: trimmed, sorted, unique, comma-separated.
 [[nodiscard]] Outcome<std::string> parse_model_patterns(std::string_view text);
+/// Name of the set of networks that a policy means: "allow!deny", empty when every address may.
+[[nodiscard]] std::string cidr_set_text(const ledger::KeyPolicy& policy);
 /// Whether an IANA zone is known to this machine.
 [[nodiscard]] bool zone_exists(std::string_view zone);
 

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "sluice/base/crypto.hpp"
 #include "sluice/base/random.hpp"
@@ -27,6 +28,9 @@ class SodiumKeyHasher final : public KeyHasher {
  private:
   Key256 pepper_;
 };
+
+/// 64 lower-case digits.
+[[nodiscard]] std::string to_hex(const Digest256& digest);
 
 /// Seals to a public key (crypto_box_curve25519xchacha20poly1305_seal): who seals cannot open.
 class Sealer {

@@ -93,7 +93,7 @@ struct Group {
 struct Provider {
   Id id = 0;
   std::string name;
-  std::string dialect;            ///< format of its API: chat, responses, messages or gemini
+  std::string dialect;            ///< format of its API: openai, responses, claude or gemini
   std::string base_url;           ///< scheme://host[:port][/path], checked, no trailing slash
   std::string auth;               ///< none, bearer, x-api-key, x-goog-api-key, api-key or query-key
   std::string extra_headers;      ///< "Name: value" lines, each ended by CR LF
@@ -106,6 +106,7 @@ struct ProviderKey {
   Id provider_id = 0;
   std::string name;               ///< unique within the provider
   std::string sealed;             ///< crypto_box_curve25519xchacha20poly1305_seal, base64
+  std::string fingerprint;        ///< HMAC-SHA-256(pepper, key), hex: tells whether a key is the same
   std::string last_chars;
   bool enabled = true;
 };
@@ -131,11 +132,13 @@ struct Model {
   std::string aliases;            ///< comma-separated further names
   std::string owner;              ///< `owned_by` of model lists
   std::string formats;            ///< comma-separated client formats, empty = all
+  std::int64_t input_margin = 1300;  ///< thousandths on the input estimate (design §12), ≥ 1000
   Tokens context_tokens = 0;      ///< 0 = not known
   Tokens max_output_tokens = 0;   ///< 0 = not known
   std::int64_t first_byte_timeout_ms = 0;
   std::int64_t between_tokens_timeout_ms = 0;
   bool hidden_output = false;     ///< reasons without streaming it: accrues by time
+  std::int64_t hidden_tokens_per_s = 100;
   bool retry_after_send = true;
   bool listed = true;
   bool enabled = true;
@@ -153,7 +156,8 @@ struct Route {
   friend bool operator==(const Route&, const Route&) = default;
 };
 
-/// One immutable price row. row.version is its id: the price version that holds and records carry.
+/// One immutable price row. row.version is its id: the price version that holds and records carry. The ledger keeps
+/// amounts, bands, windows, tiers, fees and whether it is free; margin, limits and accrual are the model's.
 struct Price {
   Id model_id = 0;
   price::PriceRow row;
