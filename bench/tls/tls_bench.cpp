@@ -141,6 +141,29 @@ void memory_of_1000_pairs(benchmark::State& state) {
 }
 BENCHMARK(memory_of_1000_pairs)->Iterations(1)->Unit(benchmark::kMillisecond);
 
+/// Memory of connections that wait for the peer in the middle of a handshake.
+void memory_of_100_handshakes(benchmark::State& state) {
+  std::vector<char> memory(64 * 1024);
+  for (auto _ : state) {
+    {
+      Pair warm;
+      warm.handshake(memory);
+    }
+    std::vector<Pair> pairs;
+    pairs.reserve(100);
+    const std::size_t before = mallinfo2().uordblks;
+    for (int i = 0; i < 100; ++i) {
+      Pair& pair = pairs.emplace_back();
+      Outbox hello{std::span(memory).first(4096)};
+      Outbox flight{std::span(memory).subspan(4096)};
+      benchmark::DoNotOptimize(pair.client.receive({}, {}, hello));
+      benchmark::DoNotOptimize(pair.server.receive(hello.pending(), {}, flight));
+    }
+    state.counters["heap_pair"] = static_cast<double>(mallinfo2().uordblks - before) / 100;
+  }
+}
+BENCHMARK(memory_of_100_handshakes)->Iterations(1)->Unit(benchmark::kMillisecond);
+
 void hash_key(benchmark::State& state) {
   const std::array<std::uint8_t, 32> pepper{1, 2, 3};
   const HmacKeyHasher hasher(pepper);

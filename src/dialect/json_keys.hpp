@@ -93,7 +93,8 @@ namespace sluice::dialect {
   /* errors */                                                                                         \
   X(error, "error") X(code, "code") X(status, "status") X(details, "details")                          \
   X(error_code, "error_code") X(reason, "reason") X(base_resp, "base_resp")                            \
-  X(status_code, "status_code") X(status_msg, "status_msg") X(http_code, "http_code")
+  X(status_code, "status_code") X(status_msg, "status_msg") X(quota_id, "quotaId")                       \
+  X(violations, "violations")
 // clang-format on
 
 struct KeySpelling {
@@ -121,7 +122,7 @@ enum class Key : std::uint8_t {
   cached_tokens, usage_cached_top, usage_cached, usage_cache_hit, usage_cache_miss, usage_cache_write,
   cache_creation, usage_write_short, usage_write_long, usage_reasoning, usage_tool_prompt,
   server_tool_use, web_search_requests, web_fetch_requests,
-  error, code, status, details, error_code, reason, base_resp, status_code, status_msg, http_code,
+  error, code, status, details, error_code, reason, base_resp, status_code, status_msg, quota_id, violations,
   count_,
 };
 

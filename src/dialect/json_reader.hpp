@@ -94,6 +94,8 @@ class JsonReader {
 
   void invalid() { s_.step = JsonStep::invalid; }
 
+  void value_done() { s_.step = s_.depth == 0 ? JsonStep::done : JsonStep::after_value; }
+
   /// True if a byte that is not white space is at p_.
   bool skip_space() {
     while (p_ < end_) {
@@ -140,7 +142,7 @@ class JsonReader {
   void close(bool object) {
     ++p_;
     --s_.depth;
-    s_.step = s_.depth == 0 ? JsonStep::done : JsonStep::after_value;
+    value_done();
     rules_.on_close(s_.roles[s_.depth], object, p_);
   }
 
@@ -212,7 +214,7 @@ class JsonReader {
     if (hit != end_ && *hit == '"') [[likely]] {
       const char* const start = p_;
       p_ = hit + 1;
-      s_.step = JsonStep::after_value;
+      value_done();
       if (mode == StringMode::collect) {
         rules_.collect(s_.role, {start, static_cast<std::size_t>(hit - start)});
       }
@@ -262,7 +264,7 @@ class JsonReader {
                               : std::string_view{};
     const JsonString text{token, raw, s_.string_empty, s_.token_overflow};
     if (s_.step == JsonStep::in_key) return key_done(text);
-    s_.step = JsonStep::after_value;
+    value_done();
     rules_.on_string(s_.role, text);
   }
 
@@ -365,7 +367,7 @@ class JsonReader {
     s_.step = JsonStep::in_number;
     if (p_ == end_) return;
     if (phase != kZero && phase != kInteger && phase != kDecimals && phase != kPower) return invalid();
-    s_.step = s_.depth == 0 ? JsonStep::done : JsonStep::after_value;
+    value_done();
     const auto size = static_cast<std::size_t>(p_ - start);
     rules_.on_number(s_.role, {s_.number, s_.negative, s_.fraction,
                                whole ? std::string_view{start, size} : std::string_view{}});
@@ -394,7 +396,7 @@ class JsonReader {
       if (*p_ != text[s_.part & 0xfU]) return invalid();
     }
     if ((s_.part & 0xfU) != text.size()) return;
-    s_.step = s_.depth == 0 ? JsonStep::done : JsonStep::after_value;
+    value_done();
     const std::string_view raw = raw_start_ != nullptr
                                      ? std::string_view{raw_start_, text.size()}
                                      : std::string_view{};

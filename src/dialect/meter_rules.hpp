@@ -22,7 +22,7 @@ enum class MeterRole : std::uint8_t {
   candidates, candidate, gemini_content, feedback, media,
   // all
   type, text, free, finish,
-  error, error_type, error_code, error_message, error_details, base_resp, base_status,
+  error, error_type, error_code, error_message, error_details, error_quota, base_resp, base_status,
   usage, prompt_details, completion_details, cache_creation, server_tool_use,
   field,  ///< the first of the usage fields: UsageField is added to it
 };
@@ -56,6 +56,7 @@ class MeterRules {
       case Role::type:
       case Role::finish:
       case Role::error_type:
+      case Role::error_quota:
       case Role::error_code: return StringMode::capture;
       default: return StringMode::skip;
     }
@@ -139,7 +140,8 @@ inline MeterRole MeterRules::shared_key(Role container, Key key, const JsonStrin
       if (key == Key::type || key == Key::status) return container == Role::error ? Role::error_type : Role::skip;
       if (key == Key::code || key == Key::error_code || key == Key::reason) return Role::error_code;
       if (key == Key::message && container == Role::error) return Role::error_message;
-      return key == Key::details ? Role::error_details : Role::skip;
+      if (key == Key::quota_id) return Role::error_quota;
+      return key == Key::details || key == Key::violations ? Role::error_details : Role::skip;
     case Role::base_resp:
       if (key == Key::status_code) return Role::base_status;
       return key == Key::status_msg ? Role::error_message : Role::skip;
@@ -177,6 +179,9 @@ inline void MeterRules::shared_string(Role role, const JsonString& string) {
     case Role::error: m.event_error |= !string.empty; return;
     case Role::error_type: m.error.type.assign(string.text); return;
     case Role::error_code: m.error.code.assign(string.text); return;
+    case Role::error_quota:  // Gemini lists each quota that was hit: a daily one says the most
+      if (m.error.code.empty() || string.text.find("PerDay") != std::string_view::npos) m.error.code.assign(string.text);
+      return;
     default:
       if (role >= Role::field) doubt(UsageDoubt::not_number);
   }

@@ -103,6 +103,7 @@ inline void RequestRules::once(Key key) {
 }
 
 inline RequestRole RequestRules::free_key(const JsonString& name) {
+  scan_.text.last_masks = 0;
   scan_.text.add_text(name.overflow ? name.raw : name.text);
   scan_.text.symbols += 2;  // its quotes and colon, about as many tokens as two symbols
   return Role::free;
@@ -265,6 +266,9 @@ inline RequestRole RequestRules::node_key(Key key, const JsonString& name) {
     case Key::source: return Role::source;
     case Key::data:
     case Key::signature: return Role::opaque;
+    case Key::input:
+    case Key::args:
+    case Key::response: return Role::free;
     default: return free_key(name);
   }
 }
@@ -346,7 +350,9 @@ inline StringMode RequestRules::string_mode(std::uint8_t role) {
     case Role::inputs:
     case Role::input_item:
     case Role::tool:
-    case Role::server_tool: return StringMode::count;
+    case Role::server_tool:
+      scan_.text.last_masks = 0;  // strings do not run into each other
+      return StringMode::count;
     case Role::media_data:
       if (media_ != Role::source || media_base64_) return StringMode::skip;
       if (!media_saved_) before_media_ = scan_.text;

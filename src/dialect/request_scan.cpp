@@ -253,7 +253,11 @@ void RequestRules::on_number(std::uint8_t role_number, const JsonNumber& number)
     case Role::config: return bad();
     case Role::inputs:
     case Role::input_item: ++scan_.input_token_ids; return;
-    case Role::free: scan_.text.add_text(number.raw); return;
+    case Role::free:
+      scan_.text.last_masks = 0;
+      scan_.text.add_text(number.raw);
+      ++scan_.text.symbols;  // the comma of an array, or part of a member
+      return;
     default: return flag_value(role);
   }
 }

@@ -7,7 +7,7 @@
 #include <cstring>
 #include <string_view>
 
-#include "sluice/base/assert.hpp"
+#include "certificate_policy.hpp"
 #include "wire.hpp"
 #include "wolfssl.hpp"
 
@@ -35,6 +35,21 @@ std::string why_unreadable(const std::string& file, std::string_view what) {
   if (file.empty()) return std::string(what) + ": no file is named";
   if (access(file.c_str(), R_OK) == 0) return {};
   return std::string(what) + " " + file + ": " + std::strerror(errno);
+}
+
+/// Called by wolfSSL for each certificate of the peer's chain. It can refuse what wolfSSL would accept, never the
+/// other way round: the verdict of wolfSSL is passed on.
+int judge_certificate(int accepted, WOLFSSL_X509_STORE_CTX* chain) {
+  if (accepted == 0) return 0;
+  const int index = chain->error_depth;
+  const char* refusal = "certificate chain is malformed";
+  if (chain->certs != nullptr && index >= 0 && index < chain->totalCerts) {
+    const WOLFSSL_BUFFER_INFO& certificate = chain->certs[index];
+    refusal = why_refused({certificate.buffer, certificate.length}, index == 0);
+  }
+  if (refusal == nullptr) return 1;
+  static_cast<detail::Wire*>(chain->userCtx)->refusal = refusal;
+  return 0;
 }
 
 std::expected<detail::ContextHandle, std::string> make_context(WOLFSSL_METHOD* method) {
@@ -94,7 +109,7 @@ std::expected<ClientContext, std::string> ClientContext::load(const std::string&
   if (result != WOLFSSL_SUCCESS) {
     return Error("CA bundle " + ca_file + ": holds no usable PEM certificate (" + reason(result) + ")");
   }
-  wolfSSL_CTX_set_verify(handle->get(), WOLFSSL_VERIFY_PEER, nullptr);
+  wolfSSL_CTX_set_verify(handle->get(), WOLFSSL_VERIFY_PEER, judge_certificate);
   return ClientContext(std::move(*handle));
 }
 

@@ -31,10 +31,12 @@ class Lent {
   Lent(WOLFSSL* ssl, detail::Wire& wire) : ssl_(ssl) {
     wolfSSL_SetIOReadCtx(ssl, &wire);
     wolfSSL_SetIOWriteCtx(ssl, &wire);
+    wolfSSL_SetCertCbCtx(ssl, &wire);
   }
   ~Lent() {
     wolfSSL_SetIOReadCtx(ssl_, nullptr);
     wolfSSL_SetIOWriteCtx(ssl_, nullptr);
+    wolfSSL_SetCertCbCtx(ssl_, nullptr);
   }
   Lent(const Lent&) = delete;
   Lent& operator=(const Lent&) = delete;
@@ -188,7 +190,9 @@ Result<Received> Engine::receive(std::span<const char> ciphertext, std::span<cha
   Received received;
   const auto consumed = [&] { return ciphertext.size() - wire.in.size(); };
   if (state_ == State::handshaking) {
-    if (const auto step = handshake(); !step) return std::unexpected(step.error());
+    const auto step = handshake();
+    refusal_ = wire.refusal;
+    if (!step) return std::unexpected(step.error());
   }
   while (state_ == State::open && spill_.empty() && received.plaintext_bytes < plaintext.size()) {
     const std::span<char> room = plaintext.subspan(received.plaintext_bytes);
@@ -255,6 +259,7 @@ Result<> Engine::end_of_stream() {
 
 std::string_view Engine::failure() const {
   if (state_ != State::failed) return {};
+  if (refusal_ != nullptr) return refusal_;
   switch (failure_code_) {
     case ASN_NO_SIGNER_E: return "certificate is not signed by a trusted authority";
     case ASN_SELF_SIGNED_E: return "certificate is self-signed and not trusted";

@@ -35,6 +35,7 @@ Certificates::Certificates() {
 
   make_root("ca");
   make_root("other-ca");
+  make_root("sha1-root", "-sha1");
   const std::string names = kNames;
   make_leaf("good", names);
   make_leaf("rsa", names, "", "-newkey rsa:2048");
@@ -43,11 +44,15 @@ Certificates::Certificates() {
   make_leaf("future", names, "-startdate 20450101000000Z -enddate 20460101000000Z");
   make_leaf("sha1", names, "-md sha1");
   make_leaf("cn-only", "basicConstraints=CA:FALSE");
+  make_leaf("mail-only", "subjectAltName=email:a@good.test");
   make_leaf("nul-name", kNulName);
   const std::string ec = "-newkey ec -pkeyopt ec_paramgen_curve:P-256";
   make_leaf("intermediate", "basicConstraints=critical,CA:TRUE\nkeyUsage=critical,keyCertSign");
+  make_leaf("sha1-intermediate", "basicConstraints=critical,CA:TRUE\nkeyUsage=critical,keyCertSign", "-md sha1");
   make_leaf("not-an-authority", "basicConstraints=critical,CA:FALSE\nkeyUsage=critical,keyCertSign");
   make_leaf("by-intermediate", names, "", ec, "intermediate");
+  make_leaf("by-sha1", names, "", ec, "sha1-intermediate");
+  make_leaf("by-sha1-root", names, "", ec, "sha1-root");
   make_leaf("by-leaf", names, "", ec, "not-an-authority");
   run("openssl req -x509 " + ec + " -nodes -keyout self-signed.key -out self-signed.pem -days 30 " +
       "-subj /CN=good.test -addext '" + names + "'");
@@ -71,15 +76,16 @@ void Certificates::write(const std::string& file, const std::string& text) const
   std::ofstream(path(file)) << text;
 }
 
-void Certificates::make_root(const std::string& name) const {
+void Certificates::make_root(const std::string& name, const std::string& options) const {
   run("openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout " + name + ".key -out " + name +
-      ".pem -days 30 -subj '/CN=" + name + "' -addext keyUsage=keyCertSign");
+      ".pem -days 30 -subj '/CN=" + name + "' -addext keyUsage=keyCertSign " + options);
+  run("cp " + name + ".pem " + name + ".leaf");
 }
 
 void Certificates::make_leaf(const std::string& name, const std::string& extensions, const std::string& options,
                              const std::string& key, const std::string& issuer) const {
   write(name + ".ext", extensions + "\n");
-  const std::string subject = name == "cn-only" ? "good.test" : name;
+  const std::string subject = name == "cn-only" || name == "mail-only" ? "good.test" : name;
   run("openssl req " + key + " -nodes -keyout " + name + ".key -out " + name + ".csr -subj '/CN=" + subject + "'");
   const std::string dates = options.find("-startdate") == std::string::npos ? " -days 30 " : " ";
   run("openssl ca -batch -notext -config ca.cnf -cert " + issuer + ".pem -keyfile " + issuer + ".key -in " + name +

@@ -59,7 +59,18 @@ TEST(Certificate, IsRefusedOutsideItsTime) {
   EXPECT_EQ(refusal("future"), "certificate is not valid yet");
 }
 
+TEST(Certificate, IsRefusedForACommonNameOnly) {
+  const std::string common_name = "certificate names no host but by its common name";
+  EXPECT_EQ(refusal("cn-only"), common_name);
+  EXPECT_EQ(refusal("mail-only"), common_name);
+}
+
 TEST(Certificate, IsRefusedWhenWeak) {
+  const std::string weak = "certificate is signed with SHA-1 or MD5";
+  EXPECT_EQ(refusal("sha1"), weak);
+  EXPECT_EQ(refusal("by-sha1"), weak);
+  // A root that is sent along may be signed with anything.
+  EXPECT_EQ(refusal("by-sha1-root", "good.test", "sha1-root"), "");
   EXPECT_FALSE(ServerContext::load(Certificates::get().path("small-rsa.pem"),
                                    Certificates::get().path("small-rsa.key")));
 }

@@ -112,6 +112,7 @@ class Engine {
 
   Handle handle_;
   std::string spill_;  ///< ciphertext that did not fit the outbox: at most one flight, empty nearly always
+  const char* refusal_ = nullptr;  ///< why our own check of the certificate failed
   int failure_code_ = 0;
   State state_ = State::handshaking;
   Source peer_;
