@@ -64,8 +64,7 @@ inline const char* count_until_special(TokenClasses& classes, const char* begin,
                                        const char* end) {
   while (p < end) {
     const Block block = load_block(begin, p, end);
-    const std::uint32_t hits = block.mask(_mm256_or_si256(
-        _mm256_or_si256(block.equal('"'), block.equal('\\')), block.at_most(0x1f)));
+    const std::uint32_t hits = string_specials(block);
     const unsigned size = hits != 0 ? static_cast<unsigned>(std::countr_zero(hits)) : block.count;
     if (size != 0) count_block(classes, block, size);
     p += size;
