@@ -1,0 +1,122 @@
+// Received bytes. A Piece is a part of a provided buffer that one receive filled; the buffer returns to the
+// ring when its last piece is gone. Pieces are handed on, never copied, on the way through a relay.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "sluice/base/assert.hpp"
+#include "sluice/ring/port.hpp"
+
+namespace sluice::ring {
+
+class BufferPool;
+
+/// Owner of one received range of bytes. Move-only; thread of its reactor.
+class Piece {
+ public:
+  Piece() = default;
+  Piece(Piece&& other) noexcept { swap(other); }
+  Piece& operator=(Piece&& other) noexcept {
+    Piece moved(std::move(other));
+    swap(moved);
+    return *this;
+  }
+  ~Piece() { reset(); }
+
+  /// Bytes on the heap instead of in a provided buffer (plaintext of TLS, or bytes that must wait).
+  [[nodiscard]] static Piece on_heap(std::size_t bytes);
+
+  [[nodiscard]] char* data() const noexcept { return data_; }
+  [[nodiscard]] std::size_t size() const noexcept { return bytes_; }
+  [[nodiscard]] bool empty() const noexcept { return bytes_ == 0; }
+  [[nodiscard]] std::string_view view() const noexcept { return {data_, bytes_}; }
+  [[nodiscard]] bool in_pool() const noexcept { return pool_ != nullptr; }
+
+  /// Forgets the first `count` bytes (count ≤ size()).
+  void drop_front(std::size_t count) noexcept {
+    SLUICE_ASSERT(count <= bytes_);
+    data_ += count;
+    bytes_ -= static_cast<std::uint32_t>(count);
+  }
+  /// Keeps only the first `count` bytes.
+  void truncate(std::size_t count) noexcept {
+    SLUICE_ASSERT(count <= bytes_);
+    bytes_ = static_cast<std::uint32_t>(count);
+  }
+  /// Gives the bytes back now.
+  void reset() noexcept;
+
+ private:
+  friend class BufferPool;
+  void swap(Piece& other) noexcept {
+    std::swap(pool_, other.pool_);
+    std::swap(block_, other.block_);
+    std::swap(data_, other.data_);
+    std::swap(bytes_, other.bytes_);
+    std::swap(buffer_, other.buffer_);
+  }
+
+  BufferPool* pool_ = nullptr;
+  char* block_ = nullptr;  ///< heap block, when not in the pool
+  char* data_ = nullptr;
+  std::uint32_t bytes_ = 0;
+  std::uint16_t buffer_ = 0;
+};
+
+/// A receive that found no buffer and waits for some to come back. In one pool's list at most.
+class StarvedReceive {
+ public:
+  using Callback = void (*)(void* context);
+  StarvedReceive(Callback callback, void* context) : callback_(callback), context_(context) {}
+  StarvedReceive(const StarvedReceive&) = delete;
+  StarvedReceive& operator=(const StarvedReceive&) = delete;
+  ~StarvedReceive() { stop_waiting(); }
+  void stop_waiting() noexcept;
+
+ private:
+  friend class BufferPool;
+  BufferPool* pool_ = nullptr;
+  StarvedReceive* previous_ = nullptr;
+  StarvedReceive* next_ = nullptr;
+  Callback callback_;
+  void* context_;
+};
+
+/// Book-keeping over the ring's provided buffers. One a reactor.
+class BufferPool {
+ public:
+  explicit BufferPool(RingPort& port);
+
+  /// Calls `receive` back once when an eighth of the blocks is available again.
+  void wait_for_buffers(StarvedReceive& receive) noexcept;
+
+  /// The piece that a receive completion filled.
+  [[nodiscard]] Piece take(const Completion& completion);
+
+  /// Blocks that the ring holds now, out of block_count().
+  [[nodiscard]] std::size_t available() const noexcept { return available_; }
+  [[nodiscard]] std::size_t block_count() const noexcept { return blocks_.size(); }
+
+ private:
+  friend class Piece;
+  friend class StarvedReceive;
+  struct Block {
+    std::uint32_t filled = 0;  ///< bytes that receives have used so far
+    std::uint32_t pieces = 0;  ///< pieces outstanding
+    bool closed = false;       ///< the ring will not use it again until it is provided anew
+  };
+  void release(std::uint16_t buffer) noexcept;
+  void wake_starved() noexcept;
+
+  RingPort& port_;
+  std::vector<Block> blocks_;
+  std::size_t available_;
+  StarvedReceive* starved_ = nullptr;
+};
+
+}  // namespace sluice::ring

@@ -1,0 +1,129 @@
+// The loop of one shard: takes completions, resumes coroutines, runs the end-of-turn hook, submits. Everything
+// on it runs on one thread.
+#pragma once
+
+#include <coroutine>
+#include <cstdint>
+#include <vector>
+
+#include "sluice/base/clock.hpp"
+#include "sluice/ring/buffer.hpp"
+#include "sluice/ring/port.hpp"
+#include "sluice/ring/timer.hpp"
+
+namespace sluice::ring {
+
+class Reactor;
+
+/// One operation that is or will be in flight. Lives in an object that outlives the operation (a stream, a
+/// listener), never in a coroutine frame that may end first: its destructor asserts that nothing is in flight.
+class Operation {
+ public:
+  /// Called for each completion; after one with more == false the operation may be started again.
+  using Callback = void (*)(void* context, const Completion& completion);
+
+  Operation(Callback callback, void* context) : callback_(callback), context_(context) {}
+  Operation(const Operation&) = delete;
+  Operation& operator=(const Operation&) = delete;
+  ~Operation() { SLUICE_ASSERT(!in_flight()); }
+
+  [[nodiscard]] bool in_flight() const noexcept { return slot_ != kNoSlot; }
+
+ private:
+  friend class Reactor;
+  static constexpr std::uint32_t kNoSlot = 0xffff'ffff;
+  Callback callback_;
+  void* context_;
+  std::uint32_t slot_ = kNoSlot;
+};
+
+struct ReactorOptions {
+  TimeNs spin_ns = 0;                     ///< most that a turn looks for completions before it sleeps
+  std::uint32_t operation_slots = 65536;  ///< operations in flight at most
+};
+
+struct ReactorStats {
+  std::uint64_t turns = 0;
+  std::uint64_t completions = 0;
+  std::uint64_t sleeps = 0;
+  std::uint64_t starved_receives = 0;   ///< a receive found no provided buffer
+  std::uint64_t stale_completions = 0;  ///< completions of operations that had ended
+  TimeNs longest_turn_ns = 0;
+};
+
+class Reactor {
+ public:
+  /// Returns how long the turn may sleep at most; 0 when more work waits that no completion announces.
+  using TurnHook = TimeNs (*)(void* context);
+
+  Reactor(RingPort& port, const Clock& clock, ReactorOptions options);
+  Reactor(const Reactor&) = delete;
+  Reactor& operator=(const Reactor&) = delete;
+
+  /// Starts `operation` (not in flight). `submission.user_data` is filled in here.
+  void start(Operation& operation, Submission submission);
+  /// Asks the kernel to end `operation`. Its own last completion tells when it has ended.
+  void cancel(Operation& operation);
+
+  /// Resumes `handle` later in this turn.
+  void ready(std::coroutine_handle<> handle) { ready_.push_back(handle); }
+
+  struct YieldAwaiter {
+    Reactor& reactor;
+    [[nodiscard]] bool await_ready() const noexcept { return false; }
+    void await_suspend(std::coroutine_handle<> handle) const { reactor.ready(handle); }
+    void await_resume() const noexcept {}
+  };
+  /// Suspends until what runs now has returned to the loop.
+  [[nodiscard]] YieldAwaiter yield() noexcept { return {*this}; }
+
+  /// Runs turns until stop().
+  void run();
+  /// Runs one turn; waits up to `wait_ns` when nothing is ready.
+  void run_turn(TimeNs wait_ns);
+  void stop() noexcept { stopped_ = true; }
+
+  /// Called in each turn after the coroutines have run and before sleeping: the place where the verbs that the
+  /// turn gathered are committed. Coroutines that it makes ready run in the same turn.
+  void set_turn_hook(TurnHook hook, void* context) noexcept {
+    turn_hook_ = hook;
+    turn_context_ = context;
+  }
+
+  [[nodiscard]] TimerWheel& timers() noexcept { return timers_; }
+  [[nodiscard]] BufferPool& buffers() noexcept { return buffers_; }
+  /// Monotonic time at the start of this turn's work: one clock read a turn.
+  [[nodiscard]] TimeNs now_ns() const noexcept { return now_ns_; }
+  [[nodiscard]] const Clock& clock() const noexcept { return clock_; }
+  [[nodiscard]] const ReactorStats& stats() const noexcept { return stats_; }
+  void count_starved_receive() noexcept { ++stats_.starved_receives; }
+
+ private:
+  struct Slot {
+    Operation* operation = nullptr;
+    std::uint32_t generation = 0;
+    std::uint32_t next_free = 0;
+  };
+  void dispatch(const Completion& completion);
+  void run_ready();
+  [[nodiscard]] bool spin();
+
+  RingPort& port_;
+  const Clock& clock_;
+  ReactorOptions options_;
+  BufferPool buffers_;
+  TimeNs now_ns_;
+  TimerWheel timers_;
+  std::vector<Slot> slots_;
+  std::uint32_t first_free_ = 0;
+  std::vector<std::coroutine_handle<>> ready_;
+  std::vector<std::coroutine_handle<>> running_;
+  std::vector<Completion> completions_;
+  TurnHook turn_hook_ = nullptr;
+  void* turn_context_ = nullptr;
+  TimeNs spin_now_ns_;  ///< current length of the adaptive spin
+  ReactorStats stats_;
+  bool stopped_ = false;
+};
+
+}  // namespace sluice::ring

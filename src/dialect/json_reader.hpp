@@ -1,0 +1,414 @@
+// An incremental JSON reader: takes a document in pieces that are cut anywhere, checks its grammar, and tells a set of
+// rules what it finds. No recursion, no allocation; only keys and short strings that are cut are copied.
+//
+// Rules are a class with these members (no virtual calls). A role is a small number that the rules give to every
+// value, so that they know where they are:
+//   uint8_t role_of_key(uint8_t container, Key, const JsonString& name)
+//   uint8_t role_of_element(uint8_t container)
+//   StringMode string_mode(uint8_t role)
+//   TokenClasses& classes(uint8_t role)                  where StringMode::count counts
+//   void collect(uint8_t role, std::string_view piece)   decoded text under StringMode::collect
+//   void on_string(uint8_t role, const JsonString&)      at the closing quote
+//   void on_number(uint8_t role, const JsonNumber&)
+//   void on_literal(uint8_t role, JsonLiteral, std::string_view raw)
+//   void on_open(uint8_t role, bool object, const char* p)    p: just after the bracket
+//   void on_close(uint8_t role, bool object, const char* p)   p: just after the bracket
+// Raw views are empty where the token was cut between two pieces.
+#pragma once
+
+#include <algorithm>
+#include <string_view>
+
+#include "json_keys.hpp"
+#include "json_text.hpp"
+#include "simd_block.hpp"
+#include "sluice/dialect/json_state.hpp"
+#include "token_counter.hpp"
+
+namespace sluice::dialect {
+
+enum class StringMode : std::uint8_t {
+  skip,
+  count,    ///< into classes(role)
+  capture,  ///< whole, at most 64 bytes where it is cut or has escapes
+  collect,  ///< piece by piece to collect(role)
+};
+enum class JsonLiteral : std::uint8_t { true_, false_, null_ };
+
+struct JsonString {
+  std::string_view text;  ///< capture: decoded
+  std::string_view raw;   ///< with quotes
+  bool empty;             ///< ""
+  bool overflow;          ///< capture: cut or with escapes, and longer than 64 bytes: text is its first part
+};
+
+struct JsonNumber {
+  std::uint64_t magnitude;  ///< integer part, saturated at 2^64 − 1
+  bool negative;
+  bool fraction;            ///< has a fraction or an exponent
+  std::string_view raw;
+};
+
+/// Makes the state ready for another document.
+inline void reset_json(JsonState& state) {
+  state.object_levels = 0;
+  state.depth = 0;
+  state.step = JsonStep::value;
+  state.role = 0;
+  state.escape = 0;
+  state.high_surrogate = 0;
+}
+
+template <class Rules>
+class JsonReader {
+ public:
+  /// `window` is where readable bytes start (at most `piece.data()`).
+  JsonReader(JsonState& state, Rules& rules, const char* window) : s_(state), rules_(rules), begin_(window) {}
+
+  /// Reads one piece; a reader is made anew for each. Stops early only if the document is invalid.
+  void feed(std::string_view piece) {
+    p_ = piece.data();
+    end_ = p_ + piece.size();
+    while (p_ < end_ && s_.step != JsonStep::invalid) step();
+  }
+
+ private:
+  void step() {
+    switch (s_.step) {
+      case JsonStep::value:
+      case JsonStep::first_element: return value();
+      case JsonStep::first_key:
+      case JsonStep::key: return key();
+      case JsonStep::colon: return colon();
+      case JsonStep::after_value: return after_value();
+      case JsonStep::in_key:
+      case JsonStep::in_string: return string_rest();
+      case JsonStep::in_number: return number_rest(p_, false);
+      case JsonStep::in_literal: return literal_rest();
+      case JsonStep::done:
+        if (skip_space()) invalid();
+        return;
+      case JsonStep::invalid: return;
+    }
+  }
+
+  void invalid() { s_.step = JsonStep::invalid; }
+
+  void value_done() { s_.step = s_.depth == 0 ? JsonStep::done : JsonStep::after_value; }
+
+  /// True if a byte that is not white space is at p_.
+  bool skip_space() {
+    while (p_ < end_) {
+      const char c = *p_;
+      if (c != ' ' && c != '\n' && c != '\r' && c != '\t') return true;
+      ++p_;
+    }
+    return false;
+  }
+
+  void value() {
+    if (!skip_space()) return;
+    const char c = *p_;
+    if (s_.step == JsonStep::first_element) {
+      if (c == ']') return close(false);
+      s_.role = rules_.role_of_element(s_.roles[s_.depth - 1U]);
+    }
+    switch (c) {
+      case '"': return string();
+      case '{': return open(true);
+      case '[': return open(false);
+      case 't': return literal(JsonLiteral::true_);
+      case 'f': return literal(JsonLiteral::false_);
+      case 'n': return literal(JsonLiteral::null_);
+      default:
+        if (c != '-' && (c < '0' || c > '9')) return invalid();
+        s_.part = 0;
+        s_.number = 0;
+        s_.negative = s_.fraction = false;
+        return number_rest(p_, true);
+    }
+  }
+
+  void open(bool object) {
+    if (s_.depth == kMaxJsonDepth) return invalid();
+    const std::uint64_t bit = std::uint64_t{1} << s_.depth;
+    s_.object_levels = object ? s_.object_levels | bit : s_.object_levels & ~bit;
+    s_.roles[s_.depth++] = s_.role;
+    s_.step = object ? JsonStep::first_key : JsonStep::first_element;
+    ++p_;
+    rules_.on_open(s_.role, object, p_);
+  }
+
+  void close(bool object) {
+    ++p_;
+    --s_.depth;
+    value_done();
+    rules_.on_close(s_.roles[s_.depth], object, p_);
+  }
+
+  void after_value() {
+    if (!skip_space()) return;
+    const bool object = (s_.object_levels >> (s_.depth - 1U)) & 1;
+    const char c = *p_;
+    if (c == ',') {
+      ++p_;
+      if (object) {
+        s_.step = JsonStep::key;
+        if (p_ < end_ && *p_ == '"') key();
+      } else {
+        s_.role = rules_.role_of_element(s_.roles[s_.depth - 1U]);
+        s_.step = JsonStep::value;
+      }
+      return;
+    }
+    if (c == (object ? '}' : ']')) return close(object);
+    invalid();
+  }
+
+  void key() {
+    if (!skip_space()) return;
+    if (*p_ == '}' && s_.step == JsonStep::first_key) return close(true);
+    if (*p_ != '"') return invalid();
+    const char* const start = ++p_;
+    const char* const hit = find_string_special(begin_, start, end_);
+    if (hit != end_ && *hit == '"') [[likely]] {
+      p_ = hit + 1;
+      const auto size = static_cast<std::size_t>(hit - start);
+      return key_done({{start, size}, {start - 1, size + 2}, size == 0, false});
+    }
+    start_token(JsonStep::in_key, StringMode::capture);
+    raw_start_ = start - 1;
+  }
+
+  void key_done(const JsonString& name) {
+    s_.step = JsonStep::colon;
+    const Key key = name.overflow ? Key::unknown : find_key(name.text);
+    s_.role = rules_.role_of_key(s_.roles[s_.depth - 1U], key, name);
+    if (p_ < end_ && *p_ == ':') {
+      ++p_;
+      s_.step = JsonStep::value;
+    }
+  }
+
+  void colon() {
+    if (!skip_space()) return;
+    if (*p_ != ':') return invalid();
+    ++p_;
+    s_.step = JsonStep::value;
+  }
+
+  void start_token(JsonStep step, StringMode mode) {
+    s_.step = step;
+    s_.string_mode = static_cast<std::uint8_t>(mode);
+    s_.token_size = 0;
+    s_.token_overflow = false;
+    s_.string_empty = true;
+  }
+
+  void string() {
+    const char* const quote = p_++;
+    const StringMode mode = rules_.string_mode(s_.role);
+    const char* const hit = mode == StringMode::count
+                                ? count_until_special(rules_.classes(s_.role), begin_, p_, end_)
+                                : find_string_special(begin_, p_, end_);
+    if (hit != end_ && *hit == '"') [[likely]] {
+      const char* const start = p_;
+      p_ = hit + 1;
+      value_done();
+      if (mode == StringMode::collect) {
+        rules_.collect(s_.role, {start, static_cast<std::size_t>(hit - start)});
+      }
+      const auto size = static_cast<std::size_t>(hit - start);
+      return rules_.on_string(s_.role, {{start, size}, {quote, size + 2}, size == 0, false});
+    }
+    start_token(JsonStep::in_string, mode);
+    raw_start_ = quote;
+    if (mode == StringMode::count) {  // counted already: go on behind it
+      s_.string_empty = hit == p_;
+      p_ = hit;
+    }
+    if (p_ < end_) string_rest();
+  }
+
+  /// The rest of a string or key that was cut or has an escape.
+  void string_rest() {
+    const auto mode = static_cast<StringMode>(s_.string_mode);
+    while (p_ < end_) {
+      if (s_.escape != 0) {
+        if (!escape(*p_++)) return invalid();
+        continue;
+      }
+      const char* const start = p_;
+      const char* const hit = mode == StringMode::count
+                                  ? count_until_special(rules_.classes(s_.role), begin_, p_, end_)
+                                  : find_string_special(begin_, p_, end_);
+      if (hit != start) {
+        flush_surrogate();
+        s_.string_empty = false;
+        append(mode, {start, static_cast<std::size_t>(hit - start)});
+      }
+      p_ = hit;
+      if (p_ == end_) return;
+      ++p_;
+      if (*hit == '"') return string_done();
+      if (*hit != '\\') return invalid();
+      s_.escape = 1;
+    }
+  }
+
+  void string_done() {
+    flush_surrogate();
+    const std::string_view token{s_.token.data(), s_.token_size};
+    const std::string_view raw =
+        raw_start_ != nullptr ? std::string_view{raw_start_, static_cast<std::size_t>(p_ - raw_start_)}
+                              : std::string_view{};
+    const JsonString text{token, raw, s_.string_empty, s_.token_overflow};
+    if (s_.step == JsonStep::in_key) return key_done(text);
+    value_done();
+    rules_.on_string(s_.role, text);
+  }
+
+  /// One byte of an escape sequence; false if it cannot be one.
+  bool escape(char c) {
+    s_.string_empty = false;
+    if (s_.escape == 1) {
+      if (c == 'u') {
+        s_.escape = 5;
+        s_.hex = 0;
+        return true;
+      }
+      const int decoded = simple_escape(c);
+      if (decoded < 0) return false;
+      s_.escape = 0;
+      flush_surrogate();
+      emit(static_cast<std::uint32_t>(decoded));
+      return true;
+    }
+    const int digit = hex_value(c);
+    if (digit < 0) return false;
+    s_.hex = static_cast<std::uint16_t>((s_.hex << 4) | digit);
+    if (--s_.escape == 1) {
+      s_.escape = 0;
+      utf16_unit(s_.hex);
+    }
+    return true;
+  }
+
+  void utf16_unit(std::uint16_t unit) {
+    if (s_.high_surrogate != 0 && unit >= 0xdc00 && unit < 0xe000) {
+      const std::uint32_t high = s_.high_surrogate - 0xd800U;
+      s_.high_surrogate = 0;
+      return emit(0x10000 + (high << 10) + (unit - 0xdc00U));
+    }
+    flush_surrogate();
+    if (unit >= 0xd800 && unit < 0xdc00) {
+      s_.high_surrogate = unit;
+      return;
+    }
+    emit(unit >= 0xdc00 && unit < 0xe000 ? 0xfffdU : unit);
+  }
+
+  /// A high surrogate that no low one followed is one unknown character.
+  void flush_surrogate() {
+    if (s_.high_surrogate == 0) return;
+    s_.high_surrogate = 0;
+    emit(0xfffd);
+  }
+
+  void emit(std::uint32_t codepoint) {
+    const auto mode = static_cast<StringMode>(s_.string_mode);
+    if (mode == StringMode::count) return rules_.classes(s_.role).add_codepoint(codepoint);
+    if (mode == StringMode::skip) return;
+    char utf8[4];
+    append(mode, {utf8, encode_utf8(codepoint, utf8)});
+  }
+
+  void append(StringMode mode, std::string_view text) {
+    if (mode == StringMode::collect) return rules_.collect(s_.role, text);
+    if (mode != StringMode::capture) return;
+    if (text.size() > s_.token.size() - s_.token_size) s_.token_overflow = true;
+    const std::size_t size = std::min<std::size_t>(text.size(), s_.token.size() - s_.token_size);
+    std::memcpy(s_.token.data() + s_.token_size, text.data(), size);
+    s_.token_size = static_cast<std::uint8_t>(s_.token_size + size);
+  }
+
+  // Phases of a number, RFC 8259 §6. A number may end after zero, integer, decimals and power.
+  enum Phase : std::uint8_t { kStart, kMinus, kZero, kInteger, kPoint, kDecimals, kE, kESign, kPower };
+
+  static std::uint8_t next_phase(std::uint8_t phase, char c) {
+    constexpr std::uint8_t kNone = 255;
+    const bool digit = c >= '0' && c <= '9';
+    const bool e = c == 'e' || c == 'E';
+    switch (phase) {
+      case kStart: return c == '-' ? kMinus : c == '0' ? kZero : digit ? kInteger : kNone;
+      case kMinus: return c == '0' ? kZero : digit ? kInteger : kNone;
+      case kZero: return c == '.' ? kPoint : e ? kE : kNone;
+      case kInteger: return digit ? kInteger : c == '.' ? kPoint : e ? kE : kNone;
+      case kPoint: return digit ? kDecimals : kNone;
+      case kDecimals: return digit ? kDecimals : e ? kE : kNone;
+      case kE: return digit ? kPower : (c == '+' || c == '-') ? kESign : kNone;
+      case kESign:
+      case kPower: return digit ? kPower : kNone;
+      default: return kNone;
+    }
+  }
+
+  void number_rest(const char* start, bool whole) {
+    std::uint8_t phase = s_.part;
+    for (; p_ < end_; ++p_) {
+      const std::uint8_t next = next_phase(phase, *p_);
+      if (next == 255) break;
+      phase = next;
+      if (phase == kInteger) add_digit(*p_);
+      if (phase == kMinus) s_.negative = true;
+      if (phase >= kPoint) s_.fraction = true;
+    }
+    s_.part = phase;
+    s_.step = JsonStep::in_number;
+    if (p_ == end_) return;
+    if (phase != kZero && phase != kInteger && phase != kDecimals && phase != kPower) return invalid();
+    value_done();
+    const auto size = static_cast<std::size_t>(p_ - start);
+    rules_.on_number(s_.role, {s_.number, s_.negative, s_.fraction,
+                               whole ? std::string_view{start, size} : std::string_view{}});
+  }
+
+  void add_digit(char c) {
+    const auto digit = static_cast<std::uint64_t>(c - '0');
+    s_.number = s_.number > (UINT64_MAX - 9) / 10 ? UINT64_MAX : s_.number * 10 + digit;
+  }
+
+  static std::string_view spelling(JsonLiteral literal) {
+    return literal == JsonLiteral::true_ ? "true" : literal == JsonLiteral::false_ ? "false" : "null";
+  }
+
+  void literal(JsonLiteral which) {
+    s_.part = static_cast<std::uint8_t>(static_cast<unsigned>(which) << 4);
+    s_.step = JsonStep::in_literal;
+    raw_start_ = p_;
+    literal_rest();
+  }
+
+  void literal_rest() {
+    const auto which = static_cast<JsonLiteral>(s_.part >> 4);
+    const std::string_view text = spelling(which);
+    for (; p_ < end_ && (s_.part & 0xfU) < text.size(); ++p_, ++s_.part) {
+      if (*p_ != text[s_.part & 0xfU]) return invalid();
+    }
+    if ((s_.part & 0xfU) != text.size()) return;
+    value_done();
+    const std::string_view raw = raw_start_ != nullptr
+                                     ? std::string_view{raw_start_, text.size()}
+                                     : std::string_view{};
+    rules_.on_literal(s_.role, which, raw);
+  }
+
+  JsonState& s_;
+  Rules& rules_;
+  const char* begin_;
+  const char* p_ = nullptr;
+  const char* end_ = nullptr;
+  const char* raw_start_ = nullptr;  ///< where the open token began, if in this piece
+};
+
+}  // namespace sluice::dialect

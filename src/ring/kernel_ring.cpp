@@ -1,0 +1,212 @@
+#include "sluice/ring/kernel_ring.hpp"
+
+#include <liburing.h>
+#include <sys/mman.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include "sluice/base/assert.hpp"
+
+namespace sluice::ring {
+namespace {
+
+constexpr std::uint16_t kBufferGroup = 0;
+
+class KernelRing final : public RingPort {
+ public:
+  KernelRing() = default;
+  KernelRing(const KernelRing&) = delete;
+  KernelRing& operator=(const KernelRing&) = delete;
+
+  ~KernelRing() override {
+    if (buffer_ring_ != nullptr) {
+      io_uring_free_buf_ring(&ring_, buffer_ring_, options_.buffer_block_count, kBufferGroup);
+    }
+    if (open_) io_uring_queue_exit(&ring_);
+    if (memory_ != nullptr) munmap(memory_, memory_bytes());
+  }
+
+  Result<> open(const KernelRingOptions& options, std::string& message);
+
+  void prepare(const Submission& submission) override;
+  std::size_t enter(std::span<Completion> out, TimeNs wait_ns) override;
+  [[nodiscard]] bool has_events() const override {
+    return io_uring_cq_ready(&ring_) != 0 ||
+           (__atomic_load_n(ring_.sq.kflags, __ATOMIC_RELAXED) & IORING_SQ_TASKRUN) != 0;
+  }
+
+  [[nodiscard]] std::size_t buffer_count() const override { return options_.buffer_block_count; }
+  [[nodiscard]] std::size_t buffer_bytes() const override { return options_.buffer_block_bytes; }
+  [[nodiscard]] char* buffer_data(std::uint16_t buffer) override {
+    return memory_ + static_cast<std::size_t>(buffer) * options_.buffer_block_bytes;
+  }
+  void provide(std::uint16_t buffer) override {
+    io_uring_buf_ring_add(buffer_ring_, buffer_data(buffer), options_.buffer_block_bytes, buffer,
+                          io_uring_buf_ring_mask(options_.buffer_block_count), 0);
+    io_uring_buf_ring_advance(buffer_ring_, 1);
+  }
+
+ private:
+  [[nodiscard]] std::size_t memory_bytes() const {
+    return std::size_t{options_.buffer_block_count} * options_.buffer_block_bytes;
+  }
+  Result<> open_buffers(std::string& message);
+  [[nodiscard]] io_uring_sqe& next_sqe();
+  std::size_t take(std::span<Completion> out);
+
+  KernelRingOptions options_;
+  io_uring ring_{};
+  bool open_ = false;
+  bool incremental_ = false;
+  io_uring_buf_ring* buffer_ring_ = nullptr;
+  char* memory_ = nullptr;
+};
+
+std::string remedy(int error_number) {
+  switch (error_number) {
+    case EPERM: return "io_uring is forbidden here (sysctl kernel.io_uring_disabled, seccomp)";
+    case ENOSYS: return "this kernel has no io_uring";
+    case EINVAL: return "this kernel is older than Linux 6.1";
+    case ENOMEM: return "not enough locked memory (ulimit -l)";
+    default: return std::strerror(error_number);
+  }
+}
+
+Result<> KernelRing::open(const KernelRingOptions& options, std::string& message) {
+  options_ = options;
+  io_uring_params params{};
+  params.flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN |
+                 IORING_SETUP_TASKRUN_FLAG | IORING_SETUP_CQSIZE | IORING_SETUP_CLAMP;
+  params.cq_entries = options.entries * 4;
+  const int rc = io_uring_queue_init_params(options.entries, &ring_, &params);
+  if (rc < 0) {
+    message = "cannot set up io_uring: " + remedy(-rc);
+    return fail(Errc::io, Source::self, Retry::no, -rc);
+  }
+  open_ = true;
+  io_uring_register_ring_fd(&ring_);
+  return open_buffers(message);
+}
+
+Result<> KernelRing::open_buffers(std::string& message) {
+  void* memory = mmap(nullptr, memory_bytes(), PROT_READ | PROT_WRITE,
+                      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (memory == MAP_FAILED) {
+    message = "cannot map receive buffers";
+    return fail(Errc::io, Source::self, Retry::no, errno);
+  }
+  memory_ = static_cast<char*>(memory);
+  int rc = 0;
+  if (!options_.profile_6_1) {
+    buffer_ring_ = io_uring_setup_buf_ring(&ring_, options_.buffer_block_count, kBufferGroup,
+                                           IOU_PBUF_RING_INC, &rc);
+    incremental_ = buffer_ring_ != nullptr;
+  }
+  if (buffer_ring_ == nullptr) {
+    // Linux before 6.12 gives a whole block to each receive: more and smaller blocks of the same memory.
+    options_.buffer_block_count *= 8;
+    options_.buffer_block_bytes /= 8;
+    buffer_ring_ =
+        io_uring_setup_buf_ring(&ring_, options_.buffer_block_count, kBufferGroup, 0, &rc);
+  }
+  if (buffer_ring_ == nullptr) {
+    message = "cannot register receive buffers: " + remedy(-rc);
+    return fail(Errc::io, Source::self, Retry::no, -rc);
+  }
+  for (std::uint32_t i = 0; i < options_.buffer_block_count; ++i) {
+    provide(static_cast<std::uint16_t>(i));
+  }
+  return {};
+}
+
+io_uring_sqe& KernelRing::next_sqe() {
+  io_uring_sqe* sqe = io_uring_get_sqe(&ring_);
+  if (sqe == nullptr) {
+    // The queue is full: submit it. Completions are not taken here, so nothing runs in between.
+    io_uring_submit(&ring_);
+    sqe = io_uring_get_sqe(&ring_);
+  }
+  SLUICE_ASSERT(sqe != nullptr);
+  return *sqe;
+}
+
+void KernelRing::prepare(const Submission& s) {
+  io_uring_sqe& sqe = next_sqe();
+  switch (s.code) {
+    case OpCode::accept:
+      io_uring_prep_accept(&sqe, s.fd, nullptr, nullptr, SOCK_CLOEXEC);
+      break;
+    case OpCode::connect:
+      io_uring_prep_connect(&sqe, s.fd, static_cast<const sockaddr*>(s.address), s.length);
+      break;
+    case OpCode::recv_multishot:
+      io_uring_prep_recv_multishot(&sqe, s.fd, nullptr, 0, 0);
+      sqe.flags |= IOSQE_BUFFER_SELECT;
+      sqe.buf_group = kBufferGroup;
+      // Nothing is there yet, or a fresh request is on its way: skip the first attempt.
+      break;
+    case OpCode::send:
+      io_uring_prep_send(&sqe, s.fd, s.address, s.length, static_cast<int>(s.msg_flags));
+      break;
+    case OpCode::sendmsg:
+      io_uring_prep_sendmsg(&sqe, s.fd, static_cast<const msghdr*>(s.address), s.msg_flags);
+      break;
+    case OpCode::cancel:
+      io_uring_prep_cancel64(&sqe, s.target, 0);
+      break;
+    case OpCode::poll:
+      io_uring_prep_poll_add(&sqe, s.fd, s.msg_flags);
+      break;
+    case OpCode::poll_multishot:
+      io_uring_prep_poll_multishot(&sqe, s.fd, s.msg_flags);
+      break;
+  }
+  io_uring_sqe_set_data64(&sqe, s.user_data);
+}
+
+std::size_t KernelRing::take(std::span<Completion> out) {
+  unsigned head = 0;
+  io_uring_cqe* cqe = nullptr;
+  std::size_t count = 0;
+  io_uring_for_each_cqe(&ring_, head, cqe) {
+    if (count == out.size()) break;
+    out[count++] = Completion{.user_data = cqe->user_data,
+                              .result = cqe->res,
+                              .more = (cqe->flags & IORING_CQE_F_MORE) != 0,
+                              .has_buffer = (cqe->flags & IORING_CQE_F_BUFFER) != 0,
+                              .buffer_more = (cqe->flags & IORING_CQE_F_BUF_MORE) != 0,
+                              .buffer = static_cast<std::uint16_t>(cqe->flags >> IORING_CQE_BUFFER_SHIFT)};
+  }
+  io_uring_cq_advance(&ring_, static_cast<unsigned>(count));
+  return count;
+}
+
+std::size_t KernelRing::enter(std::span<Completion> out, TimeNs wait_ns) {
+  int rc = 0;
+  if (wait_ns <= 0) {
+    // Nothing to submit and nothing waiting in the kernel: no system call.
+    if (io_uring_sq_ready(&ring_) != 0 || has_events()) rc = io_uring_submit_and_get_events(&ring_);
+  } else {
+    __kernel_timespec timeout{.tv_sec = wait_ns / kSecond, .tv_nsec = wait_ns % kSecond};
+    io_uring_cqe* cqe = nullptr;
+    rc = io_uring_submit_and_wait_timeout(&ring_, &cqe, 1, &timeout, nullptr);
+  }
+  // Interrupted, timed out or too busy to submit are part of normal life; the queue stays for the next turn.
+  // -EBADR says that a completion was lost, which no state of ours survives.
+  SLUICE_ASSERT(rc >= 0 || rc == -EINTR || rc == -ETIME || rc == -EAGAIN || rc == -EBUSY);
+  return take(out);
+}
+
+}  // namespace
+
+Result<std::unique_ptr<RingPort>> open_kernel_ring(const KernelRingOptions& options,
+                                                   std::string& message) {
+  auto ring = std::make_unique<KernelRing>();
+  if (auto opened = ring->open(options, message); !opened) {
+    return std::unexpected(opened.error());
+  }
+  return ring;
+}
+
+}  // namespace sluice::ring

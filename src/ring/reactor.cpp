@@ -1,0 +1,134 @@
+#include "sluice/ring/reactor.hpp"
+
+#include <algorithm>
+
+namespace sluice::ring {
+namespace {
+
+constexpr std::size_t kCompletionsATurn = 512;
+constexpr TimeNs kSleepMostNs = 100 * kMillisecond;
+
+}  // namespace
+
+Reactor::Reactor(RingPort& port, const Clock& clock, ReactorOptions options)
+    : port_(port),
+      clock_(clock),
+      options_(options),
+      buffers_(port),
+      now_ns_(clock.monotonic_ns()),
+      timers_(now_ns_),
+      slots_(options.operation_slots),
+      completions_(kCompletionsATurn),
+      spin_now_ns_(options.spin_ns) {
+  for (std::uint32_t i = 0; i < options.operation_slots; ++i) slots_[i].next_free = i + 1;
+  ready_.reserve(1024);
+  running_.reserve(1024);
+}
+
+void Reactor::start(Operation& operation, Submission submission) {
+  SLUICE_ASSERT(!operation.in_flight());
+  // Each connection has a fixed number of operations, so the slots are sized by the connection limit.
+  SLUICE_ASSERT(first_free_ < slots_.size());
+  const std::uint32_t index = first_free_;
+  Slot& slot = slots_[index];
+  first_free_ = slot.next_free;
+  slot.operation = &operation;
+  operation.slot_ = index;
+  submission.user_data = (static_cast<std::uint64_t>(slot.generation) << 32U) | index;
+  port_.prepare(submission);
+}
+
+void Reactor::cancel(Operation& operation) {
+  if (!operation.in_flight()) return;
+  const Slot& slot = slots_[operation.slot_];
+  Submission submission{.code = OpCode::cancel};
+  submission.target = (static_cast<std::uint64_t>(slot.generation) << 32U) | operation.slot_;
+  // The cancel's own completion says nothing that the target's does not: an index beyond the slots.
+  submission.user_data = Operation::kNoSlot;
+  port_.prepare(submission);
+}
+
+void Reactor::dispatch(const Completion& completion) {
+  const auto index = static_cast<std::uint32_t>(completion.user_data);
+  if (index == Operation::kNoSlot) return;
+  Slot& slot = slots_[index];
+  if (slot.operation == nullptr ||
+      slot.generation != static_cast<std::uint32_t>(completion.user_data >> 32U)) {
+    ++stats_.stale_completions;
+    return;
+  }
+  Operation& operation = *slot.operation;
+  if (!completion.more) {
+    slot.operation = nullptr;
+    ++slot.generation;
+    slot.next_free = first_free_;
+    first_free_ = index;
+    operation.slot_ = Operation::kNoSlot;
+  }
+  operation.callback_(operation.context_, completion);
+}
+
+void Reactor::run_ready() {
+  while (!ready_.empty()) {
+    running_.swap(ready_);
+    for (const std::coroutine_handle<> handle : running_) handle.resume();
+    running_.clear();
+  }
+}
+
+bool Reactor::spin() {
+  if (spin_now_ns_ <= 0) return false;
+  const TimeNs until_ns = now_ns_ + spin_now_ns_;
+  do {
+    for (int i = 0; i < 16; ++i) {
+      if (port_.has_events()) {
+        // It paid: look as long as allowed next time.
+        spin_now_ns_ = options_.spin_ns;
+        return true;
+      }
+      __builtin_ia32_pause();
+    }
+  } while (clock_.monotonic_ns() < until_ns);
+  // In vain: half as long next time, so that an idle shard sleeps; never below a sixteenth.
+  spin_now_ns_ = std::max(spin_now_ns_ / 2, options_.spin_ns / 16);
+  return false;
+}
+
+void Reactor::run_turn(TimeNs wait_ns) {
+  run_ready();
+  while (turn_hook_ != nullptr) {
+    const TimeNs hook_wait_ns = turn_hook_(turn_context_);
+    if (ready_.empty()) {
+      wait_ns = std::min(wait_ns, hook_wait_ns);
+      break;
+    }
+    run_ready();  // what the hook's commit resumed may have asked for another one
+  }
+
+  const TimeNs worked_until_ns = clock_.monotonic_ns();
+  stats_.longest_turn_ns = std::max(stats_.longest_turn_ns, worked_until_ns - now_ns_);
+  now_ns_ = worked_until_ns;
+  std::size_t count = 0;
+  if (wait_ns <= 0 || options_.spin_ns > 0) count = port_.enter(completions_, 0);
+  if (count == 0 && wait_ns > 0) {
+    if (spin()) {
+      count = port_.enter(completions_, 0);
+    } else {
+      // Without a spin this is the turn's only system call: it submits, and returns at once when the submitted
+      // sends have completed.
+      ++stats_.sleeps;
+      count = port_.enter(completions_, timers_.wait_ns(now_ns_, wait_ns));
+    }
+  }
+  now_ns_ = clock_.monotonic_ns();
+  ++stats_.turns;
+  stats_.completions += count;
+  for (std::size_t i = 0; i < count; ++i) dispatch(completions_[i]);
+  timers_.advance(now_ns_);
+}
+
+void Reactor::run() {
+  while (!stopped_) run_turn(kSleepMostNs);
+}
+
+}  // namespace sluice::ring
