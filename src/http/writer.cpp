@@ -13,8 +13,9 @@ namespace {
 
 /// Fields that only the writer's own methods may produce, or nobody.
 bool is_reserved(Field field) {
-  return is_hop_by_hop(field) ? field != Field::proxy_authorization && field != Field::proxy_authenticate
-                              : field == Field::content_length;
+  return is_hop_by_hop(field)
+             ? field != Field::proxy_authorization && field != Field::proxy_authenticate
+             : field == Field::content_length;
 }
 
 /// Decimal text of a number.
@@ -34,7 +35,8 @@ class Decimal {
 }  // namespace
 
 bool is_field_value(std::string_view text) {
-  // Written so that the compiler makes 32 comparisons at a time: refused are 0x00-0x1f but HTAB, and 0x7f.
+  // Written so that the compiler makes 32 comparisons at a time: refused are 0x00-0x1f but HTAB,
+  // and 0x7f.
   std::uint8_t bad = 0;
   for (const char c : text) {
     const auto byte = static_cast<std::uint8_t>(c);
@@ -111,7 +113,9 @@ void HeadWriter::field(std::string_view name, std::string_view value, std::strin
   raw("\r\n");
 }
 
-void HeadWriter::field(std::string_view name, std::uint64_t value) { field(name, Decimal(value).text()); }
+void HeadWriter::field(std::string_view name, std::uint64_t value) {
+  field(name, Decimal(value).text());
+}
 
 void HeadWriter::framing(std::string_view line) {
   if (has_framing_ || !has_first_line_) return fail_with(Errc::internal);

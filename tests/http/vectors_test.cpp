@@ -1,5 +1,5 @@
-// The corpus of inputs on which HTTP servers have disagreed: each must be refused, accepted or waited for as its
-// line says, wherever the bytes are cut.
+// The corpus of inputs on which HTTP servers have disagreed: each must be refused, accepted or
+// waited for as its line says, wherever the bytes are cut.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -114,8 +114,9 @@ std::vector<int> allowed_statuses(const std::string& verdict) {
   if (verdict[0] == 'R') statuses.push_back(400);
   const std::string text = verdict.substr(0, verdict.find('('));
   for (std::size_t i = 0; i + 3 <= text.size(); ++i) {
-    const bool number = std::all_of(text.begin() + static_cast<long>(i), text.begin() + static_cast<long>(i) + 3,
-                                    [](unsigned char c) { return std::isdigit(c) != 0; });
+    const bool number =
+        std::all_of(text.begin() + static_cast<long>(i), text.begin() + static_cast<long>(i) + 3,
+                    [](unsigned char c) { return std::isdigit(c) != 0; });
     if (number) statuses.push_back(std::stoi(text.substr(i, 3)));
   }
   return statuses;
@@ -123,8 +124,9 @@ std::vector<int> allowed_statuses(const std::string& verdict) {
 
 TEST(Vectors, AreAllThere) {
   EXPECT_EQ(vectors().size(), 160U);
-  const auto must_refuse = std::count_if(vectors().begin(), vectors().end(),
-                                         [](const Vector& vector) { return vector.verdict[0] == 'R'; });
+  const auto must_refuse =
+      std::count_if(vectors().begin(), vectors().end(),
+                    [](const Vector& vector) { return vector.verdict[0] == 'R'; });
   EXPECT_EQ(must_refuse, 129);
 }
 
@@ -168,7 +170,8 @@ TEST(Vectors, DoNotChangeCutAnywhere) {
     const std::string whole = run_session({vector.bytes});
     // Nothing behind the head limit is read of the long ones: step over it.
     for (std::size_t cut = 1; cut < vector.bytes.size(); cut += cut < 1500 ? 1 : 97) {
-      const std::string outcome = run_session({vector.bytes.substr(0, cut), vector.bytes.substr(cut)});
+      const std::string outcome =
+          run_session({vector.bytes.substr(0, cut), vector.bytes.substr(cut)});
       ASSERT_EQ(outcome, whole) << vector.id << " cut at " << cut;
     }
   }

@@ -11,7 +11,9 @@
 namespace sluice::http {
 namespace {
 
-Errc failure(const Result<std::size_t>& result) { return result ? Errc::none : result.error().code; }
+Errc failure(const Result<std::size_t>& result) {
+  return result ? Errc::none : result.error().code;
+}
 
 TEST(HeadWriter, WritesARequestThatTheParserReads) {
   std::array<char, 512> room{};
@@ -70,7 +72,8 @@ TEST(HeadWriter, NeverEmitsBytesThatCouldSplitAHead) {
     named.field(value, "x");
     EXPECT_EQ(named.finish().has_value(), is_token(value)) << byte;
   }
-  for (const char* name : {"", "a:", "a b", "a\r\nb", "\xc3\xa9"}) EXPECT_FALSE(is_token(name)) << name;
+  for (const char* name : {"", "a:", "a b", "a\r\nb", "\xc3\xa9"})
+    EXPECT_FALSE(is_token(name)) << name;
 }
 
 TEST(HeadWriter, RefusesATargetThatCouldSplitAHead) {
@@ -87,8 +90,8 @@ TEST(HeadWriter, RefusesATargetThatCouldSplitAHead) {
 }
 
 TEST(HeadWriter, KeepsFramingForItself) {
-  for (const char* name : {"Content-Length", "transfer-encoding", "Connection", "Upgrade", "TE", "Trailer",
-                           "Keep-Alive", "Proxy-Connection"}) {
+  for (const char* name : {"Content-Length", "transfer-encoding", "Connection", "Upgrade", "TE",
+                           "Trailer", "Keep-Alive", "Proxy-Connection"}) {
     std::array<char, 128> room{};
     HeadWriter writer(room);
     writer.status_line(200);

@@ -1,4 +1,5 @@
-// What an engine must refuse: certificates (U20), protocol versions (U21), and bytes that are no TLS (U17).
+// What an engine must refuse: certificates (U20), protocol versions (U21), and bytes that are no
+// TLS (U17).
 #include <gtest/gtest.h>
 
 #include <random>
@@ -40,8 +41,9 @@ TEST(Certificate, IsAcceptedForItsNames) {
 
 TEST(Certificate, IsRefusedForAnotherName) {
   const std::string other_name = "certificate is for another name";
-  for (const char* host : {"evil.test", "good.test.evil.test", "ood.test", "xgood.test", "127.0.0.2", "::2",
-                           "wild.test", "a.b.wild.test", "127.0.0.1.good.test"}) {
+  for (const char* host :
+       {"evil.test", "good.test.evil.test", "ood.test", "xgood.test", "127.0.0.2", "::2",
+        "wild.test", "a.b.wild.test", "127.0.0.1.good.test"}) {
     EXPECT_EQ(refusal("good", host), other_name) << host;
   }
   // A name that goes on behind a NUL is not the name before it.
@@ -49,7 +51,8 @@ TEST(Certificate, IsRefusedForAnotherName) {
 }
 
 TEST(Certificate, IsRefusedWithoutATrustedChain) {
-  EXPECT_EQ(refusal("good", "good.test", "other-ca"), "certificate is not signed by a trusted authority");
+  EXPECT_EQ(refusal("good", "good.test", "other-ca"),
+            "certificate is not signed by a trusted authority");
   EXPECT_NE(refusal("self-signed"), "");
   EXPECT_NE(refusal("by-leaf"), "");
 }
@@ -78,8 +81,9 @@ TEST(Certificate, IsRefusedWhenWeak) {
 TEST(Hostile, PlaintextIsNoHandshake) {
   const ServerContext server = server_context("good");
   const ClientContext client = client_context();
-  for (const std::string& bytes : {std::string("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"),
-                                   std::string("GET / HTTP/1.1\r\nHost: a\r\n\r\n"), std::string(100, '\0')}) {
+  for (const std::string& bytes :
+       {std::string("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"),
+        std::string("GET / HTTP/1.1\r\nHost: a\r\n\r\n"), std::string(100, '\0')}) {
     Link link(server, client);
     link.client.step(0, 0);
     for (Side* side : {&link.client, &link.server}) {

@@ -11,17 +11,20 @@
 
 namespace sluice::http {
 
-/// Serialises one head into a fixed span; never allocates. The first failure sticks and finish() reports it, so
-/// that call sites need one check. Nothing may be sent when finish() fails.
+/// Serialises one head into a fixed span; never allocates. The first failure sticks and finish()
+/// reports it, so that call sites need one check. Nothing may be sent when finish() fails.
 ///
-/// Values may hold HTAB, SP, visible ASCII and bytes above 0x7f; CR, LF, NUL and other control bytes are
-/// refused, and so are names that are not tokens and the framing fields (Content-Length, Transfer-Encoding,
-/// Connection, Upgrade, Trailer, TE, Keep-Alive, Proxy-Connection), which have methods of their own or none.
+/// Values may hold HTAB, SP, visible ASCII and bytes above 0x7f; CR, LF, NUL and other control
+/// bytes are refused, and so are names that are not tokens and the framing fields (Content-Length,
+/// Transfer-Encoding, Connection, Upgrade, Trailer, TE, Keep-Alive, Proxy-Connection), which have
+/// methods of their own or none.
 class HeadWriter {
  public:
-  explicit HeadWriter(std::span<char> out) : begin_(out.data()), at_(out.data()), end_(out.data() + out.size()) {}
+  explicit HeadWriter(std::span<char> out)
+      : begin_(out.data()), at_(out.data()), end_(out.data() + out.size()) {}
 
-  /// First line to an upstream, always HTTP/1.1. `path` begins with "/"; `query` goes behind a "?" unless empty.
+  /// First line to an upstream, always HTTP/1.1. `path` begins with "/"; `query` goes behind a "?"
+  /// unless empty.
   void request_line(Method method, std::string_view path, std::string_view query = {});
   /// First line to a client: HTTP/1.1 with the standard reason phrase. `status`: 100 to 599.
   void status_line(int status);
@@ -63,7 +66,8 @@ inline constexpr std::size_t kChunkHeadBytes = 18;  ///< 16 hex digits and CR LF
 inline constexpr std::string_view kChunkTail = "\r\n";
 inline constexpr std::string_view kLastChunk = "0\r\n\r\n";
 
-/// Writes "<hex>\r\n" for a chunk of `payload_bytes` (> 0: a chunk of 0 ends the body) and returns its length.
+/// Writes "<hex>\r\n" for a chunk of `payload_bytes` (> 0: a chunk of 0 ends the body) and returns
+/// its length.
 std::size_t write_chunk_head(std::span<char, kChunkHeadBytes> out, std::uint64_t payload_bytes);
 
 }  // namespace sluice::http
