@@ -80,15 +80,15 @@ test(`${ROUNDS} kills under load, then nothing is missing and nothing is open`, 
     if (round % 10 === 0) await system.check()
   }
   await Promise.all(load.map(child => stop(child, 500)))
-  await until(async () => BigInt((await system.wallet('load')).held) === 0n, 'all holds to be closed', 30_000, 100)
+  await until(async () => (await system.wallet('load')).held === 0n, 'all holds to be closed', 30_000, 100)
   await until(async () => (await system.mock.recorder('?limit=0')).open === 0, 'the provider to be at rest')
   await system.check()
 
   const rows = await system.usage('--customer', 'load')
   const wallet = await system.wallet('load')
   const total = rows.reduce((sum, row) => sum + paid(row), 0n)
-  assert.equal(BigInt(wallet.charged) + BigInt(wallet.excess ?? 0), total, 'the wallet paid what the rows say')
-  assert.equal(BigInt(wallet.available), 1_000_000_000_000n - total)
+  assert.equal(wallet.charged + wallet.excess, total, 'the wallet paid what the rows say')
+  assert.equal(wallet.available, 1_000_000_000_000n - total)
 
   // Every answer that ended in order on both sides is charged what was claimed; each claim is used once.
   const { records } = await system.mock.recorder(`?since=${system.mock.last}`)
