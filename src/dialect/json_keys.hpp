@@ -1,10 +1,12 @@
 // The member names that any rule knows, found by one hash probe. Spellings of one meaning share an id.
 #pragma once
 
-#include <array>
+#include <immintrin.h>
+
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <iterator>
 #include <string_view>
 
 namespace sluice::dialect {
@@ -132,40 +134,68 @@ inline constexpr KeySpelling kKeySpellings[] = {{"", 0}, SLUICE_JSON_KEYS(SLUICE
 inline constexpr std::size_t kKeyCount = std::size(kKeySpellings);
 static_assert(kKeyCount < 256);
 
-inline constexpr std::size_t kMaxKeySize = 32;
+inline constexpr std::size_t kMaxKeySize = 31;
 inline constexpr std::size_t kKeySlots = 1024;
 
-/// Hash of a name of 1 to 32 bytes: its length and four bytes of it that tell the known names apart well.
-constexpr std::size_t hash_key(const char* text, std::size_t size) {
-  const auto at = [text](std::size_t i) { return static_cast<std::uint32_t>(static_cast<unsigned char>(text[i])); };
-  std::uint32_t h = at(0) | (at(size / 2) << 8) | (at(size - 1) << 16) | (at(size / 4) << 24);
-  h = (h ^ static_cast<std::uint32_t>(size * 0x9e5)) * 0x9e3779b1U;
-  return h >> 22;
+/// Hash of a name: its first eight bytes (the first in the lowest bits, the rest zero) and its length.
+constexpr std::size_t hash_key(std::uint64_t first_bytes, std::size_t size) {
+  return ((first_bytes + size * 0x9e3779b97f4a7c15U) * 0xd6e8feb86659fd93U) >> 54;
 }
 
-consteval std::array<std::uint8_t, kKeySlots> make_key_table() {
-  std::array<std::uint8_t, kKeySlots> table{};
+/// A known name as it stands in a document, with its closing quote: one comparison of 32 bytes tells also the length.
+struct alignas(32) QuotedKey {
+  char text[32];
+};
+
+struct KeyTable {
+  std::uint8_t slots[kKeySlots];  ///< index of a name, 0 = empty; linear probing
+  std::uint8_t ids[256];
+  QuotedKey names[256];
+};
+
+consteval KeyTable make_key_table() {
+  KeyTable table{};
   for (std::size_t i = 1; i < kKeyCount; ++i) {
-    std::size_t slot = hash_key(kKeySpellings[i].text.data(), kKeySpellings[i].text.size());
-    while (table[slot] != 0) slot = (slot + 1) % kKeySlots;
-    table[slot] = static_cast<std::uint8_t>(i);
+    const std::string_view text = kKeySpellings[i].text;
+    std::uint64_t first_bytes = 0;
+    for (std::size_t k = 0; k < 8 && k < text.size(); ++k) {
+      first_bytes |= static_cast<std::uint64_t>(static_cast<unsigned char>(text[k])) << (8 * k);
+    }
+    std::size_t slot = hash_key(first_bytes, text.size());
+    while (table.slots[slot] != 0) slot = (slot + 1) % kKeySlots;
+    table.slots[slot] = static_cast<std::uint8_t>(i);
+    table.ids[i] = kKeySpellings[i].id;
+    for (std::size_t k = 0; k < text.size(); ++k) table.names[i].text[k] = text[k];
+    table.names[i].text[text.size()] = '"';
   }
   return table;
 }
-inline constexpr std::array<std::uint8_t, kKeySlots> kKeyTable = make_key_table();
+inline constexpr KeyTable kKeys = make_key_table();
 
-/// The meaning of a member name; `unknown` if no rule knows it. Exact spelling only.
-inline Key find_key(std::string_view text) {
-  if (text.empty() || text.size() > kMaxKeySize) return Key::unknown;
-  for (std::size_t slot = hash_key(text.data(), text.size()); kKeyTable[slot] != 0;
-       slot = (slot + 1) % kKeySlots) {
-    const KeySpelling& spelling = kKeySpellings[kKeyTable[slot]];
-    if (spelling.text.size() == text.size() &&
-        std::memcmp(spelling.text.data(), text.data(), text.size()) == 0) {
-      return static_cast<Key>(spelling.id);
-    }
+/// The meaning of a member name; `unknown` if no rule knows it. Exact spelling only. `quoted` holds the name and its
+/// closing quote in front, `size` is the length of the name, at most 31; eight bytes at `text` are readable.
+inline Key find_key(__m256i quoted, const char* text, std::size_t size) {
+  if (size == 0) return Key::unknown;
+  std::uint64_t first_bytes;
+  std::memcpy(&first_bytes, text, sizeof first_bytes);
+  first_bytes = _bzhi_u64(first_bytes, size < 8 ? static_cast<unsigned>(8 * size) : 64U);
+  const std::uint32_t wanted = static_cast<std::uint32_t>((std::uint64_t{2} << size) - 1);
+  for (std::size_t slot = hash_key(first_bytes, size); kKeys.slots[slot] != 0; slot = (slot + 1) % kKeySlots) {
+    const std::size_t index = kKeys.slots[slot];
+    const __m256i name = _mm256_load_si256(reinterpret_cast<const __m256i*>(kKeys.names[index].text));
+    const auto equal = static_cast<std::uint32_t>(_mm256_movemask_epi8(_mm256_cmpeq_epi8(quoted, name)));
+    if ((~equal & wanted) == 0) return static_cast<Key>(kKeys.ids[index]);
   }
   return Key::unknown;
+}
+
+/// The same for a name that stands alone.
+inline Key find_key(std::string_view text) {
+  if (text.size() > kMaxKeySize) return Key::unknown;
+  QuotedKey copy{};
+  std::memcpy(copy.text, text.data(), text.size());
+  copy.text[text.size()] = '"';
+  return find_key(_mm256_load_si256(reinterpret_cast<const __m256i*>(copy.text)), copy.text, text.size());
 }
 
 }  // namespace sluice::dialect

@@ -2,7 +2,7 @@
 // rules what it finds. No recursion, no allocation; only keys and short strings that are cut are copied.
 //
 // Rules are a class with these members (no virtual calls). A role is a small number that the rules give to every
-// value, so that they know where they are:
+// value, so that they know where they are. Role 0 means that nothing in a value matters: it is checked, no more.
 //   uint8_t role_of_key(uint8_t container, Key, const JsonString& name)
 //   uint8_t role_of_element(uint8_t container)
 //   StringMode string_mode(uint8_t role)
@@ -78,7 +78,7 @@ class JsonReader {
       case JsonStep::value:
       case JsonStep::first_element: return value();
       case JsonStep::first_key:
-      case JsonStep::key: return key();
+      case JsonStep::key: return *p_ == '"' ? members() : key();
       case JsonStep::colon: return colon();
       case JsonStep::after_value: return after_value();
       case JsonStep::in_key:
@@ -111,7 +111,7 @@ class JsonReader {
     const char c = *p_;
     if (s_.step == JsonStep::first_element) {
       if (c == ']') return close(false);
-      s_.role = rules_.role_of_element(s_.roles[s_.depth - 1U]);
+      element_role();
     }
     switch (c) {
       case '"': return string();
@@ -122,10 +122,7 @@ class JsonReader {
       case 'n': return literal(JsonLiteral::null_);
       default:
         if (c != '-' && (c < '0' || c > '9')) return invalid();
-        s_.part = 0;
-        s_.number = 0;
-        s_.negative = s_.fraction = false;
-        return number_rest(p_, true);
+        return number();
     }
   }
 
@@ -133,30 +130,35 @@ class JsonReader {
     if (s_.depth == kMaxJsonDepth) return invalid();
     const std::uint64_t bit = std::uint64_t{1} << s_.depth;
     s_.object_levels = object ? s_.object_levels | bit : s_.object_levels & ~bit;
-    s_.roles[s_.depth++] = s_.role;
+    s_.roles.data()[s_.depth++] = s_.role;
     s_.step = object ? JsonStep::first_key : JsonStep::first_element;
     ++p_;
-    rules_.on_open(s_.role, object, p_);
+    if (s_.role != 0) rules_.on_open(s_.role, object, p_);
+  }
+
+  void element_role() {
+    const std::uint8_t inside = container();
+    s_.role = inside == 0 ? std::uint8_t{0} : rules_.role_of_element(inside);
   }
 
   void close(bool object) {
     ++p_;
     --s_.depth;
     value_done();
-    rules_.on_close(s_.roles[s_.depth], object, p_);
+    const std::uint8_t role = s_.roles.data()[s_.depth];
+    if (role != 0) rules_.on_close(role, object, p_);
   }
 
   void after_value() {
     if (!skip_space()) return;
-    const bool object = (s_.object_levels >> (s_.depth - 1U)) & 1;
+    const bool object = in_object();
     const char c = *p_;
     if (c == ',') {
       ++p_;
       if (object) {
         s_.step = JsonStep::key;
-        if (p_ < end_ && *p_ == '"') key();
       } else {
-        s_.role = rules_.role_of_element(s_.roles[s_.depth - 1U]);
+        element_role();
         s_.step = JsonStep::value;
       }
       return;
@@ -171,24 +173,82 @@ class JsonReader {
     if (*p_ != '"') return invalid();
     const char* const start = ++p_;
     const char* const hit = find_string_special(begin_, start, end_);
-    if (hit != end_ && *hit == '"') [[likely]] {
-      p_ = hit + 1;
+    if (hit != end_ && *hit == '"') {
       const auto size = static_cast<std::size_t>(hit - start);
-      return key_done({{start, size}, {start - 1, size + 2}, size == 0, false});
+      p_ = hit + 1;
+      return key_found(find_key({start, size}), {{start, size}, {start - 1, size + 2}, size == 0, false});
     }
     start_token(JsonStep::in_key, StringMode::capture);
     raw_start_ = start - 1;
   }
 
-  void key_done(const JsonString& name) {
+  void key_found(Key key, const JsonString& name) {
     s_.step = JsonStep::colon;
-    const Key key = name.overflow ? Key::unknown : find_key(name.text);
-    s_.role = rules_.role_of_key(s_.roles[s_.depth - 1U], key, name);
+    const std::uint8_t inside = container();
+    s_.role = inside == 0 ? std::uint8_t{0} : rules_.role_of_key(inside, key, name);
     if (p_ < end_ && *p_ == ':') {
       ++p_;
       s_.step = JsonStep::value;
     }
   }
+
+  /// The quick way through members that are written without white space and stand whole in the piece, from the opening
+  /// quote of a key on, into objects and out of them. Whatever is not so is left to the other steps.
+  void members() {
+    std::uint8_t inside = container();
+    while (member(inside)) {
+      if (s_.step == JsonStep::first_key) {  // its value is an object: go in
+        if (p_ == end_ || *p_ != '"') return;
+        inside = s_.role;
+        continue;
+      }
+      while (p_ < end_ && *p_ == '}') {
+        close(true);
+        if (s_.step != JsonStep::after_value || !in_object()) return;
+        inside = container();
+      }
+      if (end_ - p_ < 2 || p_[0] != ',' || p_[1] != '"') return;
+      ++p_;
+      s_.step = JsonStep::key;
+    }
+  }
+
+  /// One key and its value, or its value's opening brace. False where the quick way ends.
+  [[gnu::always_inline]] bool member(std::uint8_t inside) {
+    const char* const start = p_ + 1;
+    if (end_ - p_ < 34) {
+      key();
+      return false;
+    }
+    const __m256i bytes = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(start));
+    const std::uint32_t hits = string_specials({bytes, 0, 32, ~0U});
+    const auto size = static_cast<std::size_t>(std::countr_zero(hits));
+    if (hits == 0 || start[size] != '"' || start[size + 1] != ':') {
+      key();
+      return false;
+    }
+    p_ = start + size + 2;
+    s_.step = JsonStep::value;
+    s_.role = 0;
+    if (inside != 0) {
+      s_.role = rules_.role_of_key(inside, find_key(bytes, start, size),
+                                   {{start, size}, {start - 1, size + 2}, size == 0, false});
+    }
+    if (p_ == end_) return false;
+    if (*p_ == '"') {
+      string();
+    } else if (*p_ == '{') {
+      open(true);
+    } else {
+      value();
+    }
+    return s_.step == JsonStep::after_value || s_.step == JsonStep::first_key;
+  }
+
+  [[nodiscard]] bool in_object() const { return ((s_.object_levels >> (s_.depth - 1U)) & 1) != 0; }
+
+  /// Role of the innermost open container.
+  [[nodiscard]] std::uint8_t container() const { return s_.roles.data()[s_.depth - 1U]; }
 
   void colon() {
     if (!skip_space()) return;
@@ -207,7 +267,7 @@ class JsonReader {
 
   void string() {
     const char* const quote = p_++;
-    const StringMode mode = rules_.string_mode(s_.role);
+    const StringMode mode = s_.role == 0 ? StringMode::skip : rules_.string_mode(s_.role);
     const char* const hit = mode == StringMode::count
                                 ? count_until_special(rules_.classes(s_.role), begin_, p_, end_)
                                 : find_string_special(begin_, p_, end_);
@@ -215,6 +275,7 @@ class JsonReader {
       const char* const start = p_;
       p_ = hit + 1;
       value_done();
+      if (s_.role == 0) return;
       if (mode == StringMode::collect) {
         rules_.collect(s_.role, {start, static_cast<std::size_t>(hit - start)});
       }
@@ -263,9 +324,11 @@ class JsonReader {
         raw_start_ != nullptr ? std::string_view{raw_start_, static_cast<std::size_t>(p_ - raw_start_)}
                               : std::string_view{};
     const JsonString text{token, raw, s_.string_empty, s_.token_overflow};
-    if (s_.step == JsonStep::in_key) return key_done(text);
+    if (s_.step == JsonStep::in_key) {
+      return key_found(s_.token_overflow ? Key::unknown : find_key(token), text);
+    }
     value_done();
-    rules_.on_string(s_.role, text);
+    if (s_.role != 0) rules_.on_string(s_.role, text);
   }
 
   /// One byte of an escape sequence; false if it cannot be one.
@@ -353,6 +416,22 @@ class JsonReader {
     }
   }
 
+  /// A number; integers that stand whole in the piece, as nearly all do, without the phases.
+  void number() {
+    s_.part = 0;
+    s_.number = 0;
+    s_.negative = s_.fraction = false;
+    const char* p = p_;
+    std::uint64_t value = 0;
+    while (p < end_ && *p >= '0' && *p <= '9' && p - p_ < 18) value = value * 10 + static_cast<std::uint64_t>(*p++ - '0');
+    const bool plain = p < end_ && p != p_ && (*p_ != '0' || p - p_ == 1) && (*p == ',' || *p == '}' || *p == ']');
+    if (!plain) return number_rest(p_, true);
+    const std::string_view raw{p_, static_cast<std::size_t>(p - p_)};
+    p_ = p;
+    value_done();
+    if (s_.role != 0) rules_.on_number(s_.role, {value, false, false, raw});
+  }
+
   void number_rest(const char* start, bool whole) {
     std::uint8_t phase = s_.part;
     for (; p_ < end_; ++p_) {
@@ -368,6 +447,7 @@ class JsonReader {
     if (p_ == end_) return;
     if (phase != kZero && phase != kInteger && phase != kDecimals && phase != kPower) return invalid();
     value_done();
+    if (s_.role == 0) return;
     const auto size = static_cast<std::size_t>(p_ - start);
     rules_.on_number(s_.role, {s_.number, s_.negative, s_.fraction,
                                whole ? std::string_view{start, size} : std::string_view{}});
@@ -379,13 +459,22 @@ class JsonReader {
   }
 
   static std::string_view spelling(JsonLiteral literal) {
-    return literal == JsonLiteral::true_ ? "true" : literal == JsonLiteral::false_ ? "false" : "null";
+    using namespace std::string_view_literals;
+    return literal == JsonLiteral::true_ ? "true"sv : literal == JsonLiteral::false_ ? "false"sv : "null"sv;
   }
 
   void literal(JsonLiteral which) {
+    const std::string_view text = spelling(which);
+    if (static_cast<std::size_t>(end_ - p_) >= text.size()) [[likely]] {
+      if (std::memcmp(p_, text.data(), text.size()) != 0) return invalid();
+      const std::string_view raw{p_, text.size()};
+      p_ += text.size();
+      value_done();
+      if (s_.role != 0) rules_.on_literal(s_.role, which, raw);
+      return;
+    }
     s_.part = static_cast<std::uint8_t>(static_cast<unsigned>(which) << 4);
     s_.step = JsonStep::in_literal;
-    raw_start_ = p_;
     literal_rest();
   }
 
@@ -397,10 +486,7 @@ class JsonReader {
     }
     if ((s_.part & 0xfU) != text.size()) return;
     value_done();
-    const std::string_view raw = raw_start_ != nullptr
-                                     ? std::string_view{raw_start_, text.size()}
-                                     : std::string_view{};
-    rules_.on_literal(s_.role, which, raw);
+    if (s_.role != 0) rules_.on_literal(s_.role, which, {});
   }
 
   JsonState& s_;

@@ -9,6 +9,13 @@
 #include "sluice/base/clock.hpp"
 
 namespace sluice::state {
+namespace {
+
+/// Pages split in the middle where slots share a leaf: half of what a full one holds.
+constexpr std::uint64_t kOutboxRowsPerPage = 4096 / sizeof(OutboxRecord) / 2;
+static_assert(kOutboxRowsPerPage > 0);
+
+}  // namespace
 
 ByteSpan meta_key() {
   static constexpr std::string_view kName = "env";
@@ -124,16 +131,24 @@ void LmdbStore::abort() {
 bool LmdbStore::crowded() {
   MDB_envinfo info;
   MDB_stat stat;
-  if (mdb_env_info(env_.env(), &info) != 0 || mdb_env_stat(env_.env(), &stat) != 0) return true;
+  MDB_stat holds;
+  const MDB_dbi holds_table = env_.tables()[static_cast<std::size_t>(Table::holds)];
+  if (mdb_env_info(env_.env(), &info) != 0 || mdb_env_stat(env_.env(), &stat) != 0 ||
+      mdb_stat(txn_, holds_table, &holds) != 0) {
+    return true;
+  }
   const std::uint64_t map_pages = info.me_mapsize / stat.ms_psize;
+  // Every open hold will want an outbox row, even if nobody drains meanwhile.
+  const std::uint64_t promised = holds.ms_entries / kOutboxRowsPerPage;
   // The file's high-water mark never falls: only above it is the free list worth a look, ten times a second.
-  if (info.me_last_pgno < map_pages / 10 * 7) return false;
+  if (info.me_last_pgno + promised < map_pages / 10 * 7) return false;
   const TimeNs now = system_clock().monotonic_ns();
-  if (crowded_checked_ns_ != 0 && now - crowded_checked_ns_ < 100 * kMillisecond) return crowded_;
-  crowded_checked_ns_ = now;
-  const Result<Environment::MapUse> use = env_.map_use(txn_);
-  crowded_ = !use || use->free_pages() < map_pages / 10 * 3;
-  return crowded_;
+  if (crowded_checked_ns_ == 0 || now - crowded_checked_ns_ >= 100 * kMillisecond) {
+    crowded_checked_ns_ = now;
+    const Result<Environment::MapUse> use = env_.map_use(txn_);
+    free_pages_ = use ? use->free_pages() : 0;
+  }
+  return free_pages_ < map_pages / 10 * 3 + promised;
 }
 
 Result<std::optional<HoldRecord>> LmdbStore::find_hold(const HoldId& id) {

@@ -56,7 +56,7 @@ class LmdbStore final : public Store {
   LmdbTables tables_;
   MDB_txn* txn_ = nullptr;
   TimeNs crowded_checked_ns_ = 0;
-  bool crowded_ = false;
+  std::uint64_t free_pages_ = 0;
 };
 
 /// Key of the one row of `meta` and of `catalog`.

@@ -87,7 +87,7 @@ Result<Outcome> apply(Tables& tables, const DeltaVerb& verb) {
   return outcome;
 }
 
-Result<> apply(Tables& tables, std::span<const KeyPublish> keys) {
+Result<> apply_keys(Tables& tables, std::span<const KeyPublish> keys) {
   if (keys.size() > kMaxRowsPerTxn) return fail(Errc::bad_value);
   for (const KeyPublish& key : keys) {
     if (!limits_valid(key.limits)) return fail(Errc::bad_value);
@@ -96,7 +96,7 @@ Result<> apply(Tables& tables, std::span<const KeyPublish> keys) {
   return {};
 }
 
-Result<> apply(Tables& tables, std::span<const WalletPublish> wallets) {
+Result<> apply_wallets(Tables& tables, std::span<const WalletPublish> wallets) {
   if (wallets.size() > kMaxRowsPerTxn) return fail(Errc::bad_value);
   for (const WalletPublish& wallet : wallets) {
     if (!limits_valid(wallet.limits)) return fail(Errc::bad_value);

@@ -8,7 +8,7 @@
 namespace sluice::dialect {
 namespace {
 
-/// Writes down all that the reader says; the role of a value is the sum of the bytes of its key.
+/// Writes down all that the reader says; the role of a value is the first byte of its key.
 struct Recorder {
   std::string log;
   TokenClasses text;
@@ -16,7 +16,7 @@ struct Recorder {
 
   std::uint8_t role_of_key(std::uint8_t, Key, const JsonString& name) {
     log += "k:" + std::string(name.text) + (name.overflow ? "+" : "") + ' ';
-    return name.text.empty() ? 0 : static_cast<std::uint8_t>(name.text[0]);
+    return name.text.empty() ? 'x' : static_cast<std::uint8_t>(name.text[0]);
   }
   std::uint8_t role_of_element(std::uint8_t) {
     log += "e ";
@@ -56,6 +56,7 @@ Outcome outcome(const Recorder& recorder, const JsonState& state) {
 
 Outcome read_whole(std::string_view text) {
   JsonState state;
+  state.role = 'r';
   Recorder recorder;
   JsonReader<Recorder>(state, recorder, text.data()).feed(text);
   return outcome(recorder, state);
@@ -63,6 +64,7 @@ Outcome read_whole(std::string_view text) {
 
 Outcome read_cut(std::string_view text, const std::vector<std::size_t>& cuts) {
   JsonState state;
+  state.role = 'r';
   Recorder recorder;
   std::size_t from = 0;
   for (const std::size_t cut : cuts) {

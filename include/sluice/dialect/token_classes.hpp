@@ -16,7 +16,7 @@ struct TokenClasses {
   std::uint32_t words = 0;         ///< runs of ASCII letters
   std::uint32_t letters = 0;       ///< ASCII letters
   std::uint32_t long_letters = 0;  ///< letters past the eighth of their run: long words are several tokens
-  std::uint32_t inner_capitals = 0;  ///< capitals after a letter: they split words
+  std::uint32_t inner_capitals = 0;  ///< capitals after a small letter: they split words
   std::uint32_t digit_runs = 0;
   std::uint32_t digits = 0;
   std::uint32_t symbols = 0;   ///< other printable ASCII
