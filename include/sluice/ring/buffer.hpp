@@ -77,6 +77,7 @@ class StarvedReceive {
   StarvedReceive& operator=(const StarvedReceive&) = delete;
   ~StarvedReceive() { stop_waiting(); }
   void stop_waiting() noexcept;
+  [[nodiscard]] bool waiting() const noexcept { return pool_ != nullptr; }
 
  private:
   friend class BufferPool;
@@ -92,7 +93,7 @@ class BufferPool {
  public:
   explicit BufferPool(RingPort& port);
 
-  /// Calls `receive` back once when an eighth of the blocks is available again.
+  /// Calls `receive` (not waiting) back once when an eighth of the blocks is available again.
   void wait_for_buffers(StarvedReceive& receive) noexcept;
 
   /// The piece that a receive completion filled.
