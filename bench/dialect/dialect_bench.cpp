@@ -2,6 +2,7 @@
 #include <benchmark/benchmark.h>
 
 #include <string>
+#include <vector>
 
 #include "sluice/dialect/request_scan.hpp"
 #include "sluice/dialect/stream_meter.hpp"
@@ -61,16 +62,32 @@ constexpr std::string_view kClaudeDelta =
     "event: content_block_delta\ndata: {\"type\":\"content_block_delta\",\"index\":0,"
     "\"delta\":{\"type\":\"text_delta\",\"text\":\" together\"}}\n\n";
 constexpr std::string_view kResponsesDelta =
-    "event: response.output_text.delta\ndata: {\"type\":\"response.output_text.delta\",\"sequence_number\":9,"
+    "event: response.output_text.delta\ndata: {\"type\":\"response.output_text.delta\",\"sequence_number\":1~~~,"
     "\"item_id\":\"msg_68\",\"output_index\":0,\"content_index\":0,\"delta\":\" together\",\"logprobs\":[]}\n\n";
+/// OpenAI pads its chunks with random text, so that no two end alike.
+constexpr std::string_view kPaddedDelta =
+    "data: {\"id\":\"chatcmpl-9zQ8sLmV2pXw\",\"object\":\"chat.completion.chunk\",\"created\":1763800000,"
+    "\"model\":\"gpt-6-luna\",\"choices\":[{\"index\":0,\"delta\":{\"content\":\" together\"},"
+    "\"finish_reason\":null}],\"usage\":null,\"obfuscation\":\"x9~~~~\"}\n\n";
 constexpr std::string_view kGeminiDelta =
     "data: {\"candidates\":[{\"content\":{\"parts\":[{\"text\":\"The answer is a number of two digits.\"}],"
     "\"role\":\"model\"},\"index\":0}],\"usageMetadata\":{\"promptTokenCount\":10,\"candidatesTokenCount\":5,"
     "\"totalTokenCount\":15},\"modelVersion\":\"gemini-3.8-flash\",\"responseId\":\"r1\"}\r\n\r\n";
 
+/// Feeds the event again and again; `~` in it are replaced by a number that changes.
 void feed_event(benchmark::State& state, Operation operation, std::string_view event, bool withhold) {
+  constexpr std::size_t kVariants = 64;
+  std::vector<std::string> events;
+  for (std::size_t i = 0; i < kVariants; ++i) {
+    events.emplace_back(event);
+    std::size_t digits = 1000 + i * 7;
+    for (char& c : events.back()) {
+      if (c == '~') c = static_cast<char>('0' + digits % 10), digits /= 10;
+    }
+  }
   StreamMeter meter(operation, {.withhold_usage = withhold});
-  for (auto _ : state) benchmark::DoNotOptimize(meter.feed(event));
+  std::size_t next = 0;
+  for (auto _ : state) benchmark::DoNotOptimize(meter.feed(events[next++ % kVariants]));
   state.SetBytesProcessed(state.iterations() * static_cast<std::int64_t>(event.size()));
   state.counters["event_bytes"] = static_cast<double>(event.size());
 }
@@ -80,7 +97,9 @@ void BM_chat_delta_withheld(benchmark::State& s) { feed_event(s, Operation::open
 void BM_responses_delta(benchmark::State& s) { feed_event(s, Operation::openai_responses, kResponsesDelta, false); }
 void BM_claude_delta(benchmark::State& s) { feed_event(s, Operation::claude_messages, kClaudeDelta, false); }
 void BM_gemini_chunk(benchmark::State& s) { feed_event(s, Operation::gemini_stream_generate, kGeminiDelta, false); }
+void BM_chat_delta_padded(benchmark::State& s) { feed_event(s, Operation::openai_chat, kPaddedDelta, false); }
 BENCHMARK(BM_chat_delta);
+BENCHMARK(BM_chat_delta_padded);
 BENCHMARK(BM_chat_delta_withheld);
 BENCHMARK(BM_responses_delta);
 BENCHMARK(BM_claude_delta);

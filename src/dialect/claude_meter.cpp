@@ -21,16 +21,16 @@ class ClaudeRules : public MeterRules {
     const Role role = static_cast<Role>(role_number);
     switch (role) {
       case Role::type:
-        m.event_ends |= string.text == "message_stop";
-        m.event_error |= string.text == "error";
+        m.event.ends |= string.text == "message_stop";
+        m.event.error |= string.text == "error";
         return;
       case Role::block_type:
         // A tool call starts with its block; text and thinking with their first delta.
-        m.event_semantic |= string.text != "text" && string.text != "thinking";
+        m.event.semantic |= string.text != "text" && string.text != "thinking";
         return;
       case Role::finish:
         m.finish_seen |= !string.empty;
-        m.event_semantic |= !string.empty;
+        m.event.semantic |= !string.empty;
         return;
       default: return shared_string(role, string);
     }

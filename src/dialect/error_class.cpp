@@ -201,7 +201,7 @@ ErrorClass classify_upstream_error(Format format, int status, std::string_view b
   }
   if (state.json.step == JsonStep::value || state.json.step == JsonStep::invalid) {
     state.error = UpstreamError{};  // not JSON: a proxy's page; only its text can tell
-    state.error.message.assign(body.substr(0, 180));
+    state.error.message.assign(body.substr(0, 160));
   }
   return state.error.classify(format, status);
 }

@@ -24,12 +24,12 @@ class GeminiRules : public MeterRules {
     const Role role = static_cast<Role>(role_number);
     if (role != Role::finish) return shared_string(role, string);
     if (string.empty || string.text == "FINISH_REASON_UNSPECIFIED") return;
-    m.finish_seen = m.event_ends = m.event_semantic = true;
+    m.finish_seen = m.event.ends = m.event.semantic = true;
   }
 
   void on_open(std::uint8_t role_number, bool object, const char*) {
     const Role role = static_cast<Role>(role_number);
-    if (role == Role::call || role == Role::media) m.event_semantic = true;
+    if (role == Role::call || role == Role::media) m.event.semantic = true;
     shared_open(role, object);
   }
   void on_close(std::uint8_t role, bool object, const char*) { shared_close(static_cast<Role>(role), object); }

@@ -7,6 +7,7 @@
 //   uint8_t role_of_element(uint8_t container)
 //   StringMode string_mode(uint8_t role)
 //   TokenClasses& classes(uint8_t role)                  where StringMode::count counts
+//   void on_text_start(const char* quote)                before a string that is counted
 //   void collect(uint8_t role, std::string_view piece)   decoded text under StringMode::collect
 //   void on_string(uint8_t role, const JsonString&)      at the closing quote
 //   void on_number(uint8_t role, const JsonNumber&)
@@ -67,12 +68,23 @@ class JsonReader {
 
   /// Reads one piece; a reader is made anew for each. Stops early only if the document is invalid.
   void feed(std::string_view piece) {
-    p_ = piece.data();
-    end_ = p_ + piece.size();
-    while (p_ < end_ && s_.step != JsonStep::invalid) step();
+    start(piece);
+    finish();
   }
 
- private:
+  /// The same in parts: start(), any number of step(), then finish().
+  void start(std::string_view piece) {
+    p_ = piece.data();
+    end_ = p_ + piece.size();
+  }
+  void finish() {
+    while (p_ < end_ && s_.step != JsonStep::invalid) step();
+  }
+  /// What was not read yet.
+  [[nodiscard]] std::string_view rest() const { return {p_, static_cast<std::size_t>(end_ - p_)}; }
+
+ 
+  /// Reads one token or more. There must be something to read.
   void step() {
     switch (s_.step) {
       case JsonStep::value:
@@ -92,6 +104,7 @@ class JsonReader {
     }
   }
 
+ private:
   void invalid() { s_.step = JsonStep::invalid; }
 
   void value_done() { s_.step = s_.depth == 0 ? JsonStep::done : JsonStep::after_value; }
@@ -268,6 +281,7 @@ class JsonReader {
   void string() {
     const char* const quote = p_++;
     const StringMode mode = s_.role == 0 ? StringMode::skip : rules_.string_mode(s_.role);
+    if (mode == StringMode::count) rules_.on_text_start(quote);
     const char* const hit = mode == StringMode::count
                                 ? count_until_special(rules_.classes(s_.role), begin_, p_, end_)
                                 : find_string_special(begin_, p_, end_);

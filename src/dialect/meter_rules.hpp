@@ -83,7 +83,21 @@ class MeterRules {
   /// Forgets what was known about the event.
   void reset_event();
 
+  /// A text that is counted starts at its opening quote.
+  void on_text_start(const char* quote) {
+    ++texts;
+    if (data_start != nullptr && texts == 1) learn_prefix(quote);
+  }
+  /// Keeps what the reader knows in front of the first text, if the bytes up to there did nothing else.
+  void learn_prefix(const char* text_start);
+
   MeterState& m;
+  const char* data_start = nullptr;  ///< of an event whose prefix is to be learnt
+  unsigned texts = 0;
+  std::uint32_t symbols_before = 0;  ///< output counted before the event: keys of free JSON count as well
+
+  /// The event did something that its flags do not say: it may not be skipped when it comes again.
+  [[nodiscard]] bool has_effects() const;
 
  protected:
   static constexpr std::uint8_t number_of(Role role) { return static_cast<std::uint8_t>(role); }
@@ -171,12 +185,12 @@ inline void MeterRules::shared_string(Role role, const JsonString& string) {
     case Role::content:
     case Role::part:
     case Role::done_text:
-    case Role::sealed: m.event_semantic |= !string.empty; return;
+    case Role::sealed: m.event.semantic |= !string.empty; return;
     case Role::reasoning:
-      m.event_semantic |= !string.empty;
-      m.event_reasoning |= !string.empty;
+      m.event.semantic |= !string.empty;
+      m.event.reasoning |= !string.empty;
       return;
-    case Role::error: m.event_error |= !string.empty; return;
+    case Role::error: m.event.error |= !string.empty; return;
     case Role::error_type: m.error.type.assign(string.text); return;
     case Role::error_code: m.error.code.assign(string.text); return;
     case Role::error_quota:  // Gemini lists each quota that was hit: a daily one says the most
@@ -218,7 +232,7 @@ inline void MeterRules::on_number(std::uint8_t role_number, const JsonNumber& nu
       return;
     case Role::base_status:
       if (number.magnitude == 0) return;
-      m.event_error = true;
+      m.event.error = true;
       m.error.code_number = static_cast<int>(std::min<std::uint64_t>(number.magnitude, 99'999));
       return;
     case Role::free: {
@@ -238,7 +252,7 @@ inline void MeterRules::on_literal(std::uint8_t role_number, JsonLiteral literal
 
 inline void MeterRules::shared_open(Role role, bool object) {
   if (role == Role::error) {
-    m.event_error = true;
+    m.event.error = true;
   } else if (role == Role::usage || role == Role::first_usage) {
     m.usage.open_mask = 0;
   } else if (role >= Role::field) {
@@ -257,7 +271,7 @@ inline void MeterRules::commit_usage(bool final) {
   usage.open_mask = 0;
   usage.reported = true;
   usage.final |= final;
-  m.event_usage |= final;
+  m.event.usage |= final;
 }
 
 inline void MeterRules::shared_close(Role role, bool object) {
@@ -269,15 +283,35 @@ inline void MeterRules::shared_close(Role role, bool object) {
 
 inline void MeterRules::end_event() {
   ++m.events;
-  if (m.error_name == 5) m.event_error = true;
-  m.error.seen |= m.event_error;
-  m.end_seen |= m.event_ends;
-  if (m.event_semantic || m.event_usage) ++m.semantic_events;
+  if (m.error_name == 5) m.event.error = true;
+  m.error.seen |= m.event.error;
+  m.end_seen |= m.event.ends;
+  if (m.event.semantic || m.event.usage) ++m.semantic_events;
 }
 
-inline void MeterRules::reset_event() {
-  m.event_semantic = m.event_error = m.event_usage = m.event_has_choice = false;
-  m.choices_empty = m.event_ends = m.event_reasoning = false;
+inline void MeterRules::learn_prefix(const char* text_start) {
+  const auto size = static_cast<std::size_t>(text_start - data_start);
+  EventMemo& memo = m.memo;
+  memo.prefix_size = 0;
+  if (size > memo.prefix.size() || m.json.depth > memo.roles.size()) return;
+  if (has_effects() || m.output.symbols != symbols_before) return;
+  std::memcpy(memo.prefix.data(), data_start, size);
+  data_start = nullptr;
+  memo.prefix_size = static_cast<std::uint16_t>(size);
+  memo.suffix_size = 0;
+  memo.depth = m.json.depth;
+  memo.role = m.json.role;
+  memo.object_levels = static_cast<std::uint8_t>(m.json.object_levels);
+  memo.flags = m.event;
+  std::memcpy(memo.roles.data(), m.json.roles.data(), memo.roles.size());
 }
+
+inline bool MeterRules::has_effects() const {
+  const UpstreamError& error = m.error;
+  return m.event.usage || m.event.error || m.event.ends || m.usage.open_mask != 0 || m.finish_seen ||
+         !error.type.empty() || !error.code.empty() || !error.message.empty();
+}
+
+inline void MeterRules::reset_event() { m.event = EventFlags{}; }
 
 }  // namespace sluice::dialect

@@ -1,6 +1,7 @@
 // Runs the rules of one format over SSE, a JSON array or a JSON body.
 #pragma once
 
+#include "event_memo.hpp"
 #include "meter_rules.hpp"
 #include "sse_reader.hpp"
 
@@ -49,7 +50,13 @@ class EventSink {
       }
     }
     if (m_.plain) return plain(piece);
-    JsonReader<Rules>(m_.json, rules_, window != nullptr ? window : piece.data()).feed(piece);
+    if (window == nullptr) window = piece.data();
+    const bool first = m_.json.step == JsonStep::value && m_.json.depth == 0;
+    if (first && m_.memo.misses < kMaxMisses) {
+      read_event<Rules>(m_, rules_, piece, window);
+    } else {
+      JsonReader<Rules>(m_.json, rules_, window).feed(piece);
+    }
   }
 
   void event_line() { m_.error_name = 0; }
@@ -64,7 +71,7 @@ class EventSink {
   void dispatch() {
     if (m_.plain) {
       const bool done = m_.plain_done && m_.plain_size == kDone.size();
-      m_.event_ends = done;
+      m_.event.ends = done;
       m_.malformed += !done;
     } else if (m_.json.step != JsonStep::done) {
       ++m_.malformed;

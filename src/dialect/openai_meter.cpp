@@ -16,8 +16,8 @@ class OpenaiRules : public MeterRules {
   std::uint8_t role_of_element(std::uint8_t container) {
     switch (static_cast<Role>(container)) {
       case Role::choices:
-        m.event_has_choice = true;
-        m.choices_empty = m.event_reasoning = false;
+        m.event.has_choice = true;
+        m.event.choices_empty = m.event.reasoning = false;
         return number_of(Role::choice);
       case Role::content: return number_of(Role::part);
       case Role::reasoning: return number_of(Role::reasoning_part);
@@ -30,9 +30,9 @@ class OpenaiRules : public MeterRules {
     switch (static_cast<Role>(role_number)) {
       case Role::finish:
         m.finish_seen |= !string.empty;
-        m.event_semantic |= !string.empty;
+        m.event.semantic |= !string.empty;
         return;
-      case Role::object_name: m.event_error |= string.text == "error"; return;  // Mistral: no wrapper
+      case Role::object_name: m.event.error |= string.text == "error"; return;  // Mistral: no wrapper
       case Role::flat_code: m.error.code.assign(string.text); return;           // xAI, Mistral
       case Role::flat_type: m.error.type.assign(string.text); return;
       default: return shared_string(static_cast<Role>(role_number), string);
@@ -41,8 +41,8 @@ class OpenaiRules : public MeterRules {
 
   void on_open(std::uint8_t role_number, bool object, const char*) {
     const Role role = static_cast<Role>(role_number);
-    if (role == Role::choices) m.choices_empty = true;
-    if (role == Role::call) m.event_semantic = true;
+    if (role == Role::choices) m.event.choices_empty = true;
+    if (role == Role::call) m.event.semantic = true;
     shared_open(role, object);
   }
 
@@ -102,7 +102,7 @@ class OpenaiRules : public MeterRules {
       case Key::refusal: return Role::text;
       // Some send the same reasoning under two names: the first that has text counts.
       case Key::reasoning:
-      case Key::reasoning_details: return m.event_reasoning ? Role::skip : Role::reasoning;
+      case Key::reasoning_details: return m.event.reasoning ? Role::skip : Role::reasoning;
       case Key::tool_calls: return Role::calls;
       case Key::function_call:
       case Key::audio: return Role::call;

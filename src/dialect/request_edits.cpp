@@ -122,7 +122,7 @@ std::uint64_t EditList::edited_bytes(std::uint64_t body_bytes) const {
 }
 
 Result<EditList> plan_edits(const RequestScan& scan, const EditWish& wish) {
-  Result<EditList> result;
+  [[clang::uninitialized]] Result<EditList> result;  // its text is written before it is read
   EditWriter out(*result);
   replace_model(scan, wish.upstream_model, out);
   if (wish.include_usage) ask_for_usage(scan, out);

@@ -39,6 +39,7 @@ class RequestRules {
   std::uint8_t role_of_element(std::uint8_t container);
   StringMode string_mode(std::uint8_t role);
   TokenClasses& classes(std::uint8_t) { return scan_.text; }
+  void on_text_start(const char*) { scan_.text.last_masks = 0; }  // strings do not run into each other
   void collect(std::uint8_t, std::string_view) {}
   void on_string(std::uint8_t role, const JsonString& string);
   void on_number(std::uint8_t role, const JsonNumber& number);
@@ -350,9 +351,7 @@ inline StringMode RequestRules::string_mode(std::uint8_t role) {
     case Role::inputs:
     case Role::input_item:
     case Role::tool:
-    case Role::server_tool:
-      scan_.text.last_masks = 0;  // strings do not run into each other
-      return StringMode::count;
+    case Role::server_tool: return StringMode::count;
     case Role::media_data:
       if (media_ != Role::source || media_base64_) return StringMode::skip;
       if (!media_saved_) before_media_ = scan_.text;

@@ -33,6 +33,7 @@ std::string_view fold(std::string_view name, std::span<char> out) {
 
 /// Decodes a JSON string (without quotes) that the reader found valid. False if it does not fit.
 bool decode_name(std::string_view text, ModelName& out) {
+  if (text.find('\\') == std::string_view::npos) return out.assign(text);
   out.clear();
   for (std::size_t i = 0; i < text.size(); ++i) {
     if (text[i] != '\\') {

@@ -23,7 +23,7 @@ class ResponsesRules : public MeterRules {
       case Role::type: return event_type(string.text);
       case Role::item_type:
         // A call starts here; messages and reasoning have deltas of their own.
-        m.event_semantic |= string.text != "message" && string.text != "reasoning";
+        m.event.semantic |= string.text != "message" && string.text != "reasoning";
         return;
       case Role::flat_code: m.error.code.assign(string.text); return;
       default: return shared_string(role, string);
@@ -36,9 +36,9 @@ class ResponsesRules : public MeterRules {
  private:
   void event_type(std::string_view type) {
     if (type == "response.completed" || type == "response.incomplete") {
-      m.event_ends = m.event_semantic = m.finish_seen = true;
+      m.event.ends = m.event.semantic = m.finish_seen = true;
     } else if (type == "response.failed" || type == "error") {
-      m.event_error = true;
+      m.event.error = true;
     }
   }
 

@@ -26,12 +26,12 @@ Tokens count_output(Operation operation, const MeterState& state) {
 /// The event that is open may still turn out to be the usage chunk: `choices` is empty or did not come yet.
 bool may_be_usage_chunk(const MeterState& state) {
   if (!state.sse_data_open) return true;
-  return !state.event_has_choice && !state.plain && !state.event_error && state.json.step != JsonStep::invalid;
+  return !state.event.has_choice && !state.plain && !state.event.error && state.json.step != JsonStep::invalid;
 }
 
 bool is_usage_chunk(const MeterState& state) {
-  return state.block_had_data && state.choices_empty && !state.event_has_choice && state.event_usage &&
-         !state.event_error && !state.plain && state.json.step == JsonStep::done;
+  return state.block_had_data && state.event.choices_empty && !state.event.has_choice && state.event.usage &&
+         !state.event.error && !state.plain && state.json.step == JsonStep::done;
 }
 
 bool open_text(const JsonState& json) {
@@ -77,7 +77,7 @@ Fed StreamMeter::feed(std::string_view span) {
   fed.semantic = state_.semantic_events != semantic;
   fed.at_boundary = at_boundary();
   const bool in_event = state_.sse ? state_.sse_data_open : !fed.at_boundary;
-  fed.semantic_open = in_event && (state_.event_semantic || open_text(state_.json));
+  fed.semantic_open = in_event && (state_.event.semantic || open_text(state_.json));
   return fed;
 }
 

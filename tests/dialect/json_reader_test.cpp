@@ -26,6 +26,7 @@ struct Recorder {
     return role == 'c' ? StringMode::capture : role == 't' ? StringMode::count : role == 'l' ? StringMode::collect : StringMode::skip;
   }
   TokenClasses& classes(std::uint8_t) { return text; }
+  void on_text_start(const char*) {}
   void collect(std::uint8_t, std::string_view piece) { collected += piece; }
   void on_string(std::uint8_t role, const JsonString& s) {
     log += "s";

@@ -1,4 +1,4 @@
-// What a meter knows between two spans. Plain data, about 600 bytes; see stream_meter.hpp for its use.
+// What a meter knows between two spans. Plain data, about 1,000 bytes; see stream_meter.hpp for its use.
 #pragma once
 
 #include <array>
@@ -15,9 +15,9 @@ namespace sluice::dialect {
 struct UpstreamError {
   bool seen = false;
   int code_number = 0;          ///< a numeric code, e.g. Gemini's, or 0
-  InlineText<60> type;          ///< error.type or Gemini's error.status
+  InlineText<46> type;          ///< error.type or Gemini's error.status
   InlineText<60> code;          ///< error.code or details.error_code or reason
-  InlineText<180> message;      ///< start of the message
+  InlineText<160> message;      ///< start of the message
 
   /// Class of the error (facts/wire §1.10); `status` is the HTTP status it came with.
   [[nodiscard]] ErrorClass classify(Format format, int status) const;
@@ -63,6 +63,34 @@ struct SseState {
   std::array<char, 6> name{};
 };
 
+/// What is known of one event.
+struct EventFlags {
+  bool semantic = false;
+  bool error = false;          ///< it names itself an error
+  bool usage = false;          ///< it has a usage object
+  bool has_choice = false;     ///< it cannot be the usage chunk
+  bool choices_empty = false;  ///< it has choices: []
+  bool ends = false;           ///< it ends the stream
+  bool reasoning = false;      ///< reasoning text was counted in this choice
+  friend bool operator==(const EventFlags&, const EventFlags&) = default;
+};
+
+/// Most events of a stream differ in their text only. The bytes before the text of one event, with the reader's state
+/// behind them, and the bytes after it: an event that repeats them need not be read again (event_memo.hpp).
+struct EventMemo {
+  std::uint16_t prefix_size = 0;
+  std::uint8_t suffix_size = 0;
+  std::uint8_t misses = 0;  ///< in a row
+  std::uint8_t depth = 0;
+  std::uint8_t role = 0;
+  std::uint8_t object_levels = 0;
+  EventFlags flags;       ///< behind the prefix
+  EventFlags text_flags;  ///< behind the text, when the suffix was read: what it means depends on them
+  std::array<std::uint8_t, 8> roles{};
+  std::array<char, 256> prefix{};
+  std::array<char, 64> suffix{};
+};
+
 struct MeterState {
   SseState lines;
   JsonState json;
@@ -78,15 +106,9 @@ struct MeterState {
   bool plain = false;
   bool plain_done = true;
 
-  // The open event.
-  bool event_semantic = false;
-  bool event_error = false;       ///< it names itself an error
-  bool event_usage = false;       ///< it has a usage object
-  bool event_has_choice = false;  ///< it cannot be the usage chunk
-  bool choices_empty = false;     ///< it has choices: []
-  bool event_ends = false;        ///< it ends the stream
-  bool event_reasoning = false;   ///< reasoning text was counted in this choice
+  EventFlags event;               ///< of the event that is open, or was completed last
   std::uint8_t error_name = 0;    ///< bytes of the SSE event name that match "error", 255: none
+  EventMemo memo;
 
   // The stream.
   bool sse = false;               ///< events are ended by blank lines, not by the JSON

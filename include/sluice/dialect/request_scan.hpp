@@ -114,6 +114,8 @@ class EditList {
  public:
   static constexpr std::size_t kMaxEdits = 5;
 
+  EditList() {}  // NOLINT(modernize-use-equals-default): the storage stays uninitialised
+
   [[nodiscard]] std::size_t size() const { return count_; }
   [[nodiscard]] const Edit& operator[](std::size_t index) const { return edits_[index]; }
   [[nodiscard]] std::string_view text(const Edit& edit) const {

@@ -9,11 +9,11 @@ import { chat, exchange, post } from '../lib/raw.mjs'
 import { System } from '../lib/system.mjs'
 
 const ROUNDS = long ? 200 : 50
-const MODELS = ['mock-c5', 'mock-lu500-c6', 'mock-c40-g5', 'mock-c30-g3-t3']
+const MODELS = ['mock-c5', 'mock-l10-c6', 'mock-c40-g5', 'mock-c30-g3-t3']
 let system
 let load = []
 before(async () => {
-  system = await System.start({ models: MODELS, config: { edge: 'shards = 2' }, mockArgs: ['--records', '2000000', '--keep-bodies', '0'] })
+  system = await System.start({ models: MODELS, config: { edge: 'shards = 2' }, mockArgs: ['--records', '1000000', '--keep-bodies', '0'] })
 })
 after(async () => {
   await Promise.all(load.map(child => stop(child, 500)))
@@ -66,7 +66,7 @@ test(`${ROUNDS} kills under load, then nothing is missing and nothing is open`, 
   const probe = answers(key)
   await system.mock.mark()
   load = [
-    drive('requests', key, '--connections', '8', '--model', 'mock-lu500-c6'),
+    drive('requests', key, '--connections', '4', '--model', 'mock-l10-c6'),
     drive('streams', key, '--connections', '30', '--model', 'mock-c40-g5'),
     drive('streams', key, '--connections', '10', '--model', 'mock-c30-g3-t3', '--abort-after', '9'),
   ]

@@ -164,7 +164,7 @@ ${priceToml(PRICE)}
 
   /** Usage rows, oldest first. */
   async usage(...filter) {
-    const rows = await this.cli('usage', 'list', '--limit', '100000', ...filter)
+    const rows = await this.cli('usage', 'list', '--limit', '10000000', ...filter)
     return rows.reverse()
   }
 
