@@ -14,13 +14,26 @@ Piece Piece::on_heap(std::size_t bytes) {
   return piece;
 }
 
-void Piece::reset() noexcept {
+void Piece::give_back() noexcept {
   if (pool_ != nullptr) pool_->release(buffer_);
   std::free(block_);
   pool_ = nullptr;
   block_ = nullptr;
   data_ = nullptr;
   bytes_ = 0;
+}
+
+void StarvedReceive::stop_waiting() noexcept {
+  if (pool_ == nullptr) return;
+  if (previous_ != nullptr) {
+    previous_->next_ = next_;
+  } else {
+    pool_->starved_ = next_;
+  }
+  if (next_ != nullptr) next_->previous_ = previous_;
+  pool_ = nullptr;
+  previous_ = nullptr;
+  next_ = nullptr;
 }
 
 BufferPool::BufferPool(RingPort& port)
@@ -52,6 +65,27 @@ void BufferPool::release(std::uint16_t buffer) noexcept {
   block = Block{};
   ++available_;
   port_.provide(buffer);
+  if (starved_ != nullptr && available_ * 8 >= blocks_.size()) wake_starved();
+}
+
+void BufferPool::wait_for_buffers(StarvedReceive& receive) noexcept {
+  SLUICE_ASSERT(receive.pool_ == nullptr);
+  receive.pool_ = this;
+  receive.previous_ = nullptr;
+  receive.next_ = starved_;
+  if (starved_ != nullptr) starved_->previous_ = &receive;
+  starved_ = &receive;
+  // Every piece may have been released between the failed receive and this call.
+  if (available_ * 8 >= blocks_.size()) wake_starved();
+}
+
+void BufferPool::wake_starved() noexcept {
+  // A woken one may use up what there is and wait again.
+  while (starved_ != nullptr && available_ * 8 >= blocks_.size()) {
+    StarvedReceive& receive = *starved_;
+    receive.stop_waiting();
+    receive.callback_(receive.context_);
+  }
 }
 
 }  // namespace sluice::ring

@@ -20,10 +20,20 @@ class BufferPool;
 class Piece {
  public:
   Piece() = default;
-  Piece(Piece&& other) noexcept { swap(other); }
+  Piece(Piece&& other) noexcept
+      : pool_(std::exchange(other.pool_, nullptr)),
+        block_(std::exchange(other.block_, nullptr)),
+        data_(std::exchange(other.data_, nullptr)),
+        bytes_(std::exchange(other.bytes_, 0)),
+        buffer_(other.buffer_) {}
   Piece& operator=(Piece&& other) noexcept {
-    Piece moved(std::move(other));
-    swap(moved);
+    if (this == &other) return *this;
+    reset();
+    pool_ = std::exchange(other.pool_, nullptr);
+    block_ = std::exchange(other.block_, nullptr);
+    data_ = std::exchange(other.data_, nullptr);
+    bytes_ = std::exchange(other.bytes_, 0);
+    buffer_ = other.buffer_;
     return *this;
   }
   ~Piece() { reset(); }
@@ -49,17 +59,13 @@ class Piece {
     bytes_ = static_cast<std::uint32_t>(count);
   }
   /// Gives the bytes back now.
-  void reset() noexcept;
+  void reset() noexcept {
+    if (pool_ != nullptr || block_ != nullptr) give_back();
+  }
 
  private:
   friend class BufferPool;
-  void swap(Piece& other) noexcept {
-    std::swap(pool_, other.pool_);
-    std::swap(block_, other.block_);
-    std::swap(data_, other.data_);
-    std::swap(bytes_, other.bytes_);
-    std::swap(buffer_, other.buffer_);
-  }
+  void give_back() noexcept;
 
   BufferPool* pool_ = nullptr;
   char* block_ = nullptr;  ///< heap block, when not in the pool
@@ -68,10 +74,33 @@ class Piece {
   std::uint16_t buffer_ = 0;
 };
 
+/// A receive that found no buffer and waits for some to come back. In one pool's list at most.
+class StarvedReceive {
+ public:
+  using Callback = void (*)(void* context);
+  StarvedReceive(Callback callback, void* context) : callback_(callback), context_(context) {}
+  StarvedReceive(const StarvedReceive&) = delete;
+  StarvedReceive& operator=(const StarvedReceive&) = delete;
+  ~StarvedReceive() { stop_waiting(); }
+  void stop_waiting() noexcept;
+  [[nodiscard]] bool waiting() const noexcept { return pool_ != nullptr; }
+
+ private:
+  friend class BufferPool;
+  BufferPool* pool_ = nullptr;
+  StarvedReceive* previous_ = nullptr;
+  StarvedReceive* next_ = nullptr;
+  Callback callback_;
+  void* context_;
+};
+
 /// Book-keeping over the ring's provided buffers. One a reactor.
 class BufferPool {
  public:
   explicit BufferPool(RingPort& port);
+
+  /// Calls `receive` (not waiting) back once when an eighth of the blocks is available again.
+  void wait_for_buffers(StarvedReceive& receive) noexcept;
 
   /// The piece that a receive completion filled.
   [[nodiscard]] Piece take(const Completion& completion);
@@ -82,16 +111,19 @@ class BufferPool {
 
  private:
   friend class Piece;
+  friend class StarvedReceive;
   struct Block {
     std::uint32_t filled = 0;  ///< bytes that receives have used so far
     std::uint32_t pieces = 0;  ///< pieces outstanding
     bool closed = false;       ///< the ring will not use it again until it is provided anew
   };
   void release(std::uint16_t buffer) noexcept;
+  void wake_starved() noexcept;
 
   RingPort& port_;
   std::vector<Block> blocks_;
   std::size_t available_;
+  StarvedReceive* starved_ = nullptr;
 };
 
 }  // namespace sluice::ring

@@ -1,0 +1,109 @@
+// The load driver: one thread, one epoll, N client connections against one address.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "answer_reader.hpp"
+#include "histogram.hpp"
+#include "sluice/tls/context.hpp"
+#include "tls_channel.hpp"
+
+namespace sluice::load {
+
+struct Options {
+  std::string target = "127.0.0.1:8080";
+  std::string path = "/v1/chat/completions";
+  std::string model = "m";
+  std::vector<std::string> keys = {"sk-load"};
+  bool key_per_connection = false;  ///< else the next key for each request
+  bool stream = false;
+  int connections = 64;                     ///< or streams
+  std::int64_t warmup_ns = 0;               ///< from the start; not measured
+  std::int64_t seconds_ns = 3'000'000'000;  ///< after the warm-up
+  std::int64_t ramp_ns = 0;                 ///< connections are opened evenly over this time
+  std::uint64_t requests = 0;               ///< stop after so many answers; 0 = by time only
+  std::uint64_t chunks = 0;                 ///< chunks a stream must bring; 0 = not checked
+  std::uint64_t abort_after = 0;            ///< close a stream after so many chunks; 0 = never
+  std::int64_t reconnect_ns = 50'000'000;
+  std::string ca_file;                 ///< TLS: who vouches for the target; empty = plain
+  std::string tls_name = "localhost";  ///< TLS: the name in its certificate
+  bool fresh = false;                  ///< a new connection for each request
+  std::size_t body_bytes = 200;        ///< about: the prompt is filled up to it
+};
+
+struct Results {
+  Histogram delay;    ///< chunk written by the stand-in → read here
+  Histogram first;    ///< request sent → first stamp (streams), first byte otherwise
+  Histogram latency;  ///< request sent → end of the answer
+  std::uint64_t chunks = 0;
+  std::uint64_t good = 0;
+  std::uint64_t aborted = 0;   ///< by us, as asked
+  std::uint64_t lost = 0;      ///< numbers missing in the sequence, or at its end
+  std::uint64_t repeated = 0;  ///< numbers that came again or out of order
+  std::uint64_t merged = 0;    ///< chunks that came in one read with another
+  std::uint64_t connect_errors = 0;
+  std::uint64_t closed_early = 0;  ///< the connection ended inside an answer or before it
+  std::uint64_t malformed = 0;
+  std::map<int, std::uint64_t> statuses;  ///< other than 200
+  double seconds = 0;
+};
+
+class Driver {
+ public:
+  explicit Driver(Options options);
+  ~Driver();
+  Driver(const Driver&) = delete;
+  Driver& operator=(const Driver&) = delete;
+
+  /// Runs to the end of the time or the count. Empty, or one line that says what cannot be used.
+  [[nodiscard]] std::string run();
+  [[nodiscard]] const Results& results() const { return results_; }
+  [[nodiscard]] const Options& options() const { return options_; }
+
+ private:
+  struct Client {
+    int fd = -1;
+    std::size_t index = 0;
+    std::string out;
+    std::size_t out_at = 0;
+    AnswerReader reader;
+    std::int64_t sent_ns = 0;
+    std::int64_t start_at_ns = 0;  ///< when it connects (again)
+    std::uint64_t next_number = 0;
+    bool first_seen = false;
+    bool connecting = false;
+    bool writing = false;  ///< EPOLLOUT is armed
+    std::optional<mock::TlsChannel> tls;
+  };
+
+  void connect(Client& client);
+  void send_request(Client& client);
+  void flush(Client& client);
+  void read(Client& client);
+  void received(Client& client, std::string_view bytes);
+  [[nodiscard]] bool start_tls(Client& client);
+  void answered(Client& client);
+  void drop(Client& client);
+  void start_due();
+  [[nodiscard]] bool measuring() const { return now_ns_ >= measure_from_ns_; }
+  [[nodiscard]] std::string request_text(std::size_t key) const;
+
+  Options options_;
+  Results results_;
+  std::vector<std::unique_ptr<Client>> clients_;
+  std::vector<std::string> requests_;  ///< one a key
+  std::vector<Client*> waiting_;       ///< to be connected at their start_at_ns
+  std::size_t next_key_ = 0;
+  int epoll_fd_ = -1;
+  std::int64_t now_ns_ = 0;
+  std::int64_t measure_from_ns_ = 0;
+  std::string buffer_;
+  std::optional<tls::ClientContext> tls_;
+};
+
+}  // namespace sluice::load

@@ -1,0 +1,36 @@
+// Client keys: only their HMAC is stored.
+#pragma once
+
+#include <string_view>
+#include <vector>
+
+#include "sluice/base/clock.hpp"
+#include "sluice/base/error.hpp"
+#include "sluice/ledger/records.hpp"
+
+namespace sluice::ledger {
+
+class Db;
+
+class KeyBook {
+ public:
+  KeyBook(Db& db, const Clock& clock) : db_(db), clock_(clock) {}
+
+  /// Fills id and generation. Errc::conflict when the wallet has the name or any key has the digest.
+  [[nodiscard]] Result<> add(ApiKey& key);
+  /// Stores state and policy; fills the new generation.
+  [[nodiscard]] Result<> update(ApiKey& key);
+  [[nodiscard]] Result<ApiKey> by_name(Id wallet_id, std::string_view name);
+  [[nodiscard]] Result<ApiKey> by_id(Id id);
+  /// Keys of a wallet (0 = all), by name.
+  [[nodiscard]] Result<std::vector<ApiKey>> list(Id wallet_id);
+  /// Keys changed after `generation`.
+  [[nodiscard]] Result<std::vector<ApiKey>> changed_after(std::int64_t generation);
+  [[nodiscard]] Result<std::int64_t> count();
+
+ private:
+  Db& db_;
+  const Clock& clock_;
+};
+
+}  // namespace sluice::ledger

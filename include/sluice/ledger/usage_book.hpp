@@ -1,0 +1,51 @@
+// Draining usage into the books, and reading it.
+#pragma once
+
+#include <vector>
+
+#include "sluice/base/clock.hpp"
+#include "sluice/base/error.hpp"
+#include "sluice/ledger/usage.hpp"
+
+namespace sluice::ledger {
+
+class Db;
+
+/// A stored row with where it came from.
+struct StoredUsage {
+  std::uint32_t node = 0;
+  std::uint64_t epoch = 0;
+  std::int64_t batch = 0;
+  UsageRow row;
+};
+
+class UsageBook {
+ public:
+  UsageBook(Db& db, const Clock& clock) : db_(db), clock_(clock) {}
+
+  /// Row 8 of state-machine.md, one durable transaction: every slot's cursor moves from the number before its
+  /// first row to its last one (compare and set), rows are inserted, one entry a wallet, price version and kind,
+  /// window sums and daily sums added. Errc::conflict when a cursor is elsewhere (another reconciler, or an
+  /// earlier commit whose outcome was unknown: read cursors() and go on from there); Errc::bad_value when rows of
+  /// a slot are not contiguous or an amount is negative. Nothing is stored then.
+  [[nodiscard]] Result<> drain(const DrainBatch& batch);
+
+  /// Cursors of a node's epoch; a slot without one stands at 0.
+  [[nodiscard]] Result<std::vector<Cursor>> cursors(std::uint32_t node, std::uint64_t epoch);
+
+  [[nodiscard]] Result<> add_gap(const Gap& gap);
+  [[nodiscard]] Result<std::vector<Gap>> gaps();
+
+  [[nodiscard]] Result<std::vector<StoredUsage>> list(const UsageFilter& filter);
+  [[nodiscard]] Result<std::vector<UsageStats>> stats(StatsBy by, const UsageFilter& filter);
+  [[nodiscard]] Result<std::vector<WindowSum>> window_sums(OwnerKind kind, Id owner_id);  ///< 0 = all owners
+
+  /// Removes rows older than `before_ns` (entries and sums stay), at most `limit`; returns how many.
+  [[nodiscard]] Result<std::int64_t> remove_before(TimeNs before_ns, std::int64_t limit);
+
+ private:
+  Db& db_;
+  const Clock& clock_;
+};
+
+}  // namespace sluice::ledger

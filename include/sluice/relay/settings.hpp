@@ -1,0 +1,54 @@
+// The relay's own part of the configuration, and its counters.
+#pragma once
+
+#include <cstdint>
+
+#include "sluice/base/units.hpp"
+#include "sluice/http/limits.hpp"
+#include "sluice/price/estimate.hpp"
+#include "sluice/state/boards.hpp"
+
+namespace sluice::relay {
+
+struct Settings {
+  http::Limits limits;
+  std::uint64_t bodies_total_bytes = 1024 * kMiB;
+  TimeNs head_timeout_ns = 10 * kSecond;
+  std::uint32_t body_min_bytes_per_s = 1024;
+  TimeNs keepalive_idle_ns = 60 * kSecond;
+  std::uint32_t requests_per_connection = 1000;
+  TimeNs write_stall_ns = 60 * kSecond;
+  TimeNs connect_ns = 5 * kSecond;
+  TimeNs first_byte_stream_ns = 120 * kSecond;
+  TimeNs first_byte_whole_ns = 600 * kSecond;
+  TimeNs between_tokens_ns = 600 * kSecond;
+  TimeNs total_ns = 3600 * kSecond;
+  TimeNs keepalive_ping_ns = 15 * kSecond;
+  price::SliceRules slice;
+  bool tolerate_half_close = false;
+};
+
+/// Counters of one shard on the health board, behind those of the shared state.
+enum class Counter : std::uint32_t {
+  connections = state::kFirstEdgeMetric,
+  requests,
+  refused,
+  streams,
+  upstream_connects,
+  upstream_reuses,
+  upstream_failures,
+  client_left,
+  cut,
+  input_tokens,
+  output_tokens,
+  charged_nanos,
+  bytes_in,
+  bytes_out,
+  protocol_errors,
+  count_,
+};
+
+/// Name of a counter as Prometheus shows it, e.g. "sluice_requests_total".
+[[nodiscard]] const char* to_string(Counter counter);
+
+}  // namespace sluice::relay

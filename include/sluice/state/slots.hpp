@@ -1,0 +1,72 @@
+// Slots: a place for one writer of verbs. Owned by a file lock, never by a pid or a timer.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+
+#include "sluice/base/error.hpp"
+#include "sluice/price/row.hpp"
+#include "sluice/state/environment.hpp"
+#include "sluice/state/ids.hpp"
+#include "sluice/state/verbs.hpp"
+
+namespace sluice::state {
+
+/// An OFD lock on byte `slot` of <directory>/slots.lock: it goes with the process, however that dies, and is
+/// not inherited by children (O_CLOEXEC).
+class SlotLock {
+ public:
+  /// Errors: conflict (somebody holds it), io.
+  [[nodiscard]] static Result<SlotLock> acquire(const std::string& directory, SlotId slot);
+  /// First free slot of 0 … slots-1. Errors: full (none), io.
+  [[nodiscard]] static Result<SlotLock> acquire_any(const std::string& directory, std::uint32_t slots);
+  SlotLock(SlotLock&& other) noexcept;
+  SlotLock& operator=(SlotLock&& other) noexcept;
+  ~SlotLock();
+  [[nodiscard]] SlotId slot() const { return slot_; }
+  void release();
+
+ private:
+  SlotLock(int fd, SlotId slot) : fd_(fd), slot_(slot) {}
+  int fd_ = -1;
+  SlotId slot_ = 0;
+};
+
+/// Whether anybody holds the slot's lock now. Errors: io.
+[[nodiscard]] Result<bool> slot_is_locked(const std::string& directory, SlotId slot);
+/// Whether any slot is locked (row 14). Errors: io.
+[[nodiscard]] Result<bool> any_slot_locked(const std::string& directory);
+
+/// Finds the price row of a version; null when it is gone (then the hold is charged and flagged).
+struct PriceLookup {
+  const price::PriceRow* (*find)(void* context, std::uint64_t version) = nullptr;
+  void* context = nullptr;
+};
+
+/// Row 5: closes every hold of the slot by what its meter board says, ≤ 32 a transaction, and clears the board.
+/// The caller holds the lock. Stopped half way (death), the next holder goes on. Errors: as apply().
+struct ReapTotals {
+  std::uint64_t voided = 0;
+  std::uint64_t settled = 0;
+  std::uint64_t tombstones = 0;
+  Nanos charged = 0;
+};
+[[nodiscard]] Result<ReapTotals> reap_slot(Environment& environment, const SlotLock& lock, PriceLookup prices);
+
+/// The exclusive lock of the one reconciler: <directory>/env.lock. Errors: conflict, io.
+class EnvironmentLock {
+ public:
+  [[nodiscard]] static Result<EnvironmentLock> acquire(const std::string& directory);
+  EnvironmentLock(EnvironmentLock&& other) noexcept;
+  EnvironmentLock& operator=(EnvironmentLock&& other) noexcept;
+  ~EnvironmentLock();
+
+ private:
+  explicit EnvironmentLock(int fd) : fd_(fd) {}
+  int fd_ = -1;
+};
+
+}  // namespace sluice::state

@@ -1,0 +1,53 @@
+// The seam under the verbs: tables of bytes in one write transaction. LMDB implements it in production, a map
+// in memory that can fail at its n-th call in tests and in the simulator.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+
+#include "sluice/base/error.hpp"
+#include "sluice/state/records.hpp"
+
+namespace sluice::state {
+
+enum class Table : std::uint8_t { meta, keys, wallets, counters, slots, holds, outbox, idem, catalog };
+inline constexpr std::size_t kTables = 9;
+[[nodiscard]] const char* table_name(Table table);
+
+struct Row {
+  ByteSpan key;
+  ByteSpan value;
+};
+
+/// One open write transaction. Spans that it returns are valid until the next call that writes.
+class Tables {
+ public:
+  virtual ~Tables() = default;
+  /// Value at `key`; an empty span when there is none. Errors: io, corrupt.
+  [[nodiscard]] virtual Result<ByteSpan> get(Table table, ByteSpan key) = 0;
+  /// Inserts or replaces. Errors: full (map), io. After an error the transaction can only be aborted.
+  [[nodiscard]] virtual Result<> put(Table table, ByteSpan key, ByteSpan value) = 0;
+  /// Removes; false when there was none. Errors as put.
+  [[nodiscard]] virtual Result<bool> erase(Table table, ByteSpan key) = 0;
+  /// First row whose key is ≥ `key`; empty spans when there is none. Errors: io.
+  [[nodiscard]] virtual Result<Row> seek(Table table, ByteSpan key) = 0;
+};
+
+/// Write transactions one after the other, and the two reads that repair an unknown outcome.
+class Store {
+ public:
+  virtual ~Store() = default;
+  /// Opens a write transaction. The caller is inside the gate. Errors: stale_epoch (epoch, uuid or ready in
+  /// meta is not what was opened), io.
+  [[nodiscard]] virtual Result<Tables*> begin() = 0;
+  /// The transaction is over either way; after an error its outcome is unknown.
+  [[nodiscard]] virtual Result<> commit() = 0;
+  virtual void abort() = 0;
+  /// Less than 30 % of the map is free: admission stops. Valid between begin() and commit().
+  [[nodiscard]] virtual bool crowded() = 0;
+  [[nodiscard]] virtual Result<std::optional<HoldRecord>> find_hold(const HoldId& id) = 0;
+  [[nodiscard]] virtual Result<SlotRecord> find_slot(SlotId slot) = 0;
+};
+
+}  // namespace sluice::state

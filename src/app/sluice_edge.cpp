@@ -1,0 +1,104 @@
+// sluice-edge: the supervisor, or with --shard one of its shards.
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cstdio>
+#include <string>
+#include <vector>
+
+#include "sluice/app/config.hpp"
+#include "sluice/edge/shard.hpp"
+#include "sluice/edge/supervisor.hpp"
+
+namespace {
+
+using sluice::app::Config;
+
+sluice::relay::Settings relay_settings(const Config& config) {
+  sluice::relay::Settings settings;
+  settings.limits.head_bytes = config.limits.head_bytes;
+  settings.limits.fields = config.limits.head_fields;
+  settings.limits.target_bytes = config.limits.target_bytes;
+  settings.limits.body_bytes = config.limits.body_bytes;
+  settings.bodies_total_bytes = config.limits.bodies_total_bytes;
+  settings.head_timeout_ns = config.limits.head_timeout_ns;
+  settings.body_min_bytes_per_s = config.limits.body_min_bytes_per_s;
+  settings.keepalive_idle_ns = config.limits.keepalive_idle_ns;
+  settings.requests_per_connection = config.limits.requests_per_connection;
+  settings.write_stall_ns = config.limits.write_stall_ns;
+  settings.connect_ns = config.timeouts.connect_ns;
+  settings.first_byte_stream_ns = config.timeouts.first_byte_stream_ns;
+  settings.first_byte_whole_ns = config.timeouts.first_byte_whole_ns;
+  settings.between_tokens_ns = config.timeouts.between_tokens_ns;
+  settings.total_ns = config.timeouts.total_ns;
+  settings.keepalive_ping_ns = config.timeouts.keepalive_ping_ns;
+  return settings;
+}
+
+sluice::edge::ShardOptions shard_options(const Config& config, std::uint32_t number, int control,
+                                         const std::vector<int>& listening) {
+  sluice::edge::ShardOptions options;
+  options.number = number;
+  for (std::size_t i = 0; i < std::min(listening.size(), config.edge.listeners.size()); ++i) {
+    const auto& tls = config.edge.listeners[i].tls;
+    options.listeners.push_back({listening[i], tls.certificate_file, tls.key_file});
+  }
+  options.control = control;
+  options.state_directory = config.state.directory;
+  if (!config.edge.cpus.empty()) options.cpu = config.edge.cpus[number % config.edge.cpus.size()];
+  options.spin_ns = config.edge.spin_ns;
+  options.profile_6_1 = config.edge.ring_profile == "6.1";
+  options.connections_most = config.limits.connections_per_shard;
+  options.drain_ns = config.timeouts.drain_ns;
+  options.pepper_file = config.secrets.pepper_file;
+  options.sealing_key_file = config.secrets.sealing_key_file;
+  options.ca_file = config.edge.ca_file;
+  options.tls_handshake_ns = config.limits.tls_handshake_timeout_ns;
+  options.settings = relay_settings(config);
+  return options;
+}
+
+std::string own_path() {
+  char path[4096];
+  const ssize_t bytes = readlink("/proc/self/exe", path, sizeof path);
+  return bytes > 0 ? std::string(path, static_cast<std::size_t>(bytes)) : "sluice-edge";
+}
+
+sluice::edge::SupervisorOptions supervisor_options(const Config& config, const std::string& file) {
+  sluice::edge::SupervisorOptions options;
+  for (const auto& listener : config.edge.listeners) options.listeners.push_back(listener.address);
+  options.metrics_address = config.edge.metrics_address;
+  options.shards = config.edge.shards;
+  options.state_directory = config.state.directory;
+  options.drain_ns = config.timeouts.drain_ns;
+  options.shard_command = {own_path(), "--config", file};
+  return options;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  CLI::App app("Sluice edge: relays requests of AI clients to providers, under prepaid quota.");
+  std::string file;
+  int shard = -1;
+  int control = -1;
+  std::vector<int> listening;
+  app.add_option("--config", file, "configuration file (TOML)")->required()->envname("SLUICE_CONFIG");
+  app.add_option("--shard", shard)->group("");
+  app.add_option("--control", control)->group("");
+  app.add_option("--listening", listening)->delimiter(',')->group("");
+  CLI11_PARSE(app, argc, argv);
+
+  std::string message;
+  const auto config = sluice::app::load_config(file, message);
+  if (!config) {
+    std::fprintf(stderr, "sluice-edge: %s\n", message.c_str());
+    return 2;
+  }
+  if (shard >= 0) {
+    return sluice::edge::run_shard(
+        shard_options(*config, static_cast<std::uint32_t>(shard), control, listening));
+  }
+  return sluice::edge::run_supervisor(supervisor_options(*config, file));
+}

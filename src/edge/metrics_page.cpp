@@ -1,0 +1,120 @@
+#include "metrics_page.hpp"
+
+#include "sluice/relay/settings.hpp"
+
+namespace sluice::edge {
+namespace {
+
+struct Name {
+  state::Metric metric;
+  const char* text;
+};
+
+constexpr Name kStateMetrics[] = {
+    {state::Metric::commits, "sluice_state_commits_total"},
+    {state::Metric::verbs, "sluice_state_verbs_total"},
+    {state::Metric::reserves, "sluice_reserves_total"},
+    {state::Metric::extends, "sluice_extends_total"},
+    {state::Metric::settles, "sluice_settles_total"},
+    {state::Metric::voids, "sluice_voids_total"},
+    {state::Metric::refusals, "sluice_state_refusals_total"},
+    {state::Metric::commit_errors, "sluice_state_commit_errors_total"},
+    {state::Metric::gate_waits, "sluice_gate_waits_total"},
+    {state::Metric::gate_wait_ns, "sluice_gate_wait_nanoseconds_total"},
+    {state::Metric::gate_owner_deaths, "sluice_gate_owner_deaths_total"},
+    {state::Metric::commit_ns, "sluice_state_commit_nanoseconds_total"},
+    {state::Metric::refused_records, "sluice_refused_records_total"},
+    {state::Metric::refused_dropped, "sluice_refused_records_dropped_total"},
+    {state::Metric::stale_epochs, "sluice_stale_epochs_total"},
+};
+
+void append_type(std::string& page, std::string_view name, std::string_view type) {
+  page.append("# TYPE ").append(name).append(" ").append(type).append("\n");
+}
+
+void append_value(std::string& page, std::string_view name, std::size_t slot, std::uint64_t value) {
+  page.append(name).append("{slot=\"").append(std::to_string(slot)).append("\"} ");
+  page.append(std::to_string(value)).append("\n");
+}
+
+void append_plain(std::string& page, std::string_view name, std::int64_t value) {
+  append_type(page, name, "gauge");
+  page.append(name).append(" ").append(std::to_string(value)).append("\n");
+}
+
+void append_counter(std::string& page, state::Boards& boards, std::size_t metric, const char* name) {
+  append_type(page, name, "counter");
+  const auto shards = boards.shards();
+  for (std::size_t slot = 0; slot < shards.size(); ++slot) {
+    const std::uint64_t value = shards[slot].metrics[metric].load(std::memory_order_relaxed);
+    if (shards[slot].pid.load(std::memory_order_relaxed) != 0) append_value(page, name, slot, value);
+  }
+}
+
+template <class Read>
+void append_gauge(std::string& page, state::Boards& boards, const char* name, Read read) {
+  append_type(page, name, "gauge");
+  const auto shards = boards.shards();
+  for (std::size_t slot = 0; slot < shards.size(); ++slot) {
+    if (shards[slot].pid.load(std::memory_order_relaxed) == 0) continue;
+    append_value(page, name, slot, static_cast<std::uint64_t>(read(shards[slot])));
+  }
+}
+
+std::string metrics_text(state::Boards& boards, TimeNs monotonic_ns) {
+  std::string page;
+  page.reserve(16 * kKiB);
+  for (std::size_t i = state::kFirstEdgeMetric; i < static_cast<std::size_t>(relay::Counter::count_); ++i) {
+    append_counter(page, boards, i, relay::to_string(static_cast<relay::Counter>(i)));
+  }
+  for (const Name& name : kStateMetrics) {
+    append_counter(page, boards, static_cast<std::size_t>(name.metric), name.text);
+  }
+  append_gauge(page, boards, "sluice_client_connections",
+               [](const auto& s) { return s.client_connections.load(std::memory_order_relaxed); });
+  append_gauge(page, boards, "sluice_shard_state",
+               [](const auto& s) { return s.state.load(std::memory_order_relaxed); });
+  const state::AdmissionBlock& admission = boards.admission();
+  append_plain(page, "sluice_undrained_rows",
+               static_cast<std::int64_t>(admission.undrained_rows.load(std::memory_order_relaxed)));
+  append_plain(page, "sluice_undrained_nanos", admission.undrained_nanos.load(std::memory_order_relaxed));
+  const TimeNs oldest_ns = admission.undrained_oldest_ns.load(std::memory_order_relaxed);
+  append_plain(page, "sluice_undrained_age_nanoseconds", oldest_ns == 0 ? 0 : monotonic_ns - oldest_ns);
+  append_plain(page, "sluice_admission_stop", state::admission_stop(admission, monotonic_ns));
+  return page;
+}
+
+bool is_ready(state::Boards& boards, TimeNs monotonic_ns) {
+  if (boards.admission().ready.load(std::memory_order_acquire) == 0) return false;
+  if (state::admission_stop(boards.admission(), monotonic_ns) != 0) return false;
+  for (const state::ShardBlock& shard : boards.shards()) {
+    const bool fresh = monotonic_ns - shard.heartbeat_ns.load(std::memory_order_acquire) <
+                       state::kHeartbeatStaleNs;
+    const auto state = static_cast<state::ShardState>(shard.state.load(std::memory_order_acquire));
+    if (fresh && state == state::ShardState::serving) return true;
+  }
+  return false;
+}
+
+}  // namespace
+
+Page render_page(std::string_view path, state::Boards* boards, std::uint32_t shards_running,
+                 std::uint32_t shards_wanted, TimeNs monotonic_ns) {
+  if (path == "/healthz") {
+    const bool healthy = shards_running == shards_wanted;
+    return {.status = healthy ? 200 : 503, .body = healthy ? "ok\n" : "a shard is down\n"};
+  }
+  if (path == "/readyz") {
+    const bool ready = boards != nullptr && is_ready(*boards, monotonic_ns);
+    return {.status = ready ? 200 : 503, .body = ready ? "ready\n" : "not ready\n"};
+  }
+  if (path == "/metrics") {
+    if (boards == nullptr) return {.status = 503, .body = "the shared state is not there yet\n"};
+    return {.status = 200,
+            .content_type = "text/plain; version=0.0.4; charset=utf-8",
+            .body = metrics_text(*boards, monotonic_ns)};
+  }
+  return {.status = 404, .body = "not found\n"};
+}
+
+}  // namespace sluice::edge

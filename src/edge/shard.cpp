@@ -1,0 +1,75 @@
+#include "sluice/edge/shard.hpp"
+
+#include <arpa/inet.h>
+#include <poll.h>
+#include <sched.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <cstdio>
+#include <cstring>
+#include <deque>
+
+#include "shard_runtime.hpp"
+#include "sluice/base/log.hpp"
+#include "sluice/base/random.hpp"
+#include "sluice/ring/kernel_ring.hpp"
+#include "sluice/tls/context.hpp"
+
+namespace sluice::edge {
+namespace {
+
+constexpr TimeNs kWaitForStateNs = 30 * kSecond;
+
+int refuse_start(const ShardOptions& options, const std::string& message) {
+  log_line(LogLevel::error, "edge", "shard " + std::to_string(options.number) + ": " + message);
+  return 1;
+}
+
+void pin_to(int cpu) {
+  if (cpu < 0) return;
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  CPU_SET(static_cast<std::size_t>(cpu), &set);
+  sched_setaffinity(0, sizeof set, &set);
+}
+
+// The supervisor decides when a shard ends; a terminal's Ctrl-C reaches the whole group.
+void ignore_signals() {
+  std::signal(SIGINT, SIG_IGN);
+  std::signal(SIGTERM, SIG_IGN);
+  std::signal(SIGPIPE, SIG_IGN);
+}
+
+}  // namespace
+
+int run_shard(const ShardOptions& options) {
+  ignore_signals();
+  prctl(PR_SET_DUMPABLE, 0);
+  pin_to(options.cpu);
+  std::string message;
+  const Result<Key256> pepper = read_secret_file(options.pepper_file, message);
+  if (!pepper) return refuse_start(options, message);
+  const Result<Key256> sealing_key = read_secret_file(options.sealing_key_file, message);
+  if (!sealing_key) return refuse_start(options, message);
+  auto environment = state::open({.directory = options.state_directory,
+                                  .wait_ready_ns = kWaitForStateNs},
+                                 message);
+  if (!environment) return refuse_start(options, message);
+  auto slot = state::SlotLock::acquire_any(options.state_directory, (*environment)->meta().slots);
+  if (!slot) return refuse_start(options, "no free slot in the shared state");
+  auto port = ring::open_kernel_ring({.profile_6_1 = options.profile_6_1}, message);
+  if (!port) return refuse_start(options, message);
+
+  auto authorities = tls::ClientContext::load(options.ca_file);
+  if (!authorities) return refuse_start(options, authorities.error());
+  const auto shared = std::make_shared<const tls::ClientContext>(std::move(*authorities));
+  ShardRuntime runtime(options, **environment, *slot, **port, *pepper, *sealing_key, shared);
+  if (!runtime.prepare(message)) return refuse_start(options, message);
+  runtime.run();
+  return 0;
+}
+
+}  // namespace sluice::edge

@@ -1,0 +1,272 @@
+#include "shard_runtime.hpp"
+
+#include <arpa/inet.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstring>
+#include <optional>
+
+#include "sluice/base/log.hpp"
+#include "sluice/base/random.hpp"
+#include "sluice/tls/context.hpp"
+#include "sluice/tls/engine.hpp"
+
+namespace sluice::edge {
+namespace {
+
+constexpr TimeNs kTickNs = 20 * kMillisecond;
+constexpr TimeNs kLongestSleepNs = 100 * kMillisecond;
+constexpr TimeNs kBusyGateNs = 50 * kMicrosecond;
+constexpr std::size_t kIdleUpstreams = 4096;
+constexpr TimeNs kIdleUpstreamNs = 30 * kSecond;
+// How far a shard may be ahead of the emptiest one and still accept (design §2).
+constexpr std::uint32_t kAcceptAhead = 4;
+// A dead supervisor leaves its shards this long to finish (design §12).
+constexpr TimeNs kOrphanDrainNs = 5 * kSecond;
+
+std::array<std::uint8_t, 16> peer_v6(int fd) {
+  std::array<std::uint8_t, 16> bytes{};
+  sockaddr_storage peer{};
+  socklen_t size = sizeof peer;
+  if (getpeername(fd, reinterpret_cast<sockaddr*>(&peer), &size) != 0) return bytes;
+  if (peer.ss_family == AF_INET6) {
+    std::memcpy(bytes.data(), &reinterpret_cast<sockaddr_in6*>(&peer)->sin6_addr, 16);
+  } else {
+    bytes[10] = bytes[11] = 0xff;
+    std::memcpy(bytes.data() + 12, &reinterpret_cast<sockaddr_in*>(&peer)->sin_addr, 4);
+  }
+  return bytes;
+}
+
+ring::ReactorOptions reactor_options(const ShardOptions& options) {
+  // Two operations a connection on each side, and room for listeners, control and cancels in flight.
+  return {.spin_ns = options.spin_ns, .operation_slots = options.connections_most * 4 + 1024};
+}
+
+}  // namespace
+
+struct ShardRuntime::Door {
+  ShardRuntime& shard;
+  std::optional<tls::ServerContext> tls;  ///< absent on plain listeners
+  net::Listener listener;
+  Door(ShardRuntime& runtime, int fd, std::optional<tls::ServerContext> context)
+      : shard(runtime),
+        tls(std::move(context)),
+        listener(runtime.reactor_, fd, &ShardRuntime::on_accept, &ShardRuntime::gate_is_open, this) {}
+};
+
+ShardRuntime::ShardRuntime(const ShardOptions& options, state::Environment& environment,
+                           state::SlotLock& slot, ring::RingPort& port, const Key256& pepper,
+                           const Key256& sealing_key,
+                           std::shared_ptr<const tls::ClientContext> authorities)
+    : options_(options),
+      environment_(environment),
+      slot_(slot),
+      block_(environment.boards().shard(slot.slot())),
+      reactor_(port, system_clock(), reactor_options(options)),
+      pool_(reactor_, kIdleUpstreams, kIdleUpstreamNs),
+      verbs_(environment, slot),
+      hasher_(pepper),
+      snapshots_(environment, sealing_key, std::move(authorities)),
+      services_{.reactor = reactor_,
+                .pool = pool_,
+                .environment = environment,
+                .verbs = verbs_,
+                .slot = slot.slot(),
+                .board = environment.boards().meter(slot.slot()),
+                .metrics = block_,
+                .refused = environment.boards().refused(slot.slot()),
+                .hasher = hasher_,
+                .settings = options.settings,
+                .places = relay::BoardPlaces(environment.boards().meter(slot.slot()).capacity()),
+                .scratch = relay::make_scratch(),
+                .snapshot = nullptr,
+                .id_high = system_rng().next_u64(),
+                .id_low = system_rng().next_u64()},
+      tick_timer_(&ShardRuntime::on_tick, this),
+      control_(&ShardRuntime::on_control, this) {}
+
+ShardRuntime::~ShardRuntime() = default;
+
+bool ShardRuntime::prepare(std::string& message) {
+  services_.snapshot = snapshots_.poll();
+  const state::PriceLookup prices{
+      .find = [](void* context, std::uint64_t version) -> const price::PriceRow* {
+        const auto& snapshot = static_cast<relay::Services*>(context)->snapshot;
+        return snapshot ? snapshot->catalog->find_price(version) : nullptr;
+      },
+      .context = &services_};
+  const Result<state::ReapTotals> reaped = state::reap_slot(environment_, slot_, prices);
+  if (!reaped) {
+    message = "cannot close the holds of the slot's last owner: " +
+              std::string(to_string(reaped.error().code));
+    return false;
+  }
+  if (reaped->settled + reaped->voided > 0) {
+    log_line(LogLevel::warning, "edge",
+             "slot " + std::to_string(slot_.slot()) + ": closed " +
+                 std::to_string(reaped->settled + reaped->voided) + " holds of a dead shard, charged " +
+                 std::to_string(reaped->charged) + " nanos");
+  }
+  block_.generation.store(options_.generation, std::memory_order_relaxed);
+  block_.pid.store(static_cast<std::uint32_t>(getpid()), std::memory_order_relaxed);
+  block_.client_connections.store(0, std::memory_order_relaxed);
+  reactor_.set_turn_hook(&ShardRuntime::on_turn, this);
+  return open_doors(message);
+}
+
+bool ShardRuntime::open_doors(std::string& message) {
+  for (const ListenerOptions& listener : options_.listeners) {
+    std::optional<tls::ServerContext> context;
+    if (!listener.certificate_file.empty()) {
+      auto loaded = tls::ServerContext::load(listener.certificate_file, listener.key_file);
+      if (!loaded) {
+        message = loaded.error();
+        return false;
+      }
+      context.emplace(std::move(*loaded));
+    }
+    doors_.push_back(std::make_unique<Door>(*this, listener.fd, std::move(context)));
+  }
+  return true;
+}
+
+void ShardRuntime::run() {
+  watch_control();
+  tick();
+  while (phase_ != Phase::ended) reactor_.run_turn(kLongestSleepNs);
+  block_.state.store(static_cast<std::uint32_t>(state::ShardState::absent), std::memory_order_release);
+}
+
+// ---- the turn
+
+TimeNs ShardRuntime::on_turn(void* context) {
+  ShardRuntime& self = *static_cast<ShardRuntime*>(context);
+  if (self.verbs_.empty()) return kLongestSleepNs;
+  const state::VerbQueue::Turn turn = self.verbs_.commit_turn(self.reactor_.now_ns());
+  if (turn == state::VerbQueue::Turn::busy) return kBusyGateNs;
+  return self.verbs_.empty() ? kLongestSleepNs : 0;
+}
+
+void ShardRuntime::on_tick(ring::Timer&, void* context) { static_cast<ShardRuntime*>(context)->tick(); }
+
+// Heartbeat, new catalog, listeners that may accept again, the drain's deadline.
+void ShardRuntime::tick() {
+  const TimeNs now_ns = reactor_.now_ns();
+  block_.heartbeat_ns.store(now_ns, std::memory_order_release);
+  if (auto snapshot = snapshots_.poll()) services_.snapshot = std::move(snapshot);
+  if (phase_ == Phase::serving) {
+    const auto now_is = services_.snapshot ? state::ShardState::serving : state::ShardState::starting;
+    block_.state.store(static_cast<std::uint32_t>(now_is), std::memory_order_release);
+    for (const auto& door : doors_) door->listener.arm();
+  } else if (phase_ == Phase::draining &&
+             (clients_.empty() || now_ns >= drain_deadline_ns_)) {
+    phase_ = Phase::closing;
+    abort_connections(true);
+    ending_.spawn(end());
+  } else if (phase_ == Phase::stopping && !operations_in_flight()) {
+    phase_ = Phase::ended;
+    return;
+  }
+  reactor_.timers().arm(tick_timer_, now_ns + kTickNs);
+}
+
+// ---- connections
+
+bool ShardRuntime::gate_is_open(void* context) {
+  ShardRuntime& self = static_cast<Door*>(context)->shard;
+  if (self.phase_ != Phase::serving) return false;
+  const auto own = static_cast<std::uint32_t>(self.clients_.size());
+  if (own >= self.options_.connections_most) return false;
+  const auto least =
+      state::min_client_connections(self.environment_.boards().shards(), self.reactor_.now_ns());
+  return !least || own <= *least + kAcceptAhead;
+}
+
+void ShardRuntime::on_accept(void* context, int fd) {
+  Door& door = *static_cast<Door*>(context);
+  door.shard.connections_.spawn(door.shard.serve(door, fd));
+}
+
+ring::Task<> ShardRuntime::serve(Door& door, int fd) {
+  relay::Client client;
+  client.stream = std::make_unique<net::Stream>(reactor_, fd, Source::client);
+  client.address_v6 = peer_v6(fd);
+  const auto place = clients_.insert(clients_.end(), &client);
+  block_.client_connections.store(static_cast<std::uint32_t>(clients_.size()),
+                                  std::memory_order_relaxed);
+  bool ready = true;
+  if (door.tls) {
+    Result<tls::Engine> engine = tls::Engine::server(*door.tls);
+    ready = engine.has_value();
+    if (ready) {
+      const Result<> shaken = co_await client.stream->start_tls(
+          std::move(*engine), reactor_.now_ns() + options_.tls_handshake_ns);
+      ready = shaken.has_value();
+    }
+  }
+  if (ready) {
+    co_await relay::serve_connection(services_, client);
+  } else {
+    co_await client.stream->close();
+  }
+  clients_.erase(place);
+  block_.client_connections.store(static_cast<std::uint32_t>(clients_.size()),
+                                  std::memory_order_relaxed);
+  for (const auto& each : doors_) each->listener.arm();
+}
+
+void ShardRuntime::abort_connections(bool busy_too) {
+  for (relay::Client* client : clients_) {
+    if (busy_too || !client->busy) client->stream->abort();
+  }
+}
+
+// ---- ending
+
+void ShardRuntime::watch_control() {
+  reactor_.start(control_, {.code = ring::OpCode::poll, .fd = options_.control, .msg_flags = POLLIN});
+}
+
+void ShardRuntime::on_control(void* context, const ring::Completion& completion) {
+  ShardRuntime& self = *static_cast<ShardRuntime*>(context);
+  if (completion.result < 0) return;  // cancelled at the end
+  char command = 0;
+  const ssize_t got = read(self.options_.control, &command, 1);
+  if (got == 1 && command == 'd') {
+    self.start_drain("asked to drain", self.options_.drain_ns);
+    self.watch_control();
+  } else if (got == 0) {
+    self.start_drain("the supervisor is gone", std::min(kOrphanDrainNs, self.options_.drain_ns));
+  }
+}
+
+void ShardRuntime::start_drain(const char* why, TimeNs limit_ns) {
+  if (phase_ != Phase::serving) return;
+  phase_ = Phase::draining;
+  services_.draining = true;
+  drain_deadline_ns_ = reactor_.now_ns() + limit_ns;
+  block_.state.store(static_cast<std::uint32_t>(state::ShardState::draining), std::memory_order_release);
+  log_line(LogLevel::info, "edge", "shard " + std::to_string(options_.number) + ": " + why);
+  for (const auto& door : doors_) door->listener.stop();
+  abort_connections(false);
+}
+
+ring::Task<> ShardRuntime::end() {
+  co_await connections_.join();
+  co_await pool_.close();
+  verbs_.drain(kSecond);
+  reactor_.cancel(control_);
+  phase_ = Phase::stopping;
+}
+
+bool ShardRuntime::operations_in_flight() const {
+  return control_.in_flight() || std::any_of(doors_.begin(), doors_.end(), [](const auto& door) {
+           return door->listener.in_flight();
+         });
+}
+
+}  // namespace sluice::edge

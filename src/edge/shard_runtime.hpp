@@ -1,0 +1,74 @@
+// The parts of a running shard and how they hang together: reactor, listeners, connections, commits, heartbeat.
+#pragma once
+
+#include <list>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "secrets.hpp"
+#include "sluice/edge/shard.hpp"
+#include "sluice/net/listener.hpp"
+#include "sluice/relay/connection.hpp"
+#include "sluice/relay/services.hpp"
+#include "sluice/ring/scope.hpp"
+#include "sluice/state/slots.hpp"
+#include "sluice/tls/key_hasher.hpp"
+#include "snapshot_source.hpp"
+
+namespace sluice::edge {
+
+/// Lifecycle: prepare() once, then run() until the shard has ended. Thread: its own alone.
+class ShardRuntime {
+ public:
+  ShardRuntime(const ShardOptions& options, state::Environment& environment, state::SlotLock& slot,
+               ring::RingPort& port, const Key256& pepper, const Key256& sealing_key,
+               std::shared_ptr<const tls::ClientContext> authorities);
+  ~ShardRuntime();
+  ShardRuntime(const ShardRuntime&) = delete;
+  ShardRuntime& operator=(const ShardRuntime&) = delete;
+
+  /// Reaps what a dead holder of the slot left, loads the catalog if there is one, arms the listeners. `message`
+  /// gets one line on failure.
+  [[nodiscard]] bool prepare(std::string& message);
+  void run();
+
+ private:
+  struct Door;  ///< one listening socket
+  enum class Phase : std::uint8_t { serving, draining, closing, stopping, ended };
+
+  static void on_accept(void* context, int fd);
+  static bool gate_is_open(void* context);
+  static TimeNs on_turn(void* context);
+  static void on_tick(ring::Timer& timer, void* context);
+  static void on_control(void* context, const ring::Completion& completion);
+  void watch_control();
+  void tick();
+  void start_drain(const char* why, TimeNs limit_ns);
+  void abort_connections(bool busy_too);
+  [[nodiscard]] ring::Task<> serve(Door& door, int fd);
+  [[nodiscard]] bool open_doors(std::string& message);
+  [[nodiscard]] ring::Task<> end();
+  [[nodiscard]] bool operations_in_flight() const;
+
+  const ShardOptions& options_;
+  state::Environment& environment_;
+  state::SlotLock& slot_;
+  state::ShardBlock& block_;
+  ring::Reactor reactor_;
+  net::Pool pool_;
+  state::VerbQueue verbs_;
+  tls::HmacKeyHasher hasher_;
+  SnapshotSource snapshots_;
+  relay::Services services_;
+  std::vector<std::unique_ptr<Door>> doors_;
+  std::list<relay::Client*> clients_;
+  ring::Scope connections_;
+  ring::Scope ending_;
+  ring::Timer tick_timer_;
+  ring::Operation control_;
+  Phase phase_ = Phase::serving;
+  TimeNs drain_deadline_ns_ = 0;
+};
+
+}  // namespace sluice::edge

@@ -1,0 +1,66 @@
+#include "snapshot_source.hpp"
+
+#include "sluice/base/log.hpp"
+
+namespace sluice::edge {
+namespace {
+
+std::string path_of(const state::Environment& environment,
+                    const std::array<char, state::kFileNameBytes>& name) {
+  const std::string_view text(name.data(), name.size());
+  return environment.epoch_directory() + "/" + std::string(text.substr(0, text.find('\0')));
+}
+
+}  // namespace
+
+void SnapshotSource::complain(const char* what, std::uint64_t generation, const Error& error) {
+  if (complained_about_ == generation) return;
+  complained_about_ = generation;
+  log_line(LogLevel::error, "edge",
+           std::string(what) + " generation " + std::to_string(generation) +
+               " cannot be used: " + std::string(to_string(error.code)));
+}
+
+std::shared_ptr<const relay::Snapshot> SnapshotSource::poll() {
+  const Result<state::CatalogPointer> pointer = environment_.catalog_pointer();
+  if (!pointer || pointer->catalog_generation == 0 || pointer->addresses_generation == 0) {
+    return nullptr;
+  }
+  const bool new_catalog = pointer->catalog_generation != catalog_generation_;
+  const bool new_addresses = pointer->addresses_generation != addresses_generation_;
+  if (!new_catalog && !new_addresses) return nullptr;
+  auto next = last_ ? std::make_shared<relay::Snapshot>(*last_) : std::make_shared<relay::Snapshot>();
+  if (new_catalog) {
+    auto catalog = state::Catalog::open(path_of(environment_, pointer->catalog_file),
+                                        pointer->catalog_hash);
+    if (!catalog) {
+      complain("catalog", pointer->catalog_generation, catalog.error());
+      return nullptr;
+    }
+    next->catalog = std::move(*catalog);
+    const auto keys = OpenedKeys::open(*next->catalog, sealing_key_);
+    if (keys->failures() > 0) {
+      log_line(LogLevel::warning, "edge",
+               std::to_string(keys->failures()) + " provider keys were not sealed to this edge's key");
+    }
+    next->provider_keys = keys->keys();
+    next->secrets = keys;
+  }
+  if (new_addresses) {
+    auto addresses = state::AddressBook::open(path_of(environment_, pointer->addresses_file),
+                                              pointer->addresses_hash);
+    if (!addresses) {
+      complain("addresses", pointer->addresses_generation, addresses.error());
+      return nullptr;
+    }
+    next->addresses = std::move(*addresses);
+  }
+  next->tls = tls_;
+  next->pool_generation = ++pool_generation_;
+  catalog_generation_ = pointer->catalog_generation;
+  addresses_generation_ = pointer->addresses_generation;
+  last_ = next;
+  return next;
+}
+
+}  // namespace sluice::edge

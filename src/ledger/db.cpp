@@ -1,0 +1,257 @@
+#include "db.hpp"
+
+#include <soci/soci.h>
+#include <soci/sqlite3/soci-sqlite3.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "sluice/base/assert.hpp"
+#include "sluice/base/crash_point.hpp"
+
+namespace sluice::ledger {
+
+struct Db::Session {
+  soci::session sql;
+};
+
+/// A statement with the places its parameters and columns are read from and written to.
+struct Db::Prepared final : Row {
+  Prepared(soci::session& session, std::string_view sql, const char* types, std::initializer_list<Value> values)
+      : statement(session) {
+    integers_in.resize(values.size());
+    texts_in.resize(values.size());
+    std::size_t at = 0;
+    for (const Value& value : values) {
+      if (std::holds_alternative<std::int64_t>(value)) {
+        statement.exchange(soci::use(integers_in[at]));
+      } else {
+        statement.exchange(soci::use(texts_in[at]));
+      }
+      ++at;
+    }
+    const std::size_t columns = std::strlen(types);
+    integers_out.resize(columns);
+    texts_out.resize(columns);
+    for (std::size_t i = 0; i < columns; ++i) {
+      if (types[i] == 'i') {
+        statement.exchange(soci::into(integers_out[i]));
+      } else {
+        statement.exchange(soci::into(texts_out[i]));
+      }
+    }
+    statement.alloc();
+    statement.prepare(std::string(sql));
+    statement.define_and_bind();
+  }
+
+  void bind(std::initializer_list<Value> values) {
+    SLUICE_ASSERT(values.size() == integers_in.size());
+    std::size_t at = 0;
+    for (const Value& value : values) {
+      if (const auto* number = std::get_if<std::int64_t>(&value)) {
+        integers_in[at] = *number;
+      } else {
+        texts_in[at] = std::get<std::string_view>(value);
+      }
+      ++at;
+    }
+  }
+
+  [[nodiscard]] std::int64_t integer(std::size_t column) const override { return integers_out[column]; }
+  [[nodiscard]] const std::string& text(std::size_t column) const override { return texts_out[column]; }
+
+  soci::statement statement;
+  std::vector<long long> integers_in, integers_out;
+  std::vector<std::string> texts_in, texts_out;
+  bool running = false;
+};
+
+/// A statement that is executed for each element of its column vectors.
+struct Db::Bulk {
+  Bulk(soci::session& session, std::string_view sql, const char* order) : statement(session) {
+    const std::size_t texts = static_cast<std::size_t>(std::count(order, order + std::strlen(order), 't'));
+    // SOCI looks at the vectors when it binds: they must not be empty.
+    columns.texts.assign(texts, std::vector<std::string>(1));
+    columns.integers.assign(std::strlen(order) - texts, std::vector<long long>(1));
+    std::size_t integer_at = 0, text_at = 0;
+    for (const char* type = order; *type != '\0'; ++type) {
+      if (*type == 'i') {
+        statement.exchange(soci::use(columns.integers[integer_at++]));
+      } else {
+        statement.exchange(soci::use(columns.texts[text_at++]));
+      }
+    }
+    statement.alloc();
+    statement.prepare(std::string(sql));
+    statement.define_and_bind();
+  }
+
+  Columns columns;
+  soci::statement statement;
+};
+
+Db::Db() : session_(std::make_unique<Session>()) {}
+
+Db::~Db() {
+  if (in_transaction_) rollback();
+}
+
+std::unexpected<Error> Db::failed() {
+  try {
+    throw;
+  } catch (const soci::sqlite3_soci_error& error) {
+    last_error_ = error.what();
+    switch (error.result() & 0xff) {
+      case SQLITE_CONSTRAINT: return fail(Errc::conflict);
+      case SQLITE_BUSY:
+      case SQLITE_LOCKED: return fail(Errc::unavailable, Source::self, Retry::yes);
+      case SQLITE_FULL: return fail(Errc::unavailable);
+      case SQLITE_CORRUPT:
+      case SQLITE_NOTADB: return fail(Errc::corrupt);
+      default: return fail(Errc::io);
+    }
+  } catch (const std::exception& error) {
+    last_error_ = error.what();
+    return fail(Errc::internal);
+  }
+}
+
+Result<std::unique_ptr<Db>> Db::open(const std::string& database, bool read_only, std::string& message) {
+  std::unique_ptr<Db> db(new Db);
+  try {
+    // Another process holds the write lock only for one short transaction: five seconds mean that it hangs.
+    db->session_->sql.open(soci::sqlite3, "dbname=\"" + database + "\" timeout=5");
+  } catch (...) {
+    const auto error = db->failed();
+    message = "ledger " + database + ": " + db->last_error_;
+    return error;
+  }
+  const char* pragmas = read_only ? "PRAGMA query_only = ON"
+                                  : "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; "
+                                    "PRAGMA wal_autocheckpoint = 4000";
+  if (auto set = db->script(pragmas); !set) {
+    message = "ledger " + database + ": " + db->last_error_;
+    return std::unexpected(set.error());
+  }
+  return db;
+}
+
+Db::Prepared& Db::prepared(std::string_view sql, const char* types, std::initializer_list<Value> values) {
+  auto& slot = prepared_[sql];
+  if (slot == nullptr) slot = std::make_unique<Prepared>(session_->sql, sql, types, values);
+  SLUICE_ASSERT(!slot->running);
+  slot->bind(values);
+  return *slot;
+}
+
+Result<std::int64_t> Db::run(std::string_view sql, std::initializer_list<Value> values) {
+  try {
+    Prepared& statement = prepared(sql, "", values);
+    statement.statement.execute(true);
+    return statement.statement.get_affected_rows();
+  } catch (...) {
+    return failed();
+  }
+}
+
+Result<> Db::query(std::string_view sql, const char* types, std::initializer_list<Value> values,
+                   const std::function<void(const Row&)>& each) {
+  Prepared* statement = nullptr;
+  try {
+    statement = &prepared(sql, types, values);
+    statement->running = true;
+    statement->statement.execute();
+    while (statement->statement.fetch()) each(*statement);
+    statement->running = false;
+    return {};
+  } catch (...) {
+    if (statement != nullptr) statement->running = false;
+    return failed();
+  }
+}
+
+Result<std::int64_t> Db::integer(std::string_view sql, std::initializer_list<Value> values) {
+  std::int64_t value = 0;
+  bool found = false;
+  auto done = query(sql, "i", values, [&](const Row& row) {
+    value = row.integer(0);
+    found = true;
+  });
+  if (!done) return std::unexpected(done.error());
+  if (!found) return fail(Errc::not_found);
+  return value;
+}
+
+Result<> Db::insert_many(std::string_view sql, const char* order, Columns& columns) {
+  try {
+    auto& bulk = bulks_[sql];
+    if (bulk == nullptr) bulk = std::make_unique<Bulk>(session_->sql, sql, order);
+    SLUICE_ASSERT(columns.integers.size() == bulk->columns.integers.size());
+    SLUICE_ASSERT(columns.texts.size() == bulk->columns.texts.size());
+    // The statement is bound to the inner vectors: exchange their contents, not the vectors themselves.
+    const auto exchange = [&] {
+      for (std::size_t i = 0; i < columns.integers.size(); ++i) bulk->columns.integers[i].swap(columns.integers[i]);
+      for (std::size_t i = 0; i < columns.texts.size(); ++i) bulk->columns.texts[i].swap(columns.texts[i]);
+    };
+    exchange();
+    bulk->statement.execute(true);
+    exchange();
+    return {};
+  } catch (...) {
+    return failed();
+  }
+}
+
+Result<> Db::script(std::string_view sql) {
+  try {
+    while (!sql.empty()) {
+      // Statements end with ";\n" or the end of the text; triggers hold inner ones that end with "; ".
+      std::size_t end = sql.find(";\n");
+      if (end == std::string_view::npos) end = sql.size();
+      std::string_view one = sql.substr(0, end);
+      if (one.find("PRAGMA") != std::string_view::npos) {
+        end = std::min(sql.find(';'), sql.size());
+        one = sql.substr(0, end);
+      }
+      if (one.find_first_not_of(" \n") != std::string_view::npos) session_->sql << std::string(one);
+      sql.remove_prefix(std::min(end + 1, sql.size()));
+    }
+    return {};
+  } catch (...) {
+    return failed();
+  }
+}
+
+Result<> Db::begin(bool immediate) {
+  SLUICE_ASSERT(!in_transaction_);
+  // A deferred BEGIN that writes later fails at once when somebody else wrote in between: ask for the lock now.
+  auto begun = immediate ? run("BEGIN IMMEDIATE") : run("BEGIN");
+  if (!begun) return std::unexpected(begun.error());
+  in_transaction_ = true;
+  writing_ = immediate;
+  return {};
+}
+
+Result<> Db::commit() {
+  SLUICE_ASSERT(in_transaction_);
+  if (writing_) crash_point();
+  auto done = run("COMMIT");
+  if (!done) {
+    rollback();
+    return std::unexpected(done.error());
+  }
+  in_transaction_ = false;
+  if (writing_) crash_point();
+  return {};
+}
+
+void Db::rollback() {
+  const std::string reason = last_error_;
+  // SQLite rolls back by itself after some errors; a second ROLLBACK then fails, which is fine.
+  static_cast<void>(run("ROLLBACK"));
+  last_error_ = reason;
+  in_transaction_ = false;
+}
+
+}  // namespace sluice::ledger

@@ -1,0 +1,100 @@
+#include "secure_layer.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+
+namespace sluice::net {
+namespace {
+
+// A flight of the handshake with a certificate chain of a few KB fits; more is taken in several rounds.
+constexpr std::size_t kControlBytes = 16 * 1024;
+
+struct RecordScratch {
+  std::array<char, tls::kMaxRecordPlaintext> plaintext;
+  std::array<char, kControlBytes> control;
+};
+
+RecordScratch& scratch() {
+  thread_local RecordScratch shared;
+  return shared;
+}
+
+std::size_t bytes_of(std::span<const iovec> text) {
+  std::size_t bytes = 0;
+  for (const iovec& piece : text) bytes += piece.iov_len;
+  return bytes;
+}
+
+}  // namespace
+
+// Runs one step of the engine with an outbox, and keeps what it put there.
+template <class Step>
+Result<> SecureLayer::with_outbox(Step step) {
+  tls::Outbox out{.room = scratch().control, .used = 0};
+  const Result<> result = step(out);
+  control_.append(out.room.data(), out.used);
+  return result;
+}
+
+Result<> SecureLayer::begin() {
+  return with_outbox([&](tls::Outbox& out) -> Result<> {
+    const auto received = engine_.receive({}, scratch().plaintext, out);
+    if (!received) return std::unexpected(received.error());
+    return {};
+  });
+}
+
+Result<> SecureLayer::feed(ring::Piece ciphertext, ring::PieceQueue& plaintext) {
+  do {
+    const Result<> step = with_outbox([&](tls::Outbox& out) -> Result<> {
+      const auto received = engine_.receive(ciphertext.view(), scratch().plaintext, out);
+      if (!received) return std::unexpected(received.error());
+      ciphertext.drop_front(received->consumed_bytes);
+      if (received->plaintext_bytes > 0) {
+        ring::Piece piece = ring::Piece::on_heap(received->plaintext_bytes);
+        std::memcpy(piece.data(), scratch().plaintext.data(), received->plaintext_bytes);
+        plaintext.push(std::move(piece));
+      }
+      return {};
+    });
+    if (!step) return step;
+  } while (engine_.state() != tls::State::peer_closed &&
+           (!ciphertext.empty() || engine_.has_more()));
+  return {};
+}
+
+Result<ring::Piece> SecureLayer::encrypt(std::span<const iovec> text, std::size_t& taken) {
+  taken = 0;
+  const std::size_t plain = std::min(bytes_of(text), kEncryptBytes);
+  const std::size_t records = plain / tls::kMaxRecordPlaintext + text.size() + 1;
+  if (plain == 0 && control_.empty()) return ring::Piece();
+  ring::Piece cipher =
+      ring::Piece::on_heap(control_.size() + plain + records * tls::kRecordOverhead);
+  std::memcpy(cipher.data(), control_.data(), control_.size());
+  tls::Outbox out{.room = {cipher.data(), cipher.size()}, .used = control_.size()};
+  control_.clear();
+  for (const iovec& piece : text) {
+    std::size_t at = 0;
+    while (at < piece.iov_len && taken < plain) {
+      const std::size_t want = std::min(piece.iov_len - at, plain - taken);
+      const auto sent = engine_.send({static_cast<const char*>(piece.iov_base) + at, want}, out);
+      if (!sent) return std::unexpected(sent.error());
+      if (*sent == 0) break;
+      at += *sent;
+      taken += *sent;
+    }
+    if (taken == plain) break;
+  }
+  cipher.truncate(out.used);
+  return cipher;
+}
+
+void SecureLayer::close() {
+  static_cast<void>(with_outbox([&](tls::Outbox& out) -> Result<> {
+    engine_.close(out);
+    return {};
+  }));
+}
+
+}  // namespace sluice::net

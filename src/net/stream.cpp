@@ -1,0 +1,503 @@
+#include "sluice/net/stream.hpp"
+
+#include <unistd.h>
+
+#include "secure_layer.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+namespace sluice::net {
+namespace {
+
+Errc code_of(int error_number) {
+  switch (error_number) {
+    case ECONNRESET:
+    case ECONNABORTED:
+    case EPIPE:
+    case ENOTCONN:
+      return Errc::reset;
+    case ECONNREFUSED:
+    case EACCES:  // a firewall of this machine
+    case EPERM:
+      return Errc::refused;
+    case EHOSTUNREACH:
+    case EHOSTDOWN:
+    case ENETUNREACH:
+    case ENETDOWN:
+    case ENONET:
+      return Errc::unreachable;
+    case ETIMEDOUT:
+      return Errc::timed_out;
+    default:
+      return Errc::io;
+  }
+}
+
+// Of a connection that stood: what was sent may have been received, whatever the error. Only a reset is what a
+// pooled connection shows when the peer closed it before it had the request.
+Error error_of(int error_number, Source peer) {
+  const Errc code = code_of(error_number);
+  return {code, peer, code == Errc::reset ? Retry::only_if_reused : Retry::no, error_number};
+}
+
+// Nothing was sent yet: another try may help.
+Error connect_error_of(int error_number, Source peer) {
+  if (error_number == EADDRNOTAVAIL) return {Errc::full, Source::self, Retry::yes, error_number};  // no port left
+  return {code_of(error_number), peer, Retry::yes, error_number};
+}
+
+}  // namespace
+
+// Lives while a send is under way only: an idle stream holds none.
+struct Stream::Outgoing {
+  static void* operator new(std::size_t bytes) { return ring::allocate_frame(bytes); }
+  static void operator delete(void* block, std::size_t bytes) noexcept {
+    ring::release_frame(block, bytes);
+  }
+  std::array<iovec, kSendPieces> pieces;
+  std::size_t first = 0;
+  std::size_t count = 0;
+  msghdr header{};
+};
+
+Stream::Stream(ring::Reactor& reactor, int fd, Source peer)
+    : reactor_(reactor),
+      fd_(fd),
+      peer_(peer),
+      receive_op_(&Stream::on_receive, this),
+      send_op_(&Stream::on_send, this),
+      starved_(&Stream::on_buffers_back, this),
+      receive_timer_(&Stream::on_receive_deadline, this),
+      send_timer_(&Stream::on_send_stall, this) {}
+
+Stream::~Stream() { SLUICE_ASSERT(fd_ < 0); }
+
+// ---- receiving
+
+void Stream::arm_receive() noexcept {
+  if (receive_op_.in_flight() || starved_.waiting() || end_.code != Errc::none || aborted_) return;
+  if (received_.bytes() >= kReceiveCredit / 2 || received_.size() >= kReceivePieces / 2) return;
+  reactor_.start(receive_op_, {.code = ring::OpCode::recv_multishot, .fd = fd_});
+}
+
+// Asks for the end of the receive, once: completions that are on their way still come.
+void Stream::pause_receive() noexcept {
+  if (receive_stopping_) return;
+  receive_stopping_ = true;
+  reactor_.cancel(receive_op_);
+}
+
+void Stream::on_receive(void* context, const ring::Completion& completion) {
+  Stream& self = *static_cast<Stream*>(context);
+  if (!completion.more) self.receive_stopping_ = false;
+  ring::Piece piece;
+  if (completion.has_buffer) piece = self.reactor_.buffers().take(completion);
+  if (self.aborted_) {
+    // Nobody wants it; a sender that goes on is not read on.
+    if (completion.more) self.pause_receive();
+  } else if (completion.result > 0) {
+    self.deliver(std::move(piece));
+    if (!completion.more) {
+      self.arm_receive();
+    } else if (self.received_.bytes() >= kReceiveCredit || self.received_.size() >= kReceivePieces) {
+      self.pause_receive();
+    }
+    self.wake_receiver();
+    if (self.watch_bytes_ && self.has_received() && self.end_watcher_ != nullptr) {
+      self.end_watcher_(self.end_context_, self.end_);
+    }
+  } else if (completion.result == 0) {
+    self.on_peer_fin();
+  } else if (completion.result == -ENOBUFS) {
+    self.reactor_.count_starved_receive();
+    self.reactor_.buffers().wait_for_buffers(self.starved_);
+  } else if (completion.result == -ECANCELED || completion.result == -EINTR ||
+             completion.result == -EAGAIN) {
+    // Reading was stopped for lack of room; it may have been made meanwhile.
+    self.arm_receive();
+  } else {
+    self.set_end(error_of(-completion.result, self.peer_));
+  }
+  self.finish_close_if_idle();
+}
+
+// Received bytes on their way to receive(): as they are, or through TLS.
+void Stream::deliver(ring::Piece piece) noexcept {
+  if (!secure_) {
+    received_.push(std::move(piece));
+    return;
+  }
+  if (end_.code != Errc::none) return;
+  const Result<> fed = secure_->feed(std::move(piece), received_);
+  if (secure_->has_control() && !send_op_.in_flight()) send_secured();
+  if (!fed) {
+    set_end(fed.error());
+  } else if (secure_->engine().state() == tls::State::peer_closed) {
+    set_end({Errc::closed, peer_, Retry::only_if_reused, 0});
+  }
+}
+
+void Stream::on_peer_fin() noexcept {
+  Error end{Errc::closed, peer_, Retry::only_if_reused, 0};
+  if (secure_) {
+    // Without close_notify somebody may have cut the connection: what was received may not be whole.
+    const Result<> whole = secure_->engine().end_of_stream();
+    if (!whole) end = whole.error();
+  }
+  // The kernel tells of a reset once: when the send was told, or we gave it up, this end is not an orderly one.
+  if (send_broke_) end.code = Errc::reset;
+  if (send_timed_out_) end = {Errc::timed_out, peer_, Retry::no, 0};
+  set_end(end);
+}
+
+void Stream::on_buffers_back(void* context) { static_cast<Stream*>(context)->arm_receive(); }
+
+void Stream::on_receive_deadline(ring::Timer&, void* context) {
+  Stream& self = *static_cast<Stream*>(context);
+  if (!self.receive_waiter_) return;
+  self.timed_out_ = true;
+  self.wake_receiver();
+}
+
+void Stream::wake_receiver() noexcept {
+  if (receive_waiter_) reactor_.ready(std::exchange(receive_waiter_, nullptr));
+}
+
+void Stream::set_end(const Error& end) noexcept {
+  if (end_.code != Errc::none) return;
+  end_ = aborted_ ? Error{Errc::cancelled, Source::self, Retry::no, 0} : end;
+  wake_receiver();
+  if (end_watcher_ != nullptr) end_watcher_(end_context_, end_);
+}
+
+bool Stream::ReceiveAwaiter::await_ready() const noexcept {
+  if (!stream.received_.empty() || stream.end_.code != Errc::none) return true;
+  stream.arm_receive();
+  return false;
+}
+
+void Stream::ReceiveAwaiter::await_suspend(std::coroutine_handle<> waiter) noexcept {
+  SLUICE_ASSERT(!stream.receive_waiter_);
+  stream.receive_waiter_ = waiter;
+  stream.timed_out_ = false;
+  if (deadline_ns > 0) {
+    stream.reactor_.timers().arm(stream.receive_timer_, deadline_ns);
+  } else {
+    stream.receive_timer_.disarm();
+  }
+}
+
+Result<ring::Piece> Stream::ReceiveAwaiter::await_resume() noexcept {
+  if (!stream.received_.empty()) {
+    ring::Piece piece = stream.received_.pop();
+    stream.arm_receive();
+    return piece;
+  }
+  if (stream.end_.code != Errc::none) return std::unexpected(stream.end_);
+  SLUICE_ASSERT(stream.timed_out_);
+  return fail(Errc::timed_out, stream.peer_);
+}
+
+void Stream::unread(ring::Piece rest) {
+  if (rest.empty()) return;
+  if (received_.empty()) {
+    received_.push(std::move(rest));
+    return;
+  }
+  ring::PieceQueue later;
+  std::swap(later, received_);
+  received_.push(std::move(rest));
+  while (!later.empty()) received_.push(later.pop());
+}
+
+// ---- sending
+
+Stream::SendAwaiter Stream::send(std::span<const iovec> pieces, TimeNs stall_ns,
+                                 ring::PieceQueue* held) {
+  SLUICE_ASSERT(!sending_ && !pieces.empty() && pieces.size() <= kSendPieces);
+  if (aborted_ || (end_.code != Errc::none && end_.code != Errc::closed)) {
+    send_result_ = std::unexpected(aborted_ ? Error{Errc::cancelled, Source::self, Retry::no, 0} : end_);
+    return {*this};
+  }
+  outgoing_.reset(new Outgoing);
+  std::copy(pieces.begin(), pieces.end(), outgoing_->pieces.begin());
+  outgoing_->count = pieces.size();
+  held_ = held;
+  stall_ns_ = stall_ns;
+  sending_ = true;
+  if (secure_) {
+    if (!send_op_.in_flight()) send_secured();
+    return {*this};
+  }
+  // The first attempt does not wait in the kernel: a slow peer is noticed at once.
+  start_send(false);
+  return {*this};
+}
+
+// Sends the next ciphertext: what the engine has to say itself, then the plaintext that waits. Ends the send when
+// nothing is left.
+void Stream::send_secured() noexcept {
+  Outgoing* out = sending_ ? outgoing_.get() : nullptr;
+  const std::span<const iovec> text =
+      out != nullptr ? std::span<const iovec>(&out->pieces[out->first], out->count)
+                     : std::span<const iovec>();
+  std::size_t taken = 0;
+  Result<ring::Piece> cipher = secure_->encrypt(text, taken);
+  if (!cipher) {
+    set_end(cipher.error());
+    if (sending_) finish_send(std::unexpected(cipher.error()));
+    return;
+  }
+  if (taken > 0) advance_send(taken);
+  if (out != nullptr && out->count == 0 && held_ != nullptr) {
+    held_->clear();  // encrypted: the received bytes are not needed any more
+    held_ = nullptr;
+  }
+  if (cipher->empty()) {
+    const bool stuck = out != nullptr && out->count > 0;  // before the handshake is over: our mistake
+    if (sending_) finish_send(stuck ? Result<>(fail(Errc::internal)) : Result<>());
+    return;
+  }
+  aside_ = std::move(*cipher);
+  reactor_.start(send_op_, {.code = ring::OpCode::send,
+                            .fd = fd_,
+                            .address = aside_.data(),
+                            .length = static_cast<std::uint32_t>(aside_.size()),
+                            .msg_flags = MSG_NOSIGNAL});
+  if (sending_) reactor_.timers().arm(send_timer_, reactor_.now_ns() + stall_ns_);
+}
+
+void Stream::on_sent_secured(std::int32_t result) noexcept {
+  if (result > 0) aside_.drop_front(static_cast<std::size_t>(result));
+  if (aborted_) {
+    if (sending_) finish_send(fail(Errc::cancelled));
+    return;
+  }
+  if (aside_.empty()) {
+    aside_.reset();
+    send_secured();
+    if (fin_after_send_ && !send_op_.in_flight()) ::shutdown(fd_, SHUT_WR);
+    return;
+  }
+  reactor_.start(send_op_, {.code = ring::OpCode::send,
+                            .fd = fd_,
+                            .address = aside_.data(),
+                            .length = static_cast<std::uint32_t>(aside_.size()),
+                            .msg_flags = MSG_NOSIGNAL});
+}
+
+void Stream::start_send(bool may_wait) noexcept {
+  Outgoing& out = *outgoing_;
+  const std::uint32_t flags = MSG_NOSIGNAL | (may_wait ? 0U : std::uint32_t{MSG_DONTWAIT});
+  ring::Submission submission{.code = ring::OpCode::send, .fd = fd_, .msg_flags = flags};
+  if (out.count == 1) {
+    submission.address = out.pieces[out.first].iov_base;
+    submission.length = static_cast<std::uint32_t>(out.pieces[out.first].iov_len);
+  } else {
+    out.header.msg_iov = &out.pieces[out.first];
+    out.header.msg_iovlen = out.count;
+    submission.code = ring::OpCode::sendmsg;
+    submission.address = &out.header;
+  }
+  reactor_.start(send_op_, submission);
+}
+
+void Stream::advance_send(std::size_t bytes) noexcept {
+  Outgoing& out = *outgoing_;
+  while (bytes > 0) {
+    iovec& piece = out.pieces[out.first];
+    if (bytes < piece.iov_len) {
+      piece.iov_base = static_cast<char*>(piece.iov_base) + bytes;
+      piece.iov_len -= bytes;
+      return;
+    }
+    bytes -= piece.iov_len;
+    ++out.first;
+    --out.count;
+  }
+}
+
+void Stream::set_aside_rest() noexcept {
+  Outgoing& out = *outgoing_;
+  std::size_t bytes = 0;
+  for (std::size_t i = 0; i < out.count; ++i) bytes += out.pieces[out.first + i].iov_len;
+  ring::Piece aside = ring::Piece::on_heap(bytes);
+  char* to = aside.data();
+  for (std::size_t i = 0; i < out.count; ++i) {
+    const iovec& piece = out.pieces[out.first + i];
+    std::memcpy(to, piece.iov_base, piece.iov_len);
+    to += piece.iov_len;
+  }
+  aside_ = std::move(aside);
+  out.first = 0;
+  out.count = 1;
+  out.pieces[0] = {aside_.data(), aside_.size()};
+  held_->clear();
+  held_ = nullptr;
+}
+
+void Stream::on_send(void* context, const ring::Completion& completion) {
+  Stream& self = *static_cast<Stream*>(context);
+  const bool again = !self.connecting_ && (completion.result == -EAGAIN || completion.result == -EINTR);
+  if (completion.result < 0 && !again) {
+    Error error = self.connecting_ ? connect_error_of(-completion.result, self.peer_)
+                                   : error_of(-completion.result, self.peer_);
+    if (!self.connecting_ && error.code == Errc::reset) self.send_broke_ = true;
+    if (self.send_timed_out_) {
+      error = {Errc::timed_out, self.peer_, self.connecting_ ? Retry::yes : Retry::no, 0};
+    }
+    if (self.aborted_) error = {Errc::cancelled, Source::self, Retry::no, 0};
+    if (self.sending_) self.finish_send(std::unexpected(error));
+  } else if (self.secure_ && !self.connecting_) {
+    self.on_sent_secured(completion.result);
+  } else {
+    if (completion.result > 0) self.advance_send(static_cast<std::size_t>(completion.result));
+    if (!self.connecting_ && self.outgoing_->count == 0) {
+      self.finish_send({});  // all is out, also when an abort came meanwhile
+    } else if (self.aborted_) {
+      self.finish_send(fail(Errc::cancelled));
+    } else if (self.connecting_) {
+      self.finish_send({});
+    } else {
+      if (self.held_ != nullptr) self.set_aside_rest();
+      // Progress moves the deadline; an interruption does not.
+      if (completion.result > 0 || !self.send_timer_.armed()) {
+        self.reactor_.timers().arm(self.send_timer_, self.reactor_.now_ns() + self.stall_ns_);
+      }
+      self.start_send(true);
+    }
+  }
+  self.finish_close_if_idle();
+}
+
+void Stream::on_send_stall(ring::Timer&, void* context) {
+  Stream& self = *static_cast<Stream*>(context);
+  if (!self.sending_) return;
+  self.send_timed_out_ = true;
+  self.interrupt_send();
+}
+
+// Makes a send or connect in flight end soon. A connect does not end by shutdown.
+void Stream::interrupt_send() noexcept {
+  if (connecting_) {
+    reactor_.cancel(send_op_);
+  } else {
+    ::shutdown(fd_, SHUT_RDWR);
+  }
+}
+
+void Stream::finish_send(Result<> result) noexcept {
+  sending_ = false;
+  connecting_ = false;
+  send_timer_.disarm();
+  aside_.reset();
+  held_ = nullptr;
+  outgoing_.reset();
+  send_result_ = result;
+  if (send_waiter_) reactor_.ready(std::exchange(send_waiter_, nullptr));
+}
+
+ring::Task<Result<>> Stream::connect(const Address& address, TimeNs deadline_ns) {
+  SLUICE_ASSERT(!sending_);
+  if (aborted_) co_return fail(Errc::cancelled);
+  sending_ = true;
+  connecting_ = true;
+  reactor_.timers().arm(send_timer_, deadline_ns);
+  reactor_.start(send_op_, {.code = ring::OpCode::connect,
+                            .fd = fd_,
+                            .address = address.raw(),
+                            .length = address.bytes});
+  co_return co_await SendAwaiter{*this};
+}
+
+// Waits while the handshake is under way.
+struct Stream::HandshakeAwaiter {
+  Stream& stream;
+  TimeNs deadline_ns;
+  [[nodiscard]] bool await_ready() const noexcept {
+    return stream.end_.code != Errc::none ||
+           stream.secure_->engine().state() != tls::State::handshaking;
+  }
+  void await_suspend(std::coroutine_handle<> waiter) noexcept {
+    stream.arm_receive();
+    stream.receive_waiter_ = waiter;
+    stream.timed_out_ = false;
+    stream.reactor_.timers().arm(stream.receive_timer_, deadline_ns);
+  }
+  void await_resume() const noexcept {}
+};
+
+ring::Task<Result<>> Stream::start_tls(tls::Engine engine, TimeNs deadline_ns) {
+  SLUICE_ASSERT(!secure_ && !sending_);
+  secure_ = std::make_unique<SecureLayer>(std::move(engine));
+  // A server that has the client's first bytes already (received ahead) takes them now.
+  ring::PieceQueue early;
+  std::swap(early, received_);
+  const Result<> begun = secure_->begin();
+  if (!begun) co_return begun;
+  if (secure_->has_control()) send_secured();
+  while (!early.empty()) deliver(early.pop());
+  timed_out_ = false;
+  while (end_.code == Errc::none && !timed_out_ &&
+         secure_->engine().state() == tls::State::handshaking) {
+    co_await HandshakeAwaiter{*this, deadline_ns};
+  }
+  if (end_.code != Errc::none && received_.empty()) co_return std::unexpected(end_);
+  if (secure_->engine().state() == tls::State::handshaking) co_return fail(Errc::timed_out, peer_);
+  co_return Result<>{};
+}
+
+std::string_view Stream::tls_failure() const {
+  return secure_ ? secure_->engine().failure() : std::string_view{};
+}
+
+// ---- ending
+
+void Stream::abort() noexcept {
+  if (aborted_ || fd_ < 0) return;
+  aborted_ = true;
+  interrupt_send();
+  starved_.stop_waiting();
+  // A receive in flight would end by itself; one that is paused would not.
+  set_end({Errc::cancelled, Source::self, Retry::no, 0});
+  received_.clear();
+}
+
+void Stream::shutdown_send() noexcept {
+  if (fd_ < 0 || aborted_) return;
+  if (secure_ && secure_->engine().state() == tls::State::open) {
+    secure_->close();
+    if (!send_op_.in_flight()) send_secured();
+    fin_after_send_ = send_op_.in_flight();
+    if (fin_after_send_) return;
+  }
+  ::shutdown(fd_, SHUT_WR);
+}
+
+Stream::CloseAwaiter Stream::close() noexcept {
+  end_watcher_ = nullptr;
+  abort();
+  return {*this};
+}
+
+bool Stream::CloseAwaiter::await_ready() const noexcept {
+  return !stream.receive_op_.in_flight() && !stream.send_op_.in_flight();
+}
+
+void Stream::CloseAwaiter::await_resume() const noexcept {
+  SLUICE_ASSERT(await_ready());
+  stream.receive_timer_.disarm();
+  stream.send_timer_.disarm();
+  if (stream.fd_ >= 0) ::close(std::exchange(stream.fd_, -1));
+}
+
+void Stream::finish_close_if_idle() noexcept {
+  if (close_waiter_ && !receive_op_.in_flight() && !send_op_.in_flight()) {
+    reactor_.ready(std::exchange(close_waiter_, nullptr));
+  }
+}
+
+}  // namespace sluice::net

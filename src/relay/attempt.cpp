@@ -1,0 +1,135 @@
+#include "attempt.hpp"
+
+#include <arpa/inet.h>
+#include <netinet/tcp.h>
+
+#include <cstring>
+#include <string>
+
+#include "sluice/base/log.hpp"
+#include "sluice/tls/context.hpp"
+#include "sluice/tls/engine.hpp"
+
+namespace sluice::relay {
+namespace {
+
+net::Address socket_address(const state::PinnedAddress& pinned) {
+  net::Address address;
+  if (pinned.family == 4) {
+    auto* v4 = reinterpret_cast<sockaddr_in*>(&address.storage);
+    v4->sin_family = AF_INET;
+    v4->sin_port = htons(pinned.port);
+    std::memcpy(&v4->sin_addr, pinned.bytes.data(), 4);
+    address.bytes = sizeof *v4;
+  } else {
+    auto* v6 = reinterpret_cast<sockaddr_in6*>(&address.storage);
+    v6->sin6_family = AF_INET6;
+    v6->sin6_port = htons(pinned.port);
+    std::memcpy(&v6->sin6_addr, pinned.bytes.data(), 16);
+    address.bytes = sizeof *v6;
+  }
+  return address;
+}
+
+int open_socket(const net::Address& address) {
+  const int fd = socket(address.storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (fd < 0) return fd;
+  const int on = 1;
+  setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+  setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+  return fd;
+}
+
+}  // namespace
+
+ring::Task<Result<>> Attempt::connect(const UpstreamTarget& target, TimeNs deadline_ns) {
+  const auto addresses = target.snapshot.addresses->find(
+      target.snapshot.catalog->text(target.channel.host), target.channel.port);
+  Error last{Errc::unreachable, Source::upstream, Retry::yes, 0};
+  for (const state::PinnedAddress& pinned : addresses) {
+    const net::Address address = socket_address(pinned);
+    const int fd = open_socket(address);
+    if (fd < 0) co_return fail(Errc::full, Source::self, Retry::yes);
+    stream_ = std::make_unique<net::Stream>(services_.reactor, fd, Source::upstream);
+    services_.count(Counter::upstream_connects);
+    Result<> connected = co_await stream_->connect(address, deadline_ns);
+    if (connected && target.channel.scheme == state::Scheme::https) {
+      connected = co_await shake_hands(target, deadline_ns);
+    }
+    if (connected) {
+      connected_ns_ = services_.reactor.now_ns();
+      co_return Result<>{};
+    }
+    last = connected.error();
+    services_.pool.discard(std::move(stream_));
+    if (aborted_) co_return fail(Errc::cancelled);
+  }
+  co_return std::unexpected(last);
+}
+
+ring::Task<Result<>> Attempt::shake_hands(const UpstreamTarget& target, TimeNs deadline_ns) {
+  const std::string_view host = target.snapshot.catalog->text(target.channel.host);
+  Result<tls::Engine> engine = tls::Engine::client(*target.snapshot.tls, host);
+  if (!engine) co_return std::unexpected(engine.error());
+  const Result<> shaken = co_await stream_->start_tls(std::move(*engine), deadline_ns);
+  if (!shaken && !stream_->tls_failure().empty()) {
+    log_line(LogLevel::warning, "relay",
+             std::string(host).append(": TLS: ").append(stream_->tls_failure()));
+  }
+  co_return shaken;
+}
+
+// The up pump: it runs beside the reader of the answer.
+ring::Task<> Attempt::send_request() {
+  const Result<> sent =
+      co_await stream_->send(upstream_request_->pieces(), services_.settings.write_stall_ns);
+  upstream_request_.reset();
+  if (!sent) co_return;
+  sent_all_ = true;
+  if (hold_ != nullptr) hold_->note_phase(price::Phase::sent);
+}
+
+Result<> Attempt::prepare(const UpstreamTarget& target, const dialect::EditList& edits) {
+  upstream_request_ = std::make_unique<UpstreamRequest>();
+  return upstream_request_->build(services_, request_, edits, target);
+}
+
+ring::Task<Result<ResponseFacts>> Attempt::open(const UpstreamTarget& target, Deadlines deadlines) {
+  key_ = {.endpoint = target.channel.id, .generation = target.snapshot.pool_generation};
+  if (hold_ != nullptr) hold_->begin_attempt(target.channel.id);
+  stream_ = services_.pool.take(key_);
+  if (stream_) {
+    services_.count(Counter::upstream_reuses);
+  } else {
+    const Result<> connected = co_await connect(target, deadlines.connect_ns);
+    if (!connected) co_return std::unexpected(connected.error());
+  }
+  if (aborted_) co_return fail(Errc::cancelled);
+  // Stored before the first byte is handed to the kernel: a reaper charges what may have been sent.
+  if (hold_ != nullptr) hold_->note_phase(price::Phase::sending);
+  sent_any_ = true;
+  sent_ns_ = services_.reactor.clock().monotonic_ns();
+  sender_.spawn(send_request());
+  Result<ResponseFacts> facts = co_await read_response_head(services_, *stream_,
+                                                            request_.head.method,
+                                                            deadlines.first_byte_ns);
+  co_return facts;
+}
+
+void Attempt::abort() noexcept {
+  aborted_ = true;
+  if (stream_) stream_->abort();
+}
+
+ring::Task<> Attempt::finish(bool reusable) {
+  if (!stream_) co_return;
+  if (!reusable || !sent_all_ || aborted_) stream_->abort();
+  co_await sender_.join();
+  if (reusable && sent_all_ && !aborted_) {
+    services_.pool.put(key_, std::move(stream_));
+  } else {
+    services_.pool.discard(std::move(stream_));
+  }
+}
+
+}  // namespace sluice::relay

@@ -1,0 +1,65 @@
+// One try at one candidate: a connection, the request on its way, the head of the answer.
+#pragma once
+
+#include <memory>
+
+#include "hold.hpp"
+#include "response_head.hpp"
+#include "sluice/ring/scope.hpp"
+#include "upstream_request.hpp"
+
+namespace sluice::relay {
+
+/// Lifecycle: prepare() and open() once; then finish() exactly once, whatever open() said. Owner: one exchange.
+class Attempt {
+ public:
+  Attempt(Services& services, const Request& request, Hold* hold)
+      : services_(services), request_(request), hold_(hold) {}
+  Attempt(const Attempt&) = delete;
+  Attempt& operator=(const Attempt&) = delete;
+
+  struct Deadlines {
+    TimeNs connect_ns = 0;
+    TimeNs first_byte_ns = 0;
+  };
+  /// Makes the request's bytes. Before open(). Errors: as UpstreamRequest::build.
+  [[nodiscard]] Result<> prepare(const UpstreamTarget& target, const dialect::EditList& edits);
+
+  /// Connects or reuses, sends, reads the answer's head. Sending goes on beside reading (an upstream may answer
+  /// before it has read everything). Errors: of connect, of the head; source upstream. cancelled after abort().
+  [[nodiscard]] ring::Task<Result<ResponseFacts>> open(const UpstreamTarget& target,
+                                                       Deadlines deadlines);
+
+  /// Ends whatever waits, soon. Used when the client has gone.
+  void abort() noexcept;
+  /// Joins the sender; gives the connection back to the pool or closes it.
+  [[nodiscard]] ring::Task<> finish(bool reusable);
+
+  [[nodiscard]] net::Stream& upstream() { return *stream_; }
+  /// A byte of the request may have reached the provider.
+  [[nodiscard]] bool sent_any() const { return sent_any_; }
+  /// All of it was accepted by the kernel.
+  [[nodiscard]] bool sent_all() const { return sent_all_; }
+  [[nodiscard]] TimeNs connected_ns() const { return connected_ns_; }
+  [[nodiscard]] TimeNs sent_ns() const { return sent_ns_; }
+
+ private:
+  [[nodiscard]] ring::Task<Result<>> connect(const UpstreamTarget& target, TimeNs deadline_ns);
+  [[nodiscard]] ring::Task<Result<>> shake_hands(const UpstreamTarget& target, TimeNs deadline_ns);
+  [[nodiscard]] ring::Task<> send_request();
+
+  Services& services_;
+  const Request& request_;
+  Hold* hold_;
+  net::PoolKey key_;
+  std::unique_ptr<net::Stream> stream_;
+  std::unique_ptr<UpstreamRequest> upstream_request_;  ///< until it was sent
+  ring::Scope sender_;
+  bool aborted_ = false;
+  bool sent_any_ = false;
+  bool sent_all_ = false;
+  TimeNs connected_ns_ = 0;
+  TimeNs sent_ns_ = 0;
+};
+
+}  // namespace sluice::relay

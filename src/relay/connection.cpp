@@ -1,0 +1,67 @@
+#include "sluice/relay/connection.hpp"
+
+#include "exchange.hpp"
+#include "head_reader.hpp"
+#include "sluice/http/status.hpp"
+
+namespace sluice::relay {
+namespace {
+
+// After an answer that ends the connection, what the client still sends is read and dropped this long: a close
+// with unread bytes would reset the connection and lose the answer.
+constexpr TimeNs kLingerNs = kSecond;
+constexpr std::size_t kLingerBytes = 256 * kKiB;
+
+ring::Task<> linger(Services& services, net::Stream& client) {
+  client.shutdown_send();
+  const TimeNs deadline_ns = services.reactor.now_ns() + kLingerNs;
+  std::size_t dropped = 0;
+  while (dropped < kLingerBytes) {
+    const Result<ring::Piece> piece = co_await client.receive(deadline_ns);
+    if (!piece) break;
+    dropped += piece->size();
+  }
+}
+
+ring::Task<> refuse_head(Services& services, net::Stream& client, const Error& error) {
+  RequestHeadFacts nobody;
+  nobody.received_ns = services.reactor.now_ns();
+  nobody.received_realtime_ns = services.reactor.clock().realtime_ns();
+  services.count(Counter::protocol_errors);
+  const bool usable =
+      co_await send_refusal(services, client, nobody, refusal_of(error), false);
+  static_cast<void>(usable);
+}
+
+ring::Task<> serve_requests(Services& services, Client& client) {
+  net::Stream& stream = *client.stream;
+  for (std::uint32_t served = 0; served < services.settings.requests_per_connection; ++served) {
+    Result<RequestHeadFacts> head = co_await read_head(services, stream);
+    if (!head) {
+      const Errc code = head.error().code;
+      if (code == Errc::closed || code == Errc::reset || code == Errc::cancelled) co_return;
+      co_await refuse_head(services, stream, head.error());
+      break;
+    }
+    if (served + 1 == services.settings.requests_per_connection) head->keep_alive = false;
+    client.busy = true;
+    bool reusable = false;
+    {
+      Exchange exchange(services, client, std::move(*head));
+      reusable = co_await exchange.run();
+    }
+    client.busy = false;
+    if (!reusable || services.draining) break;
+  }
+  if (stream.end().code == Errc::none) co_await linger(services, stream);
+}
+
+}  // namespace
+
+ring::Task<> serve_connection(Services& services, Client& client) {
+  services.count(Counter::connections);
+  co_await serve_requests(services, client);
+  co_await client.stream->close();
+}
+
+}  // namespace sluice::relay

@@ -1,0 +1,303 @@
+#include "down_pump.hpp"
+
+#include <algorithm>
+#include <cstring>
+
+#include "scratch.hpp"
+
+namespace sluice::relay {
+namespace {
+
+constexpr std::size_t kMaxQueuedPieces = 24;  // of one send; framing needs the rest of Stream::kSendPieces
+constexpr std::size_t kLateCommitBytes = 64 * kKiB;  // non-semantic events kept back at most
+
+iovec piece_of(std::string_view text) { return {const_cast<char*>(text.data()), text.size()}; }
+
+BodyFraming client_framing(const PumpContext& context, bool streamed) {
+  const ResponseFacts& response = context.response;
+  if (!streamed && response.framing == http::Framing::length) return BodyFraming::length;
+  if (response.framing == http::Framing::none) return BodyFraming::none;
+  return context.request.http_1_0 ? BodyFraming::until_close : BodyFraming::chunked;
+}
+
+}  // namespace
+
+DownPump::DownPump(const PumpContext& context, const Meter::Kind& meter_kind)
+    : context_(context),
+      meter_(meter_kind),
+      decoder_(context.response.framing, context.response.content_length, UINT64_MAX,
+               Source::upstream),
+      framing_(client_framing(context, meter_.streamed())),
+      last_received_ns_(context.services.reactor.now_ns()),
+      last_sent_ns_(last_received_ns_) {}
+
+Tokens DownPump::counted_output() const {
+  const Tokens visible = meter_.counted_output();
+  if (context_.hold == nullptr) return visible;
+  const TimeNs elapsed_ns = context_.services.reactor.now_ns() - context_.sent_ns;
+  return visible + price::hidden_tokens(*context_.hold->terms().row, elapsed_ns);
+}
+
+// ---- taking
+
+// Meters one run of payload and moves what may be delivered to `to` (at or before `payload`). Returns its length.
+std::size_t DownPump::meter_payload(char* payload, std::size_t bytes, char* to) {
+  std::size_t kept = 0;
+  while (bytes > 0) {
+    const dialect::Fed fed = meter_.feed({payload, bytes});
+    if (fed.held == dialect::Held::release) released_ += std::exchange(held_, {});
+    if (fed.held == dialect::Held::drop) held_.clear();
+    if (fed.pass > 0 && to + kept != payload) std::memmove(to + kept, payload, fed.pass);
+    kept += fed.pass;
+    if (fed.hold > 0) held_.append(payload + fed.pass + fed.drop, fed.hold);
+    semantic_ |= fed.semantic || fed.semantic_open;
+    payload += fed.consumed;
+    bytes -= fed.consumed;
+  }
+  return kept;
+}
+
+// Cuts the upstream's framing away within the piece and queues the payload: usually one run, that stays where it
+// is; several runs are moved together.
+Result<> DownPump::take(ring::Piece piece) {
+  char* const begin = piece.data();
+  std::size_t at = 0;
+  std::size_t first = 0;
+  std::size_t kept = 0;
+  while (at < piece.size() && !decoder_.done()) {
+    const Result<http::BodyStep> step =
+        decoder_.next(std::span<const char>(begin + at, piece.size() - at));
+    if (!step) return std::unexpected(step.error());
+    if (!step->payload.empty()) {
+      const auto offset = static_cast<std::size_t>(step->payload.data() - begin);
+      if (kept == 0) first = offset;
+      kept += meter_payload(begin + offset, step->payload.size(), begin + first + kept);
+    }
+    if (step->consumed_bytes == 0) break;
+    at += step->consumed_bytes;
+  }
+  // Bytes behind the end of the message: delivered as far as it goes, and the connection is not used again.
+  upstream_clean_ = decoder_.done() && at == piece.size();
+  if (kept == 0) return {};
+  front_room_ = first;
+  back_room_ = at - first - kept;
+  piece.drop_front(first);
+  piece.truncate(kept);
+  queue_.push(std::move(piece));
+  return {};
+}
+
+void DownPump::note_progress() {
+  last_received_ns_ = context_.services.reactor.now_ns();
+  if (semantic_ && first_token_ns_ == 0) first_token_ns_ = last_received_ns_;
+  if (context_.hold == nullptr) return;
+  if (semantic_) context_.hold->note_phase(price::Phase::streaming);
+  context_.hold->note_output(counted_output());
+}
+
+// Pieces that must wait for the first semantic event do not pin receive buffers.
+void DownPump::keep_aside() {
+  const std::size_t count = queue_.size();
+  for (std::size_t i = 0; i < count; ++i) {
+    ring::Piece piece = queue_.pop();
+    if (piece.in_pool()) {
+      ring::Piece copy = ring::Piece::on_heap(piece.size());
+      std::memcpy(copy.data(), piece.data(), piece.size());
+      piece = std::move(copy);
+    }
+    queue_.push(std::move(piece));
+  }
+  front_room_ = 0;
+  back_room_ = 0;
+}
+
+// ---- sending
+
+bool DownPump::may_send() const {
+  if (context_.client_left) return false;
+  return committed_ || !context_.commit_late || semantic_ || queue_.bytes() > kLateCommitBytes;
+}
+
+// The upstream's message has ended, and by its own format too where it has an end.
+bool DownPump::complete() const { return decoder_.done(); }
+
+bool DownPump::make_head() {
+  const TimeNs now_ns = context_.services.reactor.clock().monotonic_ns();
+  const TimeNs own_ns = (context_.sent_ns - context_.request.received_ns) +
+                        (now_ns - last_received_ns_);
+  const bool keep_alive = context_.request.keep_alive && !context_.services.draining &&
+                          framing_ != BodyFraming::until_close;
+  Result<Body> head =
+      write_client_head(context_.services, context_.request,
+                        {.status = context_.response.status,
+                         .framing = framing_,
+                         .content_length = context_.response.content_length,
+                         .keep_alive = keep_alive,
+                         .http_1_0 = context_.request.http_1_0,
+                         .forwarded = context_.response.forwarded,
+                         .own_ns = std::max<TimeNs>(own_ns, 0)});
+  if (!head) return false;
+  head_ = std::move(*head);
+  client_clean_ = keep_alive;
+  return true;
+}
+
+// Lays out what is queued as pieces of one send. A single piece with room on both sides, which the upstream's own
+// framing has left, gets ours in place: one contiguous send.
+std::size_t DownPump::frame(std::span<iovec> pieces, bool last) {
+  std::size_t count = 0;
+  if (!committed_) pieces[count++] = piece_of(head_.view());
+  const std::size_t payload = released_.size() + queue_.bytes();
+  const bool chunked = framing_ == BodyFraming::chunked;
+  bool tail_in_place = false;
+  if (payload > 0) {
+    std::size_t head_bytes = chunked ? http::write_chunk_head(chunk_head_, payload) : 0;
+    const bool head_in_place = chunked && queue_.size() == 1 && released_.empty() &&
+                               front_room_ >= head_bytes && back_room_ >= 2;
+    if (head_in_place) {
+      char* const data = queue_[0].data();
+      std::memcpy(data - head_bytes, chunk_head_.data(), head_bytes);
+      std::memcpy(data + payload, http::kChunkTail.data(), http::kChunkTail.size());
+      pieces[count++] = {data - head_bytes, head_bytes + payload + http::kChunkTail.size()};
+      tail_in_place = true;
+    } else {
+      if (chunked) pieces[count++] = {chunk_head_.data(), head_bytes};
+      if (!released_.empty()) pieces[count++] = piece_of(released_);
+      for (std::size_t i = 0; i < queue_.size(); ++i) pieces[count++] = piece_of(queue_[i].view());
+    }
+  }
+  if (chunked && payload > 0 && !tail_in_place) pieces[count++] = piece_of(http::kChunkTail);
+  if (chunked && last) pieces[count++] = piece_of(http::kLastChunk);
+  return count;
+}
+
+ring::Task<Result<>> DownPump::flush(bool last) {
+  if (!committed_ && !make_head()) co_return fail(Errc::internal);
+  // Shared by all: the stream takes its own copy before anything else runs.
+  auto& pieces = context_.services.scratch->pieces;
+  const std::size_t count = frame(pieces, last);
+  if (count == 0) co_return Result<>{};
+  committed_ = true;
+  for (std::size_t i = 0; i < count; ++i) bytes_out_ += pieces[i].iov_len;
+  const Result<> sent = co_await context_.client.send(
+      {pieces.data(), count}, context_.services.settings.write_stall_ns, &queue_);
+  queue_.clear();
+  released_.clear();
+  head_.reset();
+  last_sent_ns_ = context_.services.reactor.now_ns();
+  if (!sent) client_clean_ = false;
+  co_return sent;
+}
+
+ring::Task<Result<>> DownPump::flush_text(std::string_view text, bool last) {
+  ring::Piece piece = ring::Piece::on_heap(text.size());
+  std::memcpy(piece.data(), text.data(), text.size());
+  queue_.push(std::move(piece));
+  front_room_ = 0;
+  back_room_ = 0;
+  co_return co_await flush(last);
+}
+
+// ---- running
+
+TimeNs DownPump::next_deadline_ns() const {
+  const Settings& settings = context_.services.settings;
+  TimeNs deadline_ns = std::min(context_.total_deadline_ns,
+                                semantic_ ? last_received_ns_ + settings.between_tokens_ns
+                                          : context_.first_byte_deadline_ns);
+  if (meter_.streamed() && !context_.client_left) {
+    deadline_ns = std::min(deadline_ns, last_sent_ns_ + settings.keepalive_ping_ns);
+  }
+  return deadline_ns;
+}
+
+// Nothing came for a while, or the upstream ended: pings, or says how the pump ends.
+ring::Task<std::optional<PumpEnd>> DownPump::on_silence(const Error& error) {
+  if (context_.client_left && !context_.drain_after_client) co_return PumpEnd::client_left;
+  if (error.code == Errc::closed && decoder_.end_of_stream()) co_return std::nullopt;
+  if (error.code != Errc::timed_out) co_return PumpEnd::upstream_broke;
+  const Settings& settings = context_.services.settings;
+  const TimeNs now_ns = context_.services.reactor.now_ns();
+  if (now_ns >= context_.total_deadline_ns) co_return PumpEnd::timed_out;
+  const TimeNs token_deadline_ns = semantic_ ? last_received_ns_ + settings.between_tokens_ns
+                                             : context_.first_byte_deadline_ns;
+  if (now_ns >= token_deadline_ns) co_return PumpEnd::upstream_broke;
+  if (context_.hold != nullptr) {
+    context_.hold->note_output(counted_output());
+    if (context_.hold->exhausted()) co_return PumpEnd::cut;
+  }
+  last_sent_ns_ = now_ns;
+  if (meter_.at_boundary() && held_.empty()) {
+    const Result<> sent =
+        co_await flush_text(dialect::render_ping(context_.request.route.format), false);
+    if (!sent && !context_.drain_after_client) co_return PumpEnd::client_left;
+  }
+  co_return std::nullopt;
+}
+
+// Takes what has arrived, waiting for the first piece of it.
+ring::Task<std::optional<PumpEnd>> DownPump::receive_some() {
+  do {
+    Result<ring::Piece> received = co_await context_.upstream.receive(next_deadline_ns());
+    if (!received) {
+      const Error error = received.error();
+      co_return co_await on_silence(error);
+    }
+    if (!take(std::move(*received))) co_return PumpEnd::upstream_broke;
+  } while (!decoder_.done() && context_.upstream.has_received() &&
+           queue_.size() < kMaxQueuedPieces);
+  note_progress();
+  co_return std::nullopt;
+}
+
+ring::Task<PumpEnd> DownPump::run() {
+  bool until_close_ended = false;
+  while (!decoder_.done() && !until_close_ended) {
+    const std::optional<PumpEnd> ended = co_await receive_some();
+    if (ended) co_return *ended;
+    until_close_ended = context_.response.framing == http::Framing::until_close &&
+                        context_.upstream.end().code != Errc::none &&
+                        !context_.upstream.has_received();
+    if (context_.hold != nullptr && context_.hold->exhausted() && !decoder_.done()) {
+      co_return PumpEnd::cut;
+    }
+    if (context_.client_left) {
+      queue_.clear();
+      released_.clear();
+      if (!context_.drain_after_client) co_return PumpEnd::client_left;
+      continue;
+    }
+    if (decoder_.done() || until_close_ended) break;
+    if (!may_send()) {
+      keep_aside();
+    } else if (!queue_.empty() || !released_.empty()) {
+      const Result<> sent = co_await flush(false);
+      if (!sent && !context_.drain_after_client) co_return PumpEnd::client_left;
+    }
+  }
+  if (!held_.empty()) released_ += std::exchange(held_, {});
+  // A stream that its own format has not ended is not shown as a clean end.
+  if (meter_.streamed() && !meter_.ended() && !meter_.failed()) co_return PumpEnd::upstream_broke;
+  if (context_.client_left) co_return PumpEnd::client_left;
+  const Result<> sent = co_await flush(true);
+  co_return sent ? PumpEnd::finished : PumpEnd::client_left;
+}
+
+ring::Task<> DownPump::send_error_event(dialect::ErrorKind kind, std::string_view message) {
+  client_clean_ = false;
+  if (context_.client_left || !meter_.streamed()) co_return;
+  const RequestIdText id = to_text(context_.request.id);
+  const std::size_t bytes = dialect::render_stream_error(
+      context_.request.route.format, kind,
+      {.message = message, .request_id = {id.data(), id.size()}, .param = {}},
+      {.at_boundary = meter_.at_boundary(),
+       .json_array = context_.request.route.json_array,
+       .first_element = !committed_},
+      context_.services.scratch->error_text);
+  const std::string text(context_.services.scratch->error_text.data(), bytes);
+  // The body has no last chunk: a client that looks only at HTTP sees that it is not whole either.
+  const Result<> sent = co_await flush_text(text, false);
+  static_cast<void>(sent);
+}
+
+}  // namespace sluice::relay

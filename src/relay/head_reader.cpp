@@ -1,0 +1,121 @@
+#include "head_reader.hpp"
+
+#include <charconv>
+#include <cstring>
+#include <memory>
+
+#include "scratch.hpp"
+
+namespace sluice::relay {
+namespace {
+
+// Fields of a client's request that go on to the provider. All others end here: the client's key, its cookies,
+// its proxies' addresses are nobody's business.
+bool is_forwarded(const http::FieldView& field) {
+  switch (field.id) {
+    case http::Field::content_type:
+    case http::Field::accept:
+    case http::Field::user_agent:
+    case http::Field::anthropic_version:
+    case http::Field::anthropic_beta:
+    case http::Field::openai_beta:
+      return true;
+    default:
+      return false;
+  }
+}
+
+void append_forwarded(const http::RequestHead& head, std::string& lines) {
+  lines.reserve(256);  // one allocation for what clients usually send
+  for (std::size_t i = 0; i < head.field_count(); ++i) {
+    const http::FieldView field = head.field(i);
+    if (!is_forwarded(field) || head.connection_names(field.name)) continue;
+    lines.append(field.name).append(": ").append(field.value).append("\r\n");
+  }
+}
+
+std::uint16_t retry_count(const http::RequestHead& head) {
+  for (std::size_t i = 0; i < head.field_count(); ++i) {
+    const http::FieldView field = head.field(i);
+    if (field.id != http::Field::none ||
+        !http::equal_ignoring_case(field.name, "x-stainless-retry-count")) {
+      continue;
+    }
+    std::uint16_t count = 0;
+    std::from_chars(field.value.data(), field.value.data() + field.value.size(), count);
+    return count;
+  }
+  return 0;
+}
+
+RequestHeadFacts copy_facts(Services& services, const http::RequestHead& head) {
+  RequestHeadFacts facts;
+  const dialect::AuthHeaders auth{.authorization = head.value(http::Field::authorization),
+                                  .x_api_key = head.value(http::Field::x_api_key),
+                                  .x_goog_api_key = head.value(http::Field::x_goog_api_key),
+                                  .api_key = {},
+                                  .anthropic_version = head.value(http::Field::anthropic_version)};
+  facts.route = dialect::route(http::to_string(head.method()), head.path(), head.query(), auth);
+  facts.method = head.method();
+  facts.framing = head.framing();
+  facts.content_length = head.content_length();
+  facts.keep_alive = head.keep_alive();
+  facts.expects_continue = head.expects_continue();
+  facts.http_1_0 = head.version_minor() == 0;
+  const std::string_view key = dialect::find_api_key(auth, head.query());
+  facts.has_key = !key.empty();
+  if (facts.has_key) facts.key_digest = services.hasher.hash(key);
+  facts.query = head.query();
+  append_forwarded(head, facts.forwarded);
+  facts.tag = head.value(http::Field::x_request_id).substr(0, state::kTagBytes);
+  facts.client_retry = retry_count(head);
+  const std::uint64_t id[2] = {services.id_high, services.id_low++};
+  std::memcpy(facts.id.data(), id, sizeof id);
+  facts.received_ns = services.reactor.now_ns();
+  facts.received_realtime_ns = services.reactor.clock().realtime_ns();
+  return facts;
+}
+
+// A head that arrives in pieces: its bytes are put together and its parser state kept apart from the shard's.
+struct SlowHead {
+  std::string bytes;
+  http::RequestParser parser;
+};
+
+}  // namespace
+
+ring::Task<Result<RequestHeadFacts>> read_head(Services& services, net::Stream& client) {
+  std::unique_ptr<SlowHead> slow;
+  TimeNs deadline_ns = services.reactor.now_ns() + services.settings.keepalive_idle_ns;
+  for (;;) {
+    Result<ring::Piece> received = co_await client.receive(deadline_ns);
+    if (!received) {
+      if (!slow && received.error().code == Errc::timed_out) co_return fail(Errc::closed);
+      co_return std::unexpected(received.error());
+    }
+    ring::Piece piece = std::move(*received);
+    std::span<const char> bytes = piece.view();
+    http::RequestParser& parser = slow ? slow->parser : services.scratch->request_parser;
+    if (slow) {
+      slow->bytes.append(piece.view());
+      bytes = slow->bytes;
+    } else {
+      parser.reset();
+    }
+    const Result<http::HeadStatus> status = parser.parse(bytes, services.settings.limits);
+    if (!status) co_return std::unexpected(status.error());
+    if (*status == http::HeadStatus::complete) {
+      RequestHeadFacts facts = copy_facts(services, parser.head(bytes));
+      // What lies behind the head is all within the last piece.
+      piece.drop_front(piece.size() - (bytes.size() - parser.head_bytes()));
+      client.unread(std::move(piece));
+      co_return facts;
+    }
+    if (!slow) {
+      slow = std::make_unique<SlowHead>(SlowHead{std::string(piece.view()), parser});
+      deadline_ns = services.reactor.now_ns() + services.settings.head_timeout_ns;
+    }
+  }
+}
+
+}  // namespace sluice::relay

@@ -1,0 +1,16 @@
+// Reads the head of the next request from a client and copies out what the relay needs of it.
+#pragma once
+
+#include <string>
+
+#include "request.hpp"
+#include "sluice/net/stream.hpp"
+#include "sluice/relay/services.hpp"
+
+namespace sluice::relay {
+
+/// Reads one head. What follows it stays in the stream. Errors: those of RequestParser (answer
+/// http::status_of(error)), timed_out (a head was begun; 408), closed (nothing came: end quietly), reset, cancelled.
+[[nodiscard]] ring::Task<Result<RequestHeadFacts>> read_head(Services& services, net::Stream& client);
+
+}  // namespace sluice::relay

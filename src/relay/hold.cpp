@@ -1,0 +1,163 @@
+#include "hold.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "verb_awaiter.hpp"
+
+namespace sluice::relay {
+namespace {
+
+// Shares of what is covered at which another slice is asked for (design §3.1).
+constexpr Tokens kFirstAskPercent = 80;
+constexpr Tokens kSecondAskPercent = 90;
+
+}  // namespace
+
+Hold::~Hold() { SLUICE_ASSERT(!open_ && !extending_); }
+
+ring::Task<Result<state::Outcome>> Hold::reserve(state::ReserveVerb verb) {
+  place_ = services_.places.take();
+  if (place_ == state::kNoBoardEntry) co_return fail(Errc::full);
+  verb.amount = terms_.amount;
+  verb.excess_max = terms_.excess_max;
+  verb.price_version = terms_.row->version;
+  verb.multiplier = terms_.terms.multiplier;
+  verb.tier = terms_.terms.tier;
+  verb.input_estimate = terms_.input_estimate;
+  key_windows_ = verb.key_windows;
+  wallet_windows_ = verb.wallet_windows;
+  state::PendingVerb pending;
+  pending.verb = verb;
+  pending.board_index = place_;
+  co_await VerbAwaiter(services_, pending);
+  if (pending.error.code != Errc::none || pending.outcome.verdict != state::Verdict::done) {
+    services_.places.give_back(std::exchange(place_, state::kNoBoardEntry));
+    if (pending.error.code != Errc::none) co_return std::unexpected(pending.error);
+    co_return pending.outcome;
+  }
+  id_ = pending.outcome.hold;
+  open_ = true;
+  covered_ = terms_.slice * static_cast<Tokens>(terms_.choices);
+  ask_at_ = covered_ * kFirstAskPercent / 100;
+  co_return pending.outcome;
+}
+
+void Hold::begin_attempt(std::uint32_t channel_id) {
+  services_.board.next_attempt(place_, channel_id);
+  phase_ = price::Phase::reserved;
+}
+
+void Hold::note_phase(price::Phase phase) {
+  if (phase <= phase_) return;
+  phase_ = phase;
+  services_.board.set_phase(place_, phase);
+}
+
+void Hold::note_usage(price::UsageState state, const price::TokenCounts& counts) {
+  if (state == price::UsageState::final) phase_ = price::Phase::final;
+  services_.board.set_usage(place_, state, counts);
+}
+
+void Hold::note_output(Tokens counted) {
+  if (counted == counted_) return;
+  counted_ = counted;
+  services_.board.set_counted_output(place_, counted);
+  if (!terms_.extends || counted < ask_at_) return;
+  if (extending_) return;
+  ask_extension();
+}
+
+void Hold::ask_extension() {
+  const Tokens cap = terms_.output_cap * static_cast<Tokens>(terms_.choices);
+  const Tokens remaining = cap == 0 ? 0 : std::max<Tokens>(cap - covered_, 0);
+  if (cap != 0 && remaining == 0) {
+    // The client's own cap is covered: a provider that goes beyond it is billed as excess.
+    ask_at_ = INT64_MAX;
+    return;
+  }
+  const price::SliceRules& rules = services_.settings.slice;
+  Tokens tokens = rules.standard * static_cast<Tokens>(terms_.choices);
+  if (!extension_) extension_ = std::make_unique<state::PendingVerb>();
+  if (extension_->outcome.verdict == state::Verdict::refused) {
+    // Near empty the slice shrinks to what is left, not below the floor.
+    const auto slice = price::next_slice(*terms_.row, rules, terms_.terms, terms_.prompt_bound,
+                                         remaining, extension_->outcome.affordable);
+    tokens = slice && slice->tokens > 0 ? slice->tokens : rules.floor;
+  }
+  if (cap != 0) tokens = std::min(tokens, remaining);
+  const Result<Nanos> nanos =
+      price::output_cost(*terms_.row, terms_.terms, terms_.prompt_bound, tokens);
+  if (!nanos) {
+    exhausted_ = true;
+    return;
+  }
+  if (*nanos == 0) {  // free of charge: nothing to reserve
+    ask_at_ = INT64_MAX;
+    return;
+  }
+  asked_tokens_ = tokens;
+  extending_ = true;
+  extension_->verb = state::ExtendVerb{.hold = id_,
+                                      .amount = *nanos,
+                                      .expected_extensions = extensions_,
+                                      .key_windows = key_windows_,
+                                      .wallet_windows = wallet_windows_};
+  extension_->board_index = place_;
+  extension_->context = this;
+  extension_->done = &Hold::on_extended;
+  services_.verbs.submit(*extension_, services_.reactor.now_ns());
+}
+
+void Hold::on_extended(state::PendingVerb& verb) noexcept {
+  Hold& self = *static_cast<Hold*>(verb.context);
+  self.extending_ = false;
+  const bool extended =
+      verb.error.code == Errc::none && verb.outcome.verdict == state::Verdict::done;
+  if (extended) {
+    ++self.extensions_;
+    self.terms_.amount += std::get<state::ExtendVerb>(verb.verb).amount;
+    const Tokens before = self.covered_;
+    self.covered_ += self.asked_tokens_;
+    self.ask_at_ = before + self.asked_tokens_ * kFirstAskPercent / 100;
+  } else if (self.counted_ >= self.covered_) {
+    self.exhausted_ = true;
+  } else {
+    const Tokens second = self.covered_ * kSecondAskPercent / 100;
+    self.ask_at_ = self.counted_ < second ? second : self.covered_;
+  }
+  if (self.closer_) self.services_.reactor.ready(std::exchange(self.closer_, nullptr));
+}
+
+struct Hold::ExtensionAwaiter {
+  Hold& hold;
+  [[nodiscard]] bool await_ready() const noexcept { return !hold.extending_; }
+  void await_suspend(std::coroutine_handle<> closer) noexcept { hold.closer_ = closer; }
+  void await_resume() const noexcept {}
+};
+
+ring::Task<Result<price::Charge>> Hold::close(price::End end, const price::Metered& metered,
+                                              state::OutboxRecord record) {
+  SLUICE_ASSERT(open_);
+  co_await ExtensionAwaiter{*this};
+  const price::Charge charge = price::charge(end, phase_, metered, terms_.row, terms_.terms,
+                                             terms_.amount, terms_.excess_max);
+  record.end = end;
+  record.phase = phase_;
+  record.input_estimate = metered.input_estimate;
+  record.counted_output = metered.counted_output;
+  state::PendingVerb pending;
+  pending.board_index = place_;
+  if ((charge.flags & price::kChargeVoid) != 0) {
+    pending.verb = state::VoidVerb{.hold = id_, .record = &record};
+  } else {
+    pending.verb = state::SettleVerb{.hold = id_, .charge = charge, .record = &record};
+  }
+  co_await VerbAwaiter(services_, pending);
+  open_ = false;
+  services_.places.give_back(std::exchange(place_, state::kNoBoardEntry));
+  if (pending.error.code != Errc::none) co_return std::unexpected(pending.error);
+  co_return charge;
+}
+
+}  // namespace sluice::relay

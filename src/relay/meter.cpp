@@ -1,0 +1,70 @@
+#include "meter.hpp"
+
+#include <algorithm>
+
+namespace sluice::relay {
+namespace {
+
+std::variant<dialect::StreamMeter, dialect::BodyMeter> make_meter(const Meter::Kind& kind) {
+  if (kind.framing == dialect::Framing::json) {
+    return dialect::BodyMeter(kind.operation, kind.quirks);
+  }
+  return dialect::StreamMeter(kind.operation, {.quirks = kind.quirks,
+                                               .framing = kind.framing,
+                                               .withhold_usage = kind.withhold_usage});
+}
+
+std::uint32_t calls(Tokens count) {
+  return static_cast<std::uint32_t>(std::clamp<Tokens>(count, 0, price::kMaxCalls));
+}
+
+}  // namespace
+
+Meter::Meter(const Kind& kind) : meter_(make_meter(kind)) {}
+
+dialect::Fed Meter::feed(std::string_view payload) {
+  if (auto* stream = std::get_if<dialect::StreamMeter>(&meter_)) return stream->feed(payload);
+  auto& body = std::get<dialect::BodyMeter>(meter_);
+  body.feed(payload);
+  dialect::Fed fed;
+  fed.consumed = payload.size();
+  fed.pass = payload.size();
+  fed.semantic = body.started();
+  return fed;
+}
+
+dialect::Usage Meter::usage() const {
+  return std::visit([](const auto& meter) { return meter.usage(); }, meter_);
+}
+
+Tokens Meter::counted_output() const {
+  return std::visit([](const auto& meter) { return meter.counted_output(); }, meter_);
+}
+
+bool Meter::ended() const {
+  if (const auto* stream = std::get_if<dialect::StreamMeter>(&meter_)) return stream->ended();
+  return std::get<dialect::BodyMeter>(meter_).complete();
+}
+
+bool Meter::failed() const {
+  return std::visit([](const auto& meter) { return meter.failed(); }, meter_);
+}
+
+bool Meter::at_boundary() const {
+  const auto* stream = std::get_if<dialect::StreamMeter>(&meter_);
+  return stream != nullptr && stream->at_boundary();
+}
+
+price::TokenCounts to_counts(const dialect::Usage& usage) {
+  price::TokenCounts counts;
+  counts.input = usage.input;
+  counts.cache_read = usage.cache_read;
+  counts.cache_write_short = usage.cache_write_short;
+  counts.cache_write_long = usage.cache_write_long;
+  counts.output = usage.output;
+  counts.reasoning = usage.reasoning;
+  counts.calls[static_cast<std::size_t>(price::Fee::web_search)] = calls(usage.web_searches);
+  return counts;
+}
+
+}  // namespace sluice::relay

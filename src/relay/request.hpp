@@ -1,0 +1,69 @@
+// One request as its head and body said it: a value that owns all its bytes, so that nothing refers to receive
+// buffers once it is made.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "sluice/base/crypto.hpp"
+#include "sluice/base/units.hpp"
+#include "sluice/dialect/route.hpp"
+#include "sluice/http/request.hpp"
+
+namespace sluice::relay {
+
+/// 16 random bytes; written as 32 hex digits.
+using RequestId = std::array<std::uint8_t, 16>;
+using RequestIdText = std::array<char, 32>;
+[[nodiscard]] RequestIdText to_text(const RequestId& id);
+
+/// Bytes in memory of their own: a body, or a head that is being sent. Small ones come from the frame pool.
+class Body {
+ public:
+  Body() = default;
+  explicit Body(std::size_t capacity_bytes);
+  Body(Body&& other) noexcept;
+  Body& operator=(Body&& other) noexcept;
+  ~Body();
+  /// Appends as much as fits; grows up to `limit_bytes`. False when the limit would be passed.
+  [[nodiscard]] bool append(std::string_view bytes, std::size_t limit_bytes);
+  [[nodiscard]] std::string_view view() const { return {bytes_, size_}; }
+  [[nodiscard]] std::size_t size() const { return size_; }
+  [[nodiscard]] std::size_t capacity() const { return capacity_; }
+  void reset() { *this = Body(); }
+
+ private:
+  char* bytes_ = nullptr;
+  std::size_t size_ = 0;
+  std::size_t capacity_ = 0;
+};
+
+/// What the head said, copied out of it.
+struct RequestHeadFacts {
+  dialect::Route route;
+  http::Method method = http::Method::post;
+  http::Framing framing = http::Framing::none;
+  std::uint64_t content_length = 0;
+  bool keep_alive = false;
+  bool expects_continue = false;
+  bool http_1_0 = false;
+  bool has_key = false;
+  std::uint16_t client_retry = 0;   ///< x-stainless-retry-count
+  Digest256 key_digest{};           ///< of the API key, if has_key
+  RequestId id{};
+  std::string query;                ///< behind "?", as sent
+  std::string forwarded;            ///< "name: value\r\n" lines that go upstream
+  std::string tag;                  ///< the client's own x-request-id, at most 64 bytes
+  TimeNs received_ns = 0;           ///< monotonic, when the head was complete
+  TimeNs received_realtime_ns = 0;
+};
+
+struct Request {
+  RequestHeadFacts head;
+  Body body;
+};
+
+}  // namespace sluice::relay

@@ -1,0 +1,145 @@
+#include "response_head.hpp"
+
+#include <charconv>
+#include <ctime>
+#include <memory>
+
+#include "field_lines.hpp"
+#include "scratch.hpp"
+#include "sluice/http/writer.hpp"
+
+namespace sluice::relay {
+namespace {
+
+// Fields of an upstream's answer that reach the client. Limits and cookies of the operator's own account do not.
+bool is_forwarded(const http::FieldView& field) {
+  switch (field.id) {
+    case http::Field::content_type:
+    case http::Field::retry_after:
+    case http::Field::x_should_retry:
+      return true;
+    case http::Field::none:
+      return http::equal_ignoring_case(field.name, "cache-control") ||
+             http::equal_ignoring_case(field.name, "retry-after-ms") ||
+             http::equal_ignoring_case(field.name, "openai-processing-ms") ||
+             http::equal_ignoring_case(field.name, "openai-version");
+    default:
+      return false;
+  }
+}
+
+ResponseFacts copy_facts(const http::ResponseHead& head) {
+  ResponseFacts facts;
+  facts.status = head.status();
+  facts.framing = head.framing();
+  facts.content_length = head.content_length();
+  facts.keep_alive = head.keep_alive();
+  constexpr std::string_view kEventStream = "text/event-stream";
+  facts.event_stream = http::equal_ignoring_case(
+      head.value(http::Field::content_type).substr(0, kEventStream.size()), kEventStream);
+  const std::string_view encoding = head.value(http::Field::content_encoding);
+  facts.encoded = !encoding.empty() && !http::equal_ignoring_case(encoding, "identity");
+  for (std::size_t i = 0; i < head.field_count(); ++i) {
+    const http::FieldView field = head.field(i);
+    if (!is_forwarded(field) || head.connection_names(field.name)) continue;
+    facts.forwarded.append(field.name).append(": ").append(field.value).append("\r\n");
+  }
+  return facts;
+}
+
+// RFC 9110 §5.6.7, made once a second.
+std::string_view date_text(TimeNs realtime_ns) {
+  thread_local std::time_t made_for = -1;
+  thread_local char text[32];
+  thread_local std::size_t bytes = 0;
+  const std::time_t now_s = realtime_ns / kSecond;
+  if (now_s != made_for) {
+    std::tm utc{};
+    gmtime_r(&now_s, &utc);
+    bytes = std::strftime(text, sizeof text, "%a, %d %b %Y %H:%M:%S GMT", &utc);
+    made_for = now_s;
+  }
+  return {text, bytes};
+}
+
+void write_own_time(http::HeadWriter& writer, TimeNs own_ns) {
+  // Milliseconds with three digits behind the point (Server-Timing, W3C).
+  char text[40] = "gateway;dur=";
+  char* at = text + 12;
+  at = std::to_chars(at, text + sizeof text, own_ns / kMillisecond).ptr;
+  *at++ = '.';
+  const auto micros = static_cast<unsigned>(own_ns % kMillisecond / kMicrosecond);
+  *at++ = static_cast<char>('0' + micros / 100);
+  *at++ = static_cast<char>('0' + micros / 10 % 10);
+  *at++ = static_cast<char>('0' + micros % 10);
+  writer.field("server-timing", {text, static_cast<std::size_t>(at - text)});
+}
+
+}  // namespace
+
+ring::Task<Result<ResponseFacts>> read_response_head(Services& services, net::Stream& upstream,
+                                                     http::Method method, TimeNs deadline_ns) {
+  struct SlowHead {
+    std::string bytes;
+    http::ResponseParser parser;
+  };
+  std::unique_ptr<SlowHead> slow;
+  constexpr http::Limits kLimits = http::Limits::upstream();
+  for (;;) {
+    Result<ring::Piece> received = co_await upstream.receive(deadline_ns);
+    if (!received) {
+      if (slow && received.error().code == Errc::closed) {
+        co_return fail(Errc::truncated, Source::upstream);
+      }
+      co_return std::unexpected(received.error());
+    }
+    ring::Piece piece = std::move(*received);
+    std::span<const char> bytes = piece.view();
+    http::ResponseParser& parser = slow ? slow->parser : services.scratch->response_parser;
+    if (slow) {
+      slow->bytes.append(piece.view());
+      bytes = slow->bytes;
+    } else {
+      parser.reset(method);
+    }
+    const Result<http::HeadStatus> status = parser.parse(bytes, kLimits);
+    if (!status) co_return std::unexpected(status.error());
+    if (*status == http::HeadStatus::complete) {
+      ResponseFacts facts = copy_facts(parser.head(bytes));
+      piece.drop_front(piece.size() - (bytes.size() - parser.head_bytes()));
+      upstream.unread(std::move(piece));
+      co_return facts;
+    }
+    if (!slow) slow = std::make_unique<SlowHead>(SlowHead{std::string(piece.view()), parser});
+  }
+}
+
+Result<Body> write_client_head(Services& services, const RequestHeadFacts& request,
+                                      const ClientHead& head) {
+  http::HeadWriter writer(services.scratch->head_text);
+  writer.status_line(head.status);
+  writer.field("date", date_text(request.received_realtime_ns));
+  write_lines(writer, head.forwarded);
+  if (!head.content_type.empty()) writer.field("content-type", head.content_type);
+  const RequestIdText id = to_text(request.id);
+  writer.field("x-request-id", {id.data(), id.size()});
+  if (request.route.format == dialect::Format::claude) {
+    writer.field("request-id", {id.data(), id.size()});
+  }
+  if (head.own_ns >= 0) write_own_time(writer, head.own_ns);
+  write_lines(writer, head.extra);
+  if (head.framing == BodyFraming::chunked) writer.transfer_encoding_chunked();
+  if (head.framing == BodyFraming::length) writer.content_length(head.content_length);
+  if (!head.keep_alive) {
+    writer.connection_close();
+  } else if (head.http_1_0) {
+    writer.connection_keep_alive();
+  }
+  const Result<std::size_t> bytes = writer.finish();
+  if (!bytes) return std::unexpected(bytes.error());
+  Body text(*bytes);
+  SLUICE_ASSERT(text.append({services.scratch->head_text.data(), *bytes}, *bytes));
+  return text;
+}
+
+}  // namespace sluice::relay

@@ -1,0 +1,293 @@
+// Every way in which a hold ends: rows 3 to 7 of state-machine.md.
+#include <algorithm>
+#include <array>
+
+#include "admission.hpp"
+#include "rows.hpp"
+#include "sluice/state/verbs.hpp"
+
+namespace sluice::state {
+namespace {
+
+/// Row counters of one party; a key or wallet without counters is money without budgets.
+Result<> close_counters(Tables& tables, CounterKind kind, std::uint64_t id, const WindowIds& windows,
+                        Nanos reserved, Nanos spent, bool in_flight) {
+  const NumberKey key = counter_key(kind, id);
+  Result<Loaded<CounterRecord>> counters = load<CounterRecord>(tables, Table::counters, span_of(key));
+  if (!counters) return std::unexpected(counters.error());
+  if (!counters->found) return {};
+  CounterRecord& record = counters->record;
+  close_reserved(record, windows, reserved, spent);
+  if (in_flight && record.in_flight > 0) --record.in_flight;
+  return store(tables, Table::counters, span_of(key), record);
+}
+
+Result<> close_both_counters(Tables& tables, const HoldRecord& hold, Nanos reserved, Nanos spent,
+                             bool in_flight) {
+  if (Result<> closed = close_counters(tables, CounterKind::key, hold.key_id, hold.key_windows, reserved,
+                                       spent, in_flight);
+      !closed) {
+    return closed;
+  }
+  return close_counters(tables, CounterKind::wallet, hold.wallet_id, hold.wallet_windows, reserved, spent,
+                        in_flight);
+}
+
+/// Moves the money of a hold that ends. An open hold gives `amount` back to available first; a tombstone did so
+/// when it was made.
+Result<Nanos> close_wallet(Tables& tables, const HoldRecord& hold, const price::Charge& charge) {
+  const NumberKey key = number_key(hold.wallet_id);
+  Result<Loaded<WalletRecord>> wallet = load<WalletRecord>(tables, Table::wallets, span_of(key));
+  if (!wallet) return std::unexpected(wallet.error());
+  if (!wallet->found) return fail(Errc::corrupt);
+  WalletRecord& record = wallet->record;
+  const Nanos release = hold.state == HoldState::open ? hold.amount : 0;
+  if (record.held < release) return fail(Errc::corrupt);
+  record.held -= release;
+  // release − charged first: it cannot overflow, and for an open hold it is ≥ 0.
+  if (__builtin_add_overflow(record.available, release - charge.charged, &record.available) ||
+      __builtin_sub_overflow(record.available, charge.excess, &record.available) ||
+      __builtin_add_overflow(record.charged, charge.charged, &record.charged) ||
+      __builtin_add_overflow(record.excess, charge.excess, &record.excess)) {
+    return fail(Errc::bad_value);
+  }
+  if (Result<> put = store(tables, Table::wallets, span_of(key), record); !put) {
+    return std::unexpected(put.error());
+  }
+  return record.available;
+}
+
+void fill_record(OutboxRecord& record, const HoldId& id, const HoldRecord& hold, const SlotRecord& slot,
+                 const price::Charge& charge, OutboxKind kind) {
+  record.kind = kind;
+  record.hold = id;
+  record.incarnation = slot.incarnation;
+  record.key_id = hold.key_id;
+  record.wallet_id = hold.wallet_id;
+  record.request_id = hold.request_id;
+  record.price_version = hold.price_version;
+  record.model_id = hold.model_id;
+  record.multiplier = hold.multiplier;
+  record.key_windows = hold.key_windows;
+  record.wallet_windows = hold.wallet_windows;
+  record.input_estimate = hold.input_estimate;
+  record.counts = charge.billed;
+  record.held = hold.amount;
+  record.charged = charge.charged;
+  record.excess = charge.excess;
+  record.loss = charge.loss;
+  record.flags = charge.flags | (kind == OutboxKind::late ? price::kChargeLate : 0U);
+}
+
+/// `charge` with its cost split over what the table says is held.
+price::Charge resplit(const price::Charge& charge, const HoldRecord& hold) {
+  price::Charge split = price::split(charge.cost, hold.amount, hold.excess_max);
+  constexpr std::uint32_t kOfSplit = price::kChargeExcess | price::kChargeLoss;
+  // Clamped counts are no loss that anybody had (price::charge).
+  if ((charge.flags & price::kChargeClamped) != 0) {
+    split.cost -= split.loss;
+    split.loss = 0;
+    split.flags &= ~static_cast<std::uint32_t>(price::kChargeLoss);
+  }
+  split.flags |= charge.flags & ~kOfSplit;
+  split.billed = charge.billed;
+  return split;
+}
+
+/// Writes everything that ends `hold`. `slot` is the hold's slot, changed in place, stored by the caller.
+/// `wanted` null = no outbox row.
+Result<Outcome> close_hold(Tables& tables, const HoldId& id, const HoldRecord& hold, SlotRecord& slot,
+                           const price::Charge& charge, const OutboxRecord* wanted) {
+  const bool late = hold.state == HoldState::tombstone;
+  const Result<Nanos> available = close_wallet(tables, hold, charge);
+  if (!available) return std::unexpected(available.error());
+  const Nanos release = late ? 0 : hold.amount;
+  if (Result<> closed =
+          close_both_counters(tables, hold, release, charge.charged + charge.excess, !late);
+      !closed) {
+    return std::unexpected(closed.error());
+  }
+  if (Result<bool> erased = tables.erase(Table::holds, span_of(hold_key(id))); !erased) {
+    return std::unexpected(erased.error());
+  }
+  Outcome outcome;
+  outcome.hold = id;
+  outcome.available = *available;
+  outcome.charge = charge;
+  outcome.late = late;
+  if (wanted != nullptr) {
+    OutboxRecord record = *wanted;
+    const bool nothing = (charge.flags & price::kChargeVoid) != 0;
+    const OutboxKind kind = late ? OutboxKind::late : nothing ? OutboxKind::voided : OutboxKind::usage;
+    fill_record(record, id, hold, slot, charge, kind);
+    outcome.outbox_seq = ++slot.outbox_seq;
+    if (Result<> put =
+            store(tables, Table::outbox, span_of(outbox_key(id.slot, outcome.outbox_seq)), record);
+        !put) {
+      return std::unexpected(put.error());
+    }
+  }
+  return outcome;
+}
+
+Result<SlotRecord> load_slot(Tables& tables, SlotId slot) {
+  Result<Loaded<SlotRecord>> loaded = load<SlotRecord>(tables, Table::slots, span_of(number_key(slot)));
+  if (!loaded) return std::unexpected(loaded.error());
+  loaded->record.slot = slot;
+  return loaded->record;
+}
+
+/// A hold that is not there: closed before if its number was given out, else nobody's.
+Result<Outcome> absent_hold(Tables& tables, const HoldId& id) {
+  const Result<SlotRecord> slot = load_slot(tables, id.slot);
+  if (!slot) return std::unexpected(slot.error());
+  if (id.seq == 0 || id.seq > slot->hold_seq) return fail(Errc::not_found);
+  Outcome outcome;
+  outcome.verdict = Verdict::already_closed;
+  outcome.hold = id;
+  return outcome;
+}
+
+/// Rows 3, 4 and 7: they differ in the charge and in whether a row is wanted.
+Result<Outcome> close_one(Tables& tables, const HoldId& id, const price::Charge& wanted_charge,
+                          const OutboxRecord* record) {
+  Result<Loaded<HoldRecord>> hold = load<HoldRecord>(tables, Table::holds, span_of(hold_key(id)));
+  if (!hold) return std::unexpected(hold.error());
+  if (!hold->found) return absent_hold(tables, id);
+  Result<SlotRecord> slot = load_slot(tables, id.slot);
+  if (!slot) return std::unexpected(slot.error());
+  const price::Charge charge = resplit(wanted_charge, hold->record);
+  Result<Outcome> outcome = close_hold(tables, id, hold->record, *slot, charge, record);
+  if (!outcome || record == nullptr) return outcome;  // no row: the slot has not changed
+  if (Result<> put = store(tables, Table::slots, span_of(number_key(id.slot)), *slot); !put) {
+    return std::unexpected(put.error());
+  }
+  return outcome;
+}
+
+price::Charge void_charge() {
+  price::Charge charge;
+  charge.flags = price::kChargeVoid;
+  return charge;
+}
+
+}  // namespace
+
+// Rows 3 and 7.
+Result<Outcome> apply(Tables& tables, const SettleVerb& verb) {
+  if (verb.charge.cost < 0 || verb.record == nullptr) return fail(Errc::bad_value);
+  return close_one(tables, verb.hold, verb.charge, verb.record);
+}
+
+// Row 4.
+Result<Outcome> apply(Tables& tables, const VoidVerb& verb) {
+  return close_one(tables, verb.hold, void_charge(), verb.record);
+}
+
+// Row 6.
+Result<Outcome> apply(Tables& tables, const ExpireVerb& verb) {
+  const HoldKey key = hold_key(verb.hold);
+  Result<Loaded<HoldRecord>> hold = load<HoldRecord>(tables, Table::holds, span_of(key));
+  if (!hold) return std::unexpected(hold.error());
+  if (!hold->found) return absent_hold(tables, verb.hold);
+  HoldRecord& record = hold->record;
+  Outcome outcome;
+  outcome.hold = verb.hold;
+  if (record.state == HoldState::tombstone) {
+    outcome.verdict = Verdict::already_closed;
+    return outcome;
+  }
+  if (verb.now_ns <= record.deadline_ns) {
+    outcome.verdict = Verdict::refused;
+    return outcome;
+  }
+  const price::Charge nothing = void_charge();
+  const Result<Nanos> available = close_wallet(tables, record, nothing);
+  if (!available) return std::unexpected(available.error());
+  if (Result<> closed = close_both_counters(tables, record, record.amount, 0, true); !closed) {
+    return std::unexpected(closed.error());
+  }
+  record.state = HoldState::tombstone;
+  if (Result<> put = store(tables, Table::holds, span_of(key), record); !put) {
+    return std::unexpected(put.error());
+  }
+  outcome.available = *available;
+  outcome.charge = nothing;
+  return outcome;
+}
+
+// Row 5.
+Result<ReapOutcome> apply(Tables& tables, const ReapVerb& verb) {
+  std::array<HoldId, kMaxHoldsPerReap> ids;
+  std::size_t count = 0;
+  ReapOutcome outcome;
+  HoldId from(verb.epoch, verb.slot, 0);
+  for (;;) {
+    const Result<Row> row = tables.seek(Table::holds, span_of(hold_key(from)));
+    if (!row) return std::unexpected(row.error());
+    if (row->key.empty()) break;
+    const Result<HoldId> id = parse_hold_key(row->key);
+    if (!id) return std::unexpected(id.error());
+    if (id->epoch != verb.epoch || id->slot != verb.slot) break;
+    if (count == ids.size()) {
+      outcome.more = true;
+      break;
+    }
+    ids[count++] = *id;
+    from.seq = id->seq + 1;
+  }
+  Result<SlotRecord> slot = load_slot(tables, verb.slot);
+  if (!slot) return std::unexpected(slot.error());
+  if (verb.first) ++slot->incarnation;
+  for (std::size_t i = 0; i < count; ++i) {
+    const HoldKey key = hold_key(ids[i]);
+    Result<Loaded<HoldRecord>> hold = load<HoldRecord>(tables, Table::holds, span_of(key));
+    if (!hold) return std::unexpected(hold.error());
+    if (hold->record.state == HoldState::tombstone) {
+      if (Result<bool> erased = tables.erase(Table::holds, span_of(key)); !erased) {
+        return std::unexpected(erased.error());
+      }
+      ++outcome.tombstones;
+      continue;
+    }
+    OutboxRecord record;
+    const price::Charge decided =
+        verb.policy.decide(verb.policy.context, ids[i], hold->record, record);
+    const price::Charge charge = resplit(decided, hold->record);
+    const Result<Outcome> closed = close_hold(tables, ids[i], hold->record, *slot, charge, &record);
+    if (!closed) return std::unexpected(closed.error());
+    ++outcome.closed;
+    outcome.charged += charge.charged + charge.excess;
+  }
+  if (Result<> put = store(tables, Table::slots, span_of(number_key(verb.slot)), *slot); !put) {
+    return std::unexpected(put.error());
+  }
+  return outcome;
+}
+
+const char* to_string(Limit limit) {
+  switch (limit) {
+    case Limit::none: return "none";
+    case Limit::balance: return "balance";
+    case Limit::key_total: return "key_total";
+    case Limit::key_day: return "key_day";
+    case Limit::key_month: return "key_month";
+    case Limit::wallet_total: return "wallet_total";
+    case Limit::wallet_day: return "wallet_day";
+    case Limit::wallet_month: return "wallet_month";
+    case Limit::key_in_flight: return "key_in_flight";
+    case Limit::wallet_in_flight: return "wallet_in_flight";
+    case Limit::key_requests: return "key_requests";
+    case Limit::wallet_requests: return "wallet_requests";
+    case Limit::key_tokens: return "key_tokens";
+    case Limit::wallet_tokens: return "wallet_tokens";
+    case Limit::key_state: return "key_state";
+    case Limit::wallet_state: return "wallet_state";
+    case Limit::expired: return "expired";
+    case Limit::undrained: return "undrained";
+    case Limit::map_full: return "map_full";
+  }
+  return "unknown";
+}
+
+}  // namespace sluice::state

@@ -1,0 +1,322 @@
+// One shard between a client and a provider, both played by the test: what goes through, what it costs.
+#include <gtest/gtest.h>
+
+#include <string>
+
+#include "scripted_upstream.hpp"
+#include "test_node.hpp"
+
+namespace sluice::test {
+namespace {
+
+std::string chat_request(std::string_view body, std::string_view extra = "") {
+  std::string text = "POST /v1/chat/completions HTTP/1.1\r\nHost: gateway\r\nAuthorization: Bearer ";
+  text.append(kApiKey).append("\r\nContent-Type: application/json\r\n").append(extra);
+  text.append("Content-Length: ").append(std::to_string(body.size())).append("\r\n\r\n");
+  return text.append(body);
+}
+
+std::string with_length(std::string_view head, std::string_view body) {
+  return std::string(head) + "Content-Length: " + std::to_string(body.size()) + "\r\n\r\n" +
+         std::string(body);
+}
+
+std::string chunk(std::string_view payload) {
+  char size[20];
+  std::snprintf(size, sizeof size, "%zx\r\n", payload.size());
+  return size + std::string(payload) + "\r\n";
+}
+
+constexpr std::string_view kAsk = R"({"model":"m","messages":[{"role":"user","content":"hi"}]})";
+constexpr std::string_view kAskStream =
+    R"({"model":"m","stream":true,"messages":[{"role":"user","content":"hi"}]})";
+constexpr std::string_view kAnswer =
+    R"({"id":"c1","object":"chat.completion","model":"up-m","choices":[{"index":0,"finish_reason":"stop",)"
+    R"("message":{"role":"assistant","content":"hello"}}],)"
+    R"("usage":{"prompt_tokens":100,"completion_tokens":50,"total_tokens":150}})";
+constexpr std::string_view kJsonHead = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n";
+constexpr std::string_view kStreamHead =
+    "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n";
+
+std::string delta(std::string_view text) {
+  return "data: {\"id\":\"c1\",\"choices\":[{\"index\":0,\"delta\":{\"content\":\"" + std::string(text) +
+         "\"},\"finish_reason\":null}],\"usage\":null}\n\n";
+}
+constexpr std::string_view kFinish =
+    "data: {\"id\":\"c1\",\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}],\"usage\":null}\n\n";
+constexpr std::string_view kUsage =
+    "data: {\"id\":\"c1\",\"choices\":[],\"usage\":{\"prompt_tokens\":100,\"completion_tokens\":50,"
+    "\"total_tokens\":150}}\n\n";
+constexpr std::string_view kDone = "data: [DONE]\n\n";
+
+// 100 input tokens at 1 USD and 50 output tokens at 2 USD a million.
+constexpr Nanos kCost = 100 * 1000 + 50 * 2000;
+
+TEST(Relay, WholeAnswerIsRelayedAndSettledExactly) {
+  std::string seen;
+  ScriptedUpstream upstream([&](Socket& client, int) {
+    seen = client.receive_message();
+    client.send(with_length(kJsonHead, kAnswer));
+    client.peer_ended(5000);
+  });
+  TestNode node({.upstream_port = upstream.port()});
+  Socket client = Socket::connect_to(node.port());
+  client.send(chat_request(kAsk));
+  const std::string answer = client.receive_message();
+  EXPECT_TRUE(answer.starts_with("HTTP/1.1 200 OK\r\n")) << answer;
+  EXPECT_TRUE(answer.ends_with(kAnswer)) << answer;
+  EXPECT_NE(answer.find("x-request-id: "), std::string::npos);
+  EXPECT_NE(answer.find("server-timing: gateway;dur="), std::string::npos);
+  client.close();
+  node.stop();
+  // The body went out with the model's upstream name and nothing else changed.
+  EXPECT_TRUE(seen.starts_with("POST /v1/chat/completions HTTP/1.1\r\n")) << seen;
+  EXPECT_NE(seen.find("authorization: Bearer provider-secret\r\n"), std::string::npos) << seen;
+  EXPECT_EQ(seen.find("sk-test"), std::string::npos);
+  EXPECT_TRUE(seen.ends_with(R"({"model":"up-m","messages":[{"role":"user","content":"hi"}]})")) << seen;
+  EXPECT_EQ(node.only_record().charged, kCost);
+  EXPECT_EQ(node.only_record().counts.output, 50);
+  EXPECT_EQ(node.wallet().available, 10 * kNanosPerUsd - kCost);
+}
+
+TEST(Relay, StreamIsByteExactWithoutTheUsageChunkNobodyAskedFor) {
+  std::string seen;
+  ScriptedUpstream upstream([&](Socket& client, int) {
+    seen = client.receive_message();
+    client.send(kStreamHead);
+    client.send(chunk(delta("hel")));
+    client.send(chunk(delta("lo")) + chunk(kFinish));
+    client.send(chunk(kUsage));
+    client.send(chunk(kDone) + "0\r\n\r\n");
+    client.peer_ended(5000);
+  });
+  TestNode node({.upstream_port = upstream.port()});
+  Socket client = Socket::connect_to(node.port());
+  client.send(chat_request(kAskStream, "Connection: close\r\n"));
+  const std::string answer = client.receive_all();
+  std::string payload;
+  for (std::size_t at = answer.find("\r\n\r\n") + 4; at < answer.size();) {
+    const std::size_t size = std::strtoull(answer.c_str() + at, nullptr, 16);
+    at = answer.find("\r\n", at) + 2;
+    payload += answer.substr(at, size);
+    at += size + 2;
+  }
+  EXPECT_EQ(payload, delta("hel") + delta("lo") + std::string(kFinish) + std::string(kDone));
+  node.stop();
+  EXPECT_NE(seen.find("\"stream_options\":{\"include_usage\":true}"), std::string::npos) << seen;
+  EXPECT_EQ(node.only_record().charged, kCost);
+  EXPECT_EQ(node.only_record().stream, 1);
+}
+
+TEST(Relay, WrongKeyIsRefusedBeforeAnythingIsReserved) {
+  ScriptedUpstream upstream([](Socket&, int) {});
+  TestNode node({.upstream_port = upstream.port()});
+  Socket client = Socket::connect_to(node.port());
+  client.send(
+      "POST /v1/chat/completions HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer wrong\r\n"
+      "Content-Length: 2\r\n\r\n{}");
+  const std::string answer = client.receive_message();
+  EXPECT_TRUE(answer.starts_with("HTTP/1.1 401 ")) << answer;
+  node.stop();
+  EXPECT_EQ(upstream.connections(), 0);
+  EXPECT_TRUE(node.left().outbox.empty());
+}
+
+TEST(Relay, EmptyWalletIsRefusedWithoutRetry) {
+  ScriptedUpstream upstream([](Socket&, int) {});
+  TestNode node({.upstream_port = upstream.port(), .balance = 10});
+  Socket client = Socket::connect_to(node.port());
+  client.send(chat_request(kAsk));
+  const std::string answer = client.receive_message();
+  EXPECT_TRUE(answer.starts_with("HTTP/1.1 429 ")) << answer;
+  EXPECT_NE(answer.find("x-should-retry: false"), std::string::npos) << answer;
+  EXPECT_NE(answer.find("insufficient_quota"), std::string::npos) << answer;
+  node.stop();
+  EXPECT_EQ(upstream.connections(), 0);
+  EXPECT_EQ(node.wallet().available, 10);
+}
+
+TEST(Relay, UpstreamErrorOfTheCallerIsPassedOnAndCostsNothing) {
+  constexpr std::string_view kBody = R"({"error":{"message":"no such tool","type":"invalid_request_error"}})";
+  ScriptedUpstream upstream([&](Socket& client, int) {
+    client.receive_message();
+    client.send(with_length("HTTP/1.1 400 Bad Request\r\nContent-Type: application/json\r\n", kBody));
+    client.peer_ended(5000);
+  });
+  TestNode node({.upstream_port = upstream.port()});
+  Socket client = Socket::connect_to(node.port());
+  client.send(chat_request(kAsk));
+  const std::string answer = client.receive_message();
+  EXPECT_TRUE(answer.starts_with("HTTP/1.1 400 ")) << answer;
+  EXPECT_TRUE(answer.ends_with(kBody)) << answer;
+  client.close();
+  node.stop();
+  EXPECT_EQ(node.wallet().available, 10 * kNanosPerUsd);
+}
+
+TEST(Relay, ProvidersKeyTroubleIsNeverShownAsTheCallers) {
+  ScriptedUpstream upstream([&](Socket& client, int) {
+    client.receive_message();
+    client.send(with_length("HTTP/1.1 401 Unauthorized\r\nContent-Type: application/json\r\n",
+                            R"({"error":{"message":"bad key org-123"}})"));
+    client.peer_ended(5000);
+  });
+  TestNode node({.upstream_port = upstream.port()});
+  Socket client = Socket::connect_to(node.port());
+  client.send(chat_request(kAsk));
+  const std::string answer = client.receive_message();
+  EXPECT_TRUE(answer.starts_with("HTTP/1.1 50")) << answer;
+  EXPECT_EQ(answer.find("org-123"), std::string::npos);
+  client.close();
+  node.stop();
+  EXPECT_EQ(node.wallet().available, 10 * kNanosPerUsd);
+}
+
+TEST(Relay, ClientThatLeavesMidStreamFreesTheUpstreamAndPaysWhatWasCounted) {
+  std::atomic<bool> freed{false};
+  ScriptedUpstream upstream([&](Socket& client, int) {
+    client.receive_message();
+    client.send(kStreamHead);
+    client.send(chunk(delta("one two three four")));
+    freed = client.peer_ended(1000);
+  });
+  TestNode node({.upstream_port = upstream.port()});
+  {
+    Socket client = Socket::connect_to(node.port());
+    client.send(chat_request(kAskStream));
+    client.receive(200);
+  }
+  for (int i = 0; i < 100 && !freed; ++i) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  EXPECT_TRUE(freed);
+  node.stop();
+  const state::OutboxRecord& record = node.only_record();
+  EXPECT_EQ(record.end, price::End::client_left);
+  EXPECT_GT(record.charged, 0);
+  EXPECT_NE(record.flags & price::kChargeEstimated, 0U);
+}
+
+TEST(Relay, BrokenStreamIsNeverShownAsACleanEnd) {
+  ScriptedUpstream upstream([&](Socket& client, int) {
+    client.receive_message();
+    client.send(kStreamHead);
+    client.send(chunk(delta("one two")));
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  });
+  TestNode node({.upstream_port = upstream.port()});
+  Socket client = Socket::connect_to(node.port());
+  client.send(chat_request(kAskStream));
+  const std::string answer = client.receive_all();
+  EXPECT_NE(answer.find("one two"), std::string::npos);
+  EXPECT_NE(answer.find("\"error\""), std::string::npos) << answer;
+  EXPECT_FALSE(answer.ends_with("0\r\n\r\n"));
+  EXPECT_EQ(answer.find("[DONE]"), std::string::npos);
+  node.stop();
+  EXPECT_EQ(node.only_record().end, price::End::upstream_broke);
+  EXPECT_NE(node.only_record().flags & price::kChargePartial, 0U);
+}
+
+TEST(Relay, FailsOverToTheNextChannelBeforeAnythingWasDelivered) {
+  ScriptedUpstream broken([](Socket& client, int) { client.receive_message(); });
+  ScriptedUpstream good([](Socket& client, int) {
+    client.receive_message();
+    client.send(with_length(kJsonHead, kAnswer));
+    client.peer_ended(5000);
+  });
+  TestNode node({.upstream_port = broken.port(), .more_upstreams = {good.port()}});
+  Socket client = Socket::connect_to(node.port());
+  client.send(chat_request(kAsk));
+  EXPECT_TRUE(client.receive_message().ends_with(kAnswer));
+  client.close();
+  node.stop();
+  EXPECT_EQ(node.only_record().attempts, 2);
+  EXPECT_EQ(node.only_record().channel_id, 2U);
+  EXPECT_EQ(node.only_record().charged, kCost);
+}
+
+TEST(Relay, KeepsBothConnectionsForTheNextRequest) {
+  ScriptedUpstream upstream([](Socket& client, int) {
+    for (int i = 0; i < 3; ++i) {
+      client.receive_message();
+      client.send(with_length(kJsonHead, kAnswer));
+    }
+    client.peer_ended(5000);
+  });
+  TestNode node({.upstream_port = upstream.port()});
+  Socket client = Socket::connect_to(node.port());
+  for (int i = 0; i < 3; ++i) {
+    client.send(chat_request(kAsk));
+    EXPECT_TRUE(client.receive_message().ends_with(kAnswer));
+  }
+  client.close();
+  node.stop();
+  EXPECT_EQ(upstream.connections(), 1);
+  EXPECT_EQ(node.left().outbox.size(), 3U);
+  EXPECT_EQ(node.wallet().available, 10 * kNanosPerUsd - 3 * kCost);
+}
+
+TEST(Relay, StreamThatOutrunsTheWalletIsCutWithTheFormatsOwnError) {
+  std::atomic<bool> freed{false};
+  ScriptedUpstream upstream([&](Socket& client, int) {
+    client.receive_message();
+    client.send(kStreamHead);
+    for (int i = 0; i < 2000 && !client.peer_ended(0); ++i) {
+      client.send(chunk(delta("word word word word word word word word")));
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+    freed = client.peer_ended(1000);
+  });
+  // One slice of 1,024 output tokens costs 2,048,000 nanos: the wallet pays the first and not much of a second.
+  TestNode node({.upstream_port = upstream.port(), .balance = 2'300'000});
+  Socket client = Socket::connect_to(node.port());
+  client.send(chat_request(kAskStream));
+  const std::string answer = client.receive_all();
+  EXPECT_NE(answer.find("insufficient_quota"), std::string::npos) << answer.substr(answer.size() - 300);
+  EXPECT_FALSE(answer.ends_with("0\r\n\r\n"));
+  node.stop();
+  EXPECT_TRUE(freed);
+  EXPECT_EQ(node.only_record().end, price::End::cut);
+  EXPECT_GT(node.wallet().charged, 2'000'000);
+  EXPECT_GE(node.wallet().available, -2'048'000);  // overdraft of at most one slice
+}
+
+TEST(Relay, MalformedRequestsAreRefusedOnceAndClosed) {
+  ScriptedUpstream upstream([](Socket&, int) {});
+  TestNode node({.upstream_port = upstream.port()});
+  struct Case {
+    std::string request;
+    std::string_view status;
+  };
+  const Case cases[] = {
+      {"GARBAGE\r\n\r\n", "400"},
+      {"GET /v1/nothing HTTP/1.1\r\nHost: a\r\n\r\n", "404"},
+      {"GET /v1/chat/completions HTTP/1.1\r\nHost: a\r\n\r\n", "405"},
+      {chat_request("{\"model\":"), "400"},
+      {chat_request("{\"messages\":[]}"), "400"},
+      {chat_request(R"({"model":"other","messages":[]})"), "404"},
+      {"GET /" + std::string(9000, 'a') + " HTTP/1.1\r\nHost: a\r\n\r\n", "414"},
+      {"GET /v1/models HTTP/1.1\r\nHost: a\r\nX: " + std::string(20000, 'a') + "\r\n\r\n", "431"},
+      {"POST /v1/chat/completions HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999\r\n\r\n", "413"},
+  };
+  for (const Case& c : cases) {
+    Socket client = Socket::connect_to(node.port());
+    client.send(c.request);
+    const std::string answer = client.receive_message();
+    EXPECT_EQ(answer.substr(9, 3), c.status) << c.request.substr(0, 60);
+    EXPECT_NE(answer.find("\"error\""), std::string::npos) << answer;
+  }
+  node.stop();
+  EXPECT_TRUE(node.left().outbox.empty());
+}
+
+TEST(Relay, ModelsAreListedForTheKey) {
+  ScriptedUpstream upstream([](Socket&, int) {});
+  TestNode node({.upstream_port = upstream.port()});
+  Socket client = Socket::connect_to(node.port());
+  client.send("GET /v1/models HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer sk-test\r\n\r\n");
+  const std::string answer = client.receive_message();
+  EXPECT_TRUE(answer.starts_with("HTTP/1.1 200 ")) << answer;
+  EXPECT_NE(answer.find("\"id\":\"m\""), std::string::npos) << answer;
+}
+
+}  // namespace
+}  // namespace sluice::test

@@ -1,0 +1,201 @@
+#include "ledger_fixture.hpp"
+
+#include <sys/wait.h>
+
+#include <cstdlib>
+#include <limits>
+
+namespace sluice::ledger {
+namespace {
+
+class DrainTest : public LedgerTest {
+ protected:
+  DrainTest() : wallet_(add_customer("acme")) {
+    EXPECT_TRUE(ledger_->money().credit(wallet_.id, 1000, House::funding_credit, ""));
+  }
+  Result<> drain(std::vector<UsageRow> rows) { return ledger_->usage().drain({1, 1, std::move(rows)}); }
+  std::uint64_t cursor(std::uint32_t slot) {
+    auto cursors = ledger_->usage().cursors(1, 1);
+    EXPECT_TRUE(cursors);
+    for (const Cursor& cursor : *cursors) {
+      if (cursor.slot == slot) return cursor.seq;
+    }
+    return 0;
+  }
+  std::size_t stored() {
+    UsageFilter all;
+    all.limit = 100'000;
+    return ledger_->usage().list(all)->size();
+  }
+  Wallet wallet_;
+};
+
+TEST_F(DrainTest, ChargesOnceAndMovesTheCursor) {
+  ASSERT_TRUE(drain(usage_rows(0, 1, 5, wallet_.id))) << ledger_->last_error();
+  EXPECT_EQ(cursor(0), 5U);
+  EXPECT_EQ(balance(wallet_.id), 950);
+  EXPECT_EQ(stored(), 5U);
+  expect_balanced();
+}
+
+TEST_F(DrainTest, DuplicateBatchIsAConflictAndChangesNothing) {
+  ASSERT_TRUE(drain(usage_rows(0, 1, 5, wallet_.id)));
+  EXPECT_EQ(drain(usage_rows(0, 1, 5, wallet_.id)).error().code, Errc::conflict);
+  EXPECT_EQ(drain(usage_rows(0, 3, 8, wallet_.id)).error().code, Errc::conflict);
+  EXPECT_EQ(balance(wallet_.id), 950);
+  EXPECT_EQ(stored(), 5U);
+  ASSERT_TRUE(drain(usage_rows(0, 6, 8, wallet_.id)));
+  EXPECT_EQ(balance(wallet_.id), 920);
+}
+
+TEST_F(DrainTest, AGapIsRefused) {
+  EXPECT_EQ(drain(usage_rows(0, 2, 3, wallet_.id)).error().code, Errc::conflict);
+  auto rows = usage_rows(0, 1, 3, wallet_.id);
+  rows.erase(rows.begin() + 1);
+  EXPECT_EQ(drain(rows).error().code, Errc::bad_value);
+  auto reversed = usage_rows(0, 1, 2, wallet_.id);
+  std::swap(reversed[0], reversed[1]);
+  EXPECT_EQ(drain(reversed).error().code, Errc::bad_value);
+  EXPECT_EQ(cursor(0), 0U);
+  EXPECT_EQ(balance(wallet_.id), 1000);
+}
+
+TEST_F(DrainTest, SlotsAreIndependent) {
+  auto rows = usage_rows(0, 1, 2, wallet_.id);
+  const auto more = usage_rows(3, 1, 4, wallet_.id);
+  rows.insert(rows.end(), more.begin(), more.end());
+  ASSERT_TRUE(drain(rows));
+  EXPECT_EQ(cursor(0), 2U);
+  EXPECT_EQ(cursor(3), 4U);
+}
+
+TEST_F(DrainTest, NoAmountIsNegativeOrOverflows) {
+  auto negative = usage_rows(0, 1, 1, wallet_.id, -1);
+  negative[0].held = 0;
+  EXPECT_EQ(drain(negative).error().code, Errc::bad_value);
+  EXPECT_EQ(drain(usage_rows(0, 1, 2, wallet_.id, std::numeric_limits<Nanos>::max())).error().code, Errc::bad_value);
+  EXPECT_EQ(balance(wallet_.id), 1000);
+}
+
+TEST_F(DrainTest, ExcessAndLossHaveTheirOwnEntries) {
+  auto rows = usage_rows(0, 1, 1, wallet_.id, 10);
+  rows[0].excess = 3;
+  rows[0].loss = 2;
+  ASSERT_TRUE(drain(rows));
+  EXPECT_EQ(balance(wallet_.id), 1000 - 13);
+  auto accounts = ledger_->money().accounts();
+  ASSERT_TRUE(accounts);
+  for (const Account& account : *accounts) {
+    if (account.id == static_cast<Id>(House::revenue)) EXPECT_EQ(account.credits, 15);
+    if (account.id == static_cast<Id>(House::loss_excess)) EXPECT_EQ(account.debits, 2);
+  }
+  expect_balanced();
+}
+
+TEST_F(DrainTest, EntriesAreOneAWalletAndPriceVersion) {
+  const Wallet other = add_customer("other");
+  auto rows = usage_rows(0, 1, 3, wallet_.id);
+  const auto more = usage_rows(0, 4, 6, other.id);
+  rows.insert(rows.end(), more.begin(), more.end());
+  rows[1].price_version = 2;
+  ASSERT_TRUE(drain(rows));
+  auto history = ledger_->money().history(wallet_.id, 10);
+  ASSERT_EQ(history->size(), 3U);  // two charges and the credit
+  EXPECT_EQ((*history)[0].amount + (*history)[1].amount, 30);
+  EXPECT_EQ(balance(other.id), -30);
+}
+
+TEST_F(DrainTest, FieldsComeBackAsTheyWere) {
+  auto rows = usage_rows(2, 1, 1, wallet_.id);
+  UsageRow& row = rows[0];
+  row.end = 3, row.phase = 4, row.error = 5, row.flags = 6, row.format_in = 1, row.format_out = 2, row.stream = true;
+  row.channel_key_id = 8, row.multiplier = 900, row.attempts = 2, row.client_retry = 1;
+  row.cache_read = 11, row.cache_write_short = 12, row.cache_write_long = 13, row.reasoning = 14;
+  row.calls = {0, 2, 0, 0, 0, 1};
+  row.input_estimate = 15, row.counted_output = 16, row.queue_ns = 17, row.connect_ns = 18, row.first_byte_ns = 19;
+  row.first_token_ns = 20, row.total_ns = 21, row.own_ns = 22, row.bytes_in = 23, row.bytes_out = 24;
+  row.request_id = "0123456789abcdef0123456789abcdef";
+  row.client_address = "::1";
+  row.tags = "ticket=7 \"quoted\"";
+  ASSERT_TRUE(drain(rows));
+  UsageFilter filter;
+  filter.request_id = row.request_id;
+  auto found = ledger_->usage().list(filter);
+  ASSERT_TRUE(found);
+  ASSERT_EQ(found->size(), 1U);
+  const UsageRow& back = (*found)[0].row;
+  EXPECT_EQ((*found)[0].batch, 1);
+  EXPECT_EQ(back.slot, 2U);
+  EXPECT_EQ(back.end, 3);
+  EXPECT_TRUE(back.stream);
+  EXPECT_EQ(back.channel_key_id, 8);
+  EXPECT_EQ(back.cache_write_long, 13);
+  EXPECT_EQ(back.calls, row.calls);
+  EXPECT_EQ(back.own_ns, 22);
+  EXPECT_EQ(back.bytes_out, 24);
+  EXPECT_EQ(back.wallet_month, row.wallet_month);
+  EXPECT_EQ(back.tags, row.tags);
+  EXPECT_EQ(back.client_address, "::1");
+}
+
+TEST_F(DrainTest, WindowAndDaySumsAddUp) {
+  ASSERT_TRUE(drain(usage_rows(0, 1, 5, wallet_.id)));
+  auto next_day = usage_rows(0, 6, 6, wallet_.id);
+  next_day[0].key_day = next_day[0].wallet_day = 20'834;
+  ASSERT_TRUE(drain(next_day));
+  auto sums = ledger_->usage().window_sums(OwnerKind::key, 1);
+  ASSERT_TRUE(sums);
+  ASSERT_EQ(sums->size(), 2U);
+  EXPECT_EQ((*sums)[0].spent, 50);
+  EXPECT_EQ((*sums)[1].spent, 10);
+  auto stats = ledger_->usage().stats(StatsBy::day, {});
+  ASSERT_TRUE(stats);
+  ASSERT_EQ(stats->size(), 1U);
+  EXPECT_EQ((*stats)[0].name, "2027-01-15");
+  EXPECT_EQ((*stats)[0].requests, 6);
+  EXPECT_EQ((*stats)[0].input, 18);
+  EXPECT_EQ((*stats)[0].charged, 60);
+}
+
+TEST_F(DrainTest, FullBatchesOfChangingSizeGoThroughOneStatement) {
+  std::uint64_t next = 1;
+  for (const std::uint64_t size : {1U, 500U, 3U, 250U}) {
+    ASSERT_TRUE(drain(usage_rows(0, next, next + size - 1, wallet_.id, 1))) << size;
+    next += size;
+  }
+  EXPECT_EQ(stored(), next - 1);
+  EXPECT_EQ(balance(wallet_.id), 1000 - static_cast<Nanos>(next - 1));
+}
+
+// kill -9 at every crash point of a drain: after reopening, the cursor says whether the batch is there, and it is
+// there wholly or not at all.
+TEST_F(DrainTest, DyingAtAnyCommitLeavesAllOrNothing) {
+  bool finished = false;
+  std::uint64_t next = 1;
+  for (int at = 1; !finished && at < 50; ++at) {
+    ledger_.reset();
+    const pid_t child = ::fork();
+    if (child == 0) {
+      ::setenv("SLUICE_CRASH_AT", std::to_string(at).c_str(), 1);
+      std::string message;
+      auto opened = Ledger::open(file(), Access::read_write, clock_, message);
+      if (!opened) ::_exit(2);
+      ::_exit((*opened)->usage().drain({1, 1, usage_rows(0, next, next + 4, wallet_.id)}) ? 0 : 1);
+    }
+    int status = 0;
+    ASSERT_EQ(::waitpid(child, &status, 0), child);
+    finished = WIFEXITED(status) && WEXITSTATUS(status) == 0;
+    ASSERT_TRUE(finished || WIFSIGNALED(status)) << status;
+    reopen();
+    const std::uint64_t reached = cursor(0);
+    ASSERT_TRUE(reached == next - 1 || reached == next + 4) << reached;
+    EXPECT_EQ(stored(), reached);
+    EXPECT_EQ(balance(wallet_.id), 1000 - 10 * static_cast<Nanos>(reached));
+    expect_balanced();
+    next = reached + 1;
+  }
+  EXPECT_TRUE(finished);
+}
+
+}  // namespace
+}  // namespace sluice::ledger
