@@ -186,6 +186,7 @@ CREATE TABLE node_epoch (
   opened_ns INTEGER NOT NULL,
   closed_ns INTEGER NOT NULL,
   batch INTEGER NOT NULL,
+  clean INTEGER NOT NULL,
   PRIMARY KEY (node, epoch)) STRICT;
 CREATE TABLE epoch_base (
   node INTEGER NOT NULL,
