@@ -36,10 +36,12 @@ struct AddressSpec {
 [[nodiscard]] Result<std::vector<std::byte>> build_addresses(std::uint64_t generation,
                                                              std::span<const AddressSpec> specs);
 
+class MappedFile;  // src/state only
+
 /// A mapped, checked address file. Look-ups allocate nothing.
 class AddressBook {
  public:
-  /// Errors: not_found, corrupt, io. `expected_hash` 0 = not compared.
+  /// Errors: not_found, corrupt, io. `expected_hash` (file_hash()) 0 = not compared.
   [[nodiscard]] static Result<std::shared_ptr<const AddressBook>> open(const std::string& path,
                                                                        std::uint64_t expected_hash);
   [[nodiscard]] static Result<std::shared_ptr<const AddressBook>> view(std::span<const std::byte> bytes);
@@ -53,12 +55,12 @@ class AddressBook {
 
  private:
   AddressBook() = default;
-  struct Header;
-  struct HostEntry;
-  Result<> check();
-  const std::byte* bytes_ = nullptr;
-  std::size_t size_ = 0;
-  bool mapped_ = false;
+  [[nodiscard]] static Result<std::shared_ptr<const AddressBook>> make(
+      std::unique_ptr<const MappedFile> file, std::span<const std::byte> bytes, std::uint64_t expected_hash);
+  [[nodiscard]] Result<> check(std::uint64_t expected_hash) const;
+
+  std::unique_ptr<const MappedFile> file_;  ///< null for a view
+  std::span<const std::byte> bytes_;
 };
 
 }  // namespace sluice::state

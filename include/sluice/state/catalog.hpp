@@ -94,8 +94,7 @@ struct ChannelEntry {
   std::uint32_t first_byte_timeout_ms = 0;
   std::uint32_t total_timeout_ms = 0;
   std::uint32_t multiplier = price::kOne;  ///< cost in thousandths of list price
-  std::uint32_t address = kNone;    ///< place in the address file's order of (host, port); see AddressBook
-  std::uint32_t reserved = 0;
+  std::uint64_t reserved = 0;
 };
 
 struct ChannelKeyEntry {
@@ -138,6 +137,8 @@ struct SetEntry {
   std::uint32_t first = 0;  ///< model set: word of the bitset; cidr set: entry
   std::uint32_t count = 0;
 };
+
+class MappedFile;  // src/state only
 
 /// A mapped catalog. Immutable; shared by reference within a process. Look-ups allocate nothing.
 class Catalog {
@@ -185,15 +186,22 @@ class Catalog {
 
  private:
   Catalog() = default;
-  struct Header;
-  Result<> check();
-  const Header* header_ = nullptr;
-  const std::byte* bytes_ = nullptr;
-  std::size_t size_ = 0;
-  bool mapped_ = false;
+  [[nodiscard]] static Result<std::shared_ptr<const Catalog>> make(std::unique_ptr<const MappedFile> file,
+                                                                   std::span<const std::byte> bytes,
+                                                                   std::uint64_t expected_hash);
   template <class T>
-  std::span<const T> section(std::size_t which) const;
-  friend class CatalogBuilder;
+  [[nodiscard]] std::span<const T> section(std::size_t which) const;
+  [[nodiscard]] Result<> check_layout(std::uint64_t expected_hash) const;
+  [[nodiscard]] Result<> check_content() const;
+  [[nodiscard]] bool text_ok(TextRef ref) const;
+  [[nodiscard]] bool models_ok() const;
+  [[nodiscard]] bool channels_ok() const;
+  [[nodiscard]] bool names_ok() const;
+  [[nodiscard]] bool sets_ok() const;
+  [[nodiscard]] bool zones_ok() const;
+
+  std::unique_ptr<const MappedFile> file_;  ///< null for a view
+  std::span<const std::byte> bytes_;
 };
 
 }  // namespace sluice::state

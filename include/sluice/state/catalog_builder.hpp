@@ -102,8 +102,9 @@ struct CatalogSpec {
 /// injection in names …) with a line in `message`; too_large.
 [[nodiscard]] Result<std::vector<std::byte>> build_catalog(const CatalogSpec& spec, std::string& message);
 
-/// Content hash of a file's bytes, as its header and CatalogPointer have it.
-[[nodiscard]] std::uint64_t catalog_hash(std::span<const std::byte> bytes);
+/// Content hash of the bytes of a catalog or address file, as its header and CatalogPointer have it; 0 when they
+/// are too short to be one.
+[[nodiscard]] std::uint64_t file_hash(std::span<const std::byte> bytes);
 
 /// Writes `bytes` to <directory>/<name> completely and only then under that name. Errors: io.
 [[nodiscard]] Result<> write_file(const std::string& directory, const std::string& name,
