@@ -296,7 +296,8 @@ Exchange::Verdict Exchange::after_break(bool last, const Error& error) {
 Exchange::Ending Exchange::describe(PumpEnd end, const Meter& meter) {
   switch (end) {
     case PumpEnd::finished:
-      // Some providers answer 200 with an error inside.
+      // Some providers answer 200 with an error inside, or end a stream with one: the client has seen it.
+      if (meter.failed() && meter.counted_output() > 0) return {price::End::upstream_broke, {}, {}};
       if (meter.failed() && !meter.usage().reported) return {price::End::no_candidate, {}, {}};
       return {price::End::finished, {}, {}};
     case PumpEnd::client_left:
