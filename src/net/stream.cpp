@@ -80,7 +80,8 @@ Stream::~Stream() { SLUICE_ASSERT(fd_ < 0); }
 void Stream::arm_receive() noexcept {
   if (receive_op_.in_flight() || starved_.waiting() || end_.code != Errc::none || aborted_) return;
   if (received_.bytes() >= kReceiveCredit / 2 || received_.size() >= kReceivePieces / 2) return;
-  reactor_.start(receive_op_, {.code = ring::OpCode::recv_multishot, .fd = fd_});
+  const auto room = static_cast<std::uint32_t>(kReceiveCredit - received_.bytes());
+  reactor_.start(receive_op_, {.code = ring::OpCode::recv_multishot, .fd = fd_, .length = room});
 }
 
 // Asks for the end of the receive, once: completions that are on their way still come.

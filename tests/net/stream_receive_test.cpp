@@ -182,7 +182,8 @@ TEST_F(StreamReceive, InterruptedReceivesAreArmedAgain) {
 
 class StreamCredit : public StreamTest {
  protected:
-  StreamCredit() : StreamTest({.buffer_count = 256, .buffer_bytes = 4096, .incremental = false}) {}
+  StreamCredit()
+      : StreamTest({.buffer_count = 256, .buffer_bytes = 4096, .incremental = false, .receive_limit = false}) {}
   void drain(Got& got, std::size_t bytes) {
     const auto body = [](Stream& stream, Got& out, std::size_t least) -> ring::Task<> {
       while (out.text.size() < least && stream.has_received()) co_await receive_one(stream, 0, out);
@@ -221,6 +222,24 @@ TEST_F(StreamCredit, ReadingStopsWhenNobodyTakesTheBytesAndGoesOnAtHalf) {
     }
     EXPECT_TRUE(got.text == text);
   }
+}
+
+// All of it is there at once: the kernel itself stops at the credit.
+TEST_F(StreamCredit, ASenderThatIsAheadGetsNoMoreThanItsCredit) {
+  ring_.options().receive_limit = true;
+  stream_->start_receiving();
+  const std::string text = numbered_text(4 * Stream::kReceiveCredit);
+  ring_.deliver(fd_, text);
+  turns();
+  EXPECT_EQ(text.size() - ring_.undelivered(fd_), Stream::kReceiveCredit);
+  EXPECT_EQ(ring_.prepared(OpCode::cancel), 0U);
+  Got got;
+  while (stream_->has_received()) {
+    drain(got, got.text.size() + 1);
+    turns();
+    EXPECT_LT(text.size() - ring_.undelivered(fd_) - got.text.size(), Stream::kReceiveCredit + 4096);
+  }
+  EXPECT_TRUE(got.text == text);
 }
 
 // The cancel's own completion comes first and says nothing; the receive ends when it ends.
