@@ -1,12 +1,14 @@
-// Reads the first piece of an event's data. Where it repeats the bytes before and behind the text of an earlier event
-// of its stream, only the text is read: the reader is a function of the bytes, so the result is the same.
+// Reads the first piece of an event's data. Where it repeats the bytes before and behind the text
+// of an earlier event of its stream, only the text is read: the reader is a function of the bytes,
+// so the result is the same.
 #pragma once
 
 #include "meter_rules.hpp"
 
 namespace sluice::dialect {
 
-/// Events in a row that began otherwise, after which a stream is no longer compared: numbered events never repeat.
+/// Events in a row that began otherwise, after which a stream is no longer compared: numbered
+/// events never repeat.
 inline constexpr std::uint8_t kMaxMisses = 16;
 
 /// Puts the reader behind the prefix.
@@ -44,8 +46,8 @@ void read_event(MeterState& state, Rules& rules, std::string_view piece, const c
   reader.step();  // the text
   if (state.json.step != JsonStep::after_value) return reader.finish();
   const std::string_view suffix = reader.rest();
-  if (memo.suffix_size != 0 && suffix.size() == memo.suffix_size && state.event == memo.text_flags &&
-      repeats(suffix, memo.suffix.data(), memo.suffix_size)) {
+  if (memo.suffix_size != 0 && suffix.size() == memo.suffix_size &&
+      state.event == memo.text_flags && repeats(suffix, memo.suffix.data(), memo.suffix_size)) {
     state.json.depth = 0;
     state.json.step = JsonStep::done;
     return;
@@ -54,8 +56,9 @@ void read_event(MeterState& state, Rules& rules, std::string_view piece, const c
   const std::uint32_t symbols = state.output.symbols;
   reader.finish();
   memo.suffix_size = 0;
-  const bool nothing_else = state.json.step == JsonStep::done && rules.texts == 1 && state.event == flags &&
-                            state.output.symbols == symbols && !rules.has_effects();
+  const bool nothing_else = state.json.step == JsonStep::done && rules.texts == 1 &&
+                            state.event == flags && state.output.symbols == symbols &&
+                            !rules.has_effects();
   if (nothing_else && suffix.size() <= memo.suffix.size()) {
     std::memcpy(memo.suffix.data(), suffix.data(), suffix.size());
     memo.suffix_size = static_cast<std::uint8_t>(suffix.size());

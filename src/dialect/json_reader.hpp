@@ -1,8 +1,10 @@
-// An incremental JSON reader: takes a document in pieces that are cut anywhere, checks its grammar, and tells a set of
-// rules what it finds. No recursion, no allocation; only keys and short strings that are cut are copied.
+// An incremental JSON reader: takes a document in pieces that are cut anywhere, checks its grammar,
+// and tells a set of rules what it finds. No recursion, no allocation; only keys and short strings
+// that are cut are copied.
 //
-// Rules are a class with these members (no virtual calls). A role is a small number that the rules give to every
-// value, so that they know where they are. Role 0 means that nothing in a value matters: it is checked, no more.
+// Rules are a class with these members (no virtual calls). A role is a small number that the rules
+// give to every value, so that they know where they are. Role 0 means that nothing in a value
+// matters: it is checked, no more.
 //   uint8_t role_of_key(uint8_t container, Key, const JsonString& name)
 //   uint8_t role_of_element(uint8_t container)
 //   StringMode string_mode(uint8_t role)
@@ -40,13 +42,14 @@ struct JsonString {
   std::string_view text;  ///< capture: decoded
   std::string_view raw;   ///< with quotes
   bool empty;             ///< ""
-  bool overflow;          ///< capture: cut or with escapes, and longer than 64 bytes: text is its first part
+  bool
+      overflow;  ///< capture: cut or with escapes, and longer than 64 bytes: text is its first part
 };
 
 struct JsonNumber {
   std::uint64_t magnitude;  ///< integer part, saturated at 2^64 − 1
   bool negative;
-  bool fraction;            ///< has a fraction or an exponent
+  bool fraction;  ///< has a fraction or an exponent
   std::string_view raw;
 };
 
@@ -64,7 +67,8 @@ template <class Rules>
 class JsonReader {
  public:
   /// `window` is where readable bytes start (at most `piece.data()`).
-  JsonReader(JsonState& state, Rules& rules, const char* window) : s_(state), rules_(rules), begin_(window) {}
+  JsonReader(JsonState& state, Rules& rules, const char* window)
+      : s_(state), rules_(rules), begin_(window) {}
 
   /// Reads one piece; a reader is made anew for each. Stops early only if the document is invalid.
   void feed(std::string_view piece) {
@@ -83,24 +87,31 @@ class JsonReader {
   /// What was not read yet.
   [[nodiscard]] std::string_view rest() const { return {p_, static_cast<std::size_t>(end_ - p_)}; }
 
- 
   /// Reads one token or more. There must be something to read.
   void step() {
     switch (s_.step) {
       case JsonStep::value:
-      case JsonStep::first_element: return value();
+      case JsonStep::first_element:
+        return value();
       case JsonStep::first_key:
-      case JsonStep::key: return *p_ == '"' ? members() : key();
-      case JsonStep::colon: return colon();
-      case JsonStep::after_value: return after_value();
+      case JsonStep::key:
+        return *p_ == '"' ? members() : key();
+      case JsonStep::colon:
+        return colon();
+      case JsonStep::after_value:
+        return after_value();
       case JsonStep::in_key:
-      case JsonStep::in_string: return string_rest();
-      case JsonStep::in_number: return number_rest(p_, false);
-      case JsonStep::in_literal: return literal_rest();
+      case JsonStep::in_string:
+        return string_rest();
+      case JsonStep::in_number:
+        return number_rest(p_, false);
+      case JsonStep::in_literal:
+        return literal_rest();
       case JsonStep::done:
         if (skip_space()) invalid();
         return;
-      case JsonStep::invalid: return;
+      case JsonStep::invalid:
+        return;
     }
   }
 
@@ -127,12 +138,18 @@ class JsonReader {
       element_role();
     }
     switch (c) {
-      case '"': return string();
-      case '{': return open(true);
-      case '[': return open(false);
-      case 't': return literal(JsonLiteral::true_);
-      case 'f': return literal(JsonLiteral::false_);
-      case 'n': return literal(JsonLiteral::null_);
+      case '"':
+        return string();
+      case '{':
+        return open(true);
+      case '[':
+        return open(false);
+      case 't':
+        return literal(JsonLiteral::true_);
+      case 'f':
+        return literal(JsonLiteral::false_);
+      case 'n':
+        return literal(JsonLiteral::null_);
       default:
         if (c != '-' && (c < '0' || c > '9')) return invalid();
         return number();
@@ -189,7 +206,8 @@ class JsonReader {
     if (hit != end_ && *hit == '"') {
       const auto size = static_cast<std::size_t>(hit - start);
       p_ = hit + 1;
-      return key_found(find_key({start, size}), {{start, size}, {start - 1, size + 2}, size == 0, false});
+      return key_found(find_key({start, size}),
+                       {{start, size}, {start - 1, size + 2}, size == 0, false});
     }
     start_token(JsonStep::in_key, StringMode::capture);
     raw_start_ = start - 1;
@@ -205,8 +223,9 @@ class JsonReader {
     }
   }
 
-  /// The quick way through members that are written without white space and stand whole in the piece, from the opening
-  /// quote of a key on, into objects and out of them. Whatever is not so is left to the other steps.
+  /// The quick way through members that are written without white space and stand whole in the
+  /// piece, from the opening quote of a key on, into objects and out of them. Whatever is not so is
+  /// left to the other steps.
   void members() {
     std::uint8_t inside = container();
     while (member(inside)) {
@@ -335,8 +354,9 @@ class JsonReader {
     flush_surrogate();
     const std::string_view token{s_.token.data(), s_.token_size};
     const std::string_view raw =
-        raw_start_ != nullptr ? std::string_view{raw_start_, static_cast<std::size_t>(p_ - raw_start_)}
-                              : std::string_view{};
+        raw_start_ != nullptr
+            ? std::string_view{raw_start_, static_cast<std::size_t>(p_ - raw_start_)}
+            : std::string_view{};
     const JsonString text{token, raw, s_.string_empty, s_.token_overflow};
     if (s_.step == JsonStep::in_key) {
       return key_found(s_.token_overflow ? Key::unknown : find_key(token), text);
@@ -410,23 +430,42 @@ class JsonReader {
   }
 
   // Phases of a number, RFC 8259 §6. A number may end after zero, integer, decimals and power.
-  enum Phase : std::uint8_t { kStart, kMinus, kZero, kInteger, kPoint, kDecimals, kE, kESign, kPower };
+  enum Phase : std::uint8_t {
+    kStart,
+    kMinus,
+    kZero,
+    kInteger,
+    kPoint,
+    kDecimals,
+    kE,
+    kESign,
+    kPower
+  };
 
   static std::uint8_t next_phase(std::uint8_t phase, char c) {
     constexpr std::uint8_t kNone = 255;
     const bool digit = c >= '0' && c <= '9';
     const bool e = c == 'e' || c == 'E';
     switch (phase) {
-      case kStart: return c == '-' ? kMinus : c == '0' ? kZero : digit ? kInteger : kNone;
-      case kMinus: return c == '0' ? kZero : digit ? kInteger : kNone;
-      case kZero: return c == '.' ? kPoint : e ? kE : kNone;
-      case kInteger: return digit ? kInteger : c == '.' ? kPoint : e ? kE : kNone;
-      case kPoint: return digit ? kDecimals : kNone;
-      case kDecimals: return digit ? kDecimals : e ? kE : kNone;
-      case kE: return digit ? kPower : (c == '+' || c == '-') ? kESign : kNone;
+      case kStart:
+        return c == '-' ? kMinus : c == '0' ? kZero : digit ? kInteger : kNone;
+      case kMinus:
+        return c == '0' ? kZero : digit ? kInteger : kNone;
+      case kZero:
+        return c == '.' ? kPoint : e ? kE : kNone;
+      case kInteger:
+        return digit ? kInteger : c == '.' ? kPoint : e ? kE : kNone;
+      case kPoint:
+        return digit ? kDecimals : kNone;
+      case kDecimals:
+        return digit ? kDecimals : e ? kE : kNone;
+      case kE:
+        return digit ? kPower : (c == '+' || c == '-') ? kESign : kNone;
       case kESign:
-      case kPower: return digit ? kPower : kNone;
-      default: return kNone;
+      case kPower:
+        return digit ? kPower : kNone;
+      default:
+        return kNone;
     }
   }
 
@@ -437,8 +476,10 @@ class JsonReader {
     s_.negative = s_.fraction = false;
     const char* p = p_;
     std::uint64_t value = 0;
-    while (p < end_ && *p >= '0' && *p <= '9' && p - p_ < 18) value = value * 10 + static_cast<std::uint64_t>(*p++ - '0');
-    const bool plain = p < end_ && p != p_ && (*p_ != '0' || p - p_ == 1) && (*p == ',' || *p == '}' || *p == ']');
+    while (p < end_ && *p >= '0' && *p <= '9' && p - p_ < 18)
+      value = value * 10 + static_cast<std::uint64_t>(*p++ - '0');
+    const bool plain =
+        p < end_ && p != p_ && (*p_ != '0' || p - p_ == 1) && (*p == ',' || *p == '}' || *p == ']');
     if (!plain) return number_rest(p_, true);
     const std::string_view raw{p_, static_cast<std::size_t>(p - p_)};
     p_ = p;
@@ -459,7 +500,8 @@ class JsonReader {
     s_.part = phase;
     s_.step = JsonStep::in_number;
     if (p_ == end_) return;
-    if (phase != kZero && phase != kInteger && phase != kDecimals && phase != kPower) return invalid();
+    if (phase != kZero && phase != kInteger && phase != kDecimals && phase != kPower)
+      return invalid();
     value_done();
     if (s_.role == 0) return;
     const auto size = static_cast<std::size_t>(p_ - start);
@@ -474,7 +516,9 @@ class JsonReader {
 
   static std::string_view spelling(JsonLiteral literal) {
     using namespace std::string_view_literals;
-    return literal == JsonLiteral::true_ ? "true"sv : literal == JsonLiteral::false_ ? "false"sv : "null"sv;
+    return literal == JsonLiteral::true_    ? "true"sv
+           : literal == JsonLiteral::false_ ? "false"sv
+                                            : "null"sv;
   }
 
   void literal(JsonLiteral which) {

@@ -12,18 +12,57 @@ enum class MeterRole : std::uint8_t {
   skip,
   root,
   // OpenAI
-  choices, choice, delta, content, part, reasoning, reasoning_part, calls, call, object_name, flat_message, flat_code,
+  choices,
+  choice,
+  delta,
+  content,
+  part,
+  reasoning,
+  reasoning_part,
+  calls,
+  call,
+  object_name,
+  flat_message,
+  flat_code,
   flat_type,
   // Responses
-  response, item, item_type, done_text, nodes, node,
+  response,
+  item,
+  item_type,
+  done_text,
+  nodes,
+  node,
   // Claude
-  message, first_usage, blocks, block, block_type, sealed,
+  message,
+  first_usage,
+  blocks,
+  block,
+  block_type,
+  sealed,
   // Gemini
-  candidates, candidate, gemini_content, feedback, media,
+  candidates,
+  candidate,
+  gemini_content,
+  feedback,
+  media,
   // all
-  type, text, free, finish,
-  error, error_type, error_code, error_message, error_details, error_quota, base_resp, base_status,
-  usage, prompt_details, completion_details, cache_creation, server_tool_use,
+  type,
+  text,
+  free,
+  finish,
+  error,
+  error_type,
+  error_code,
+  error_message,
+  error_details,
+  error_quota,
+  base_resp,
+  base_status,
+  usage,
+  prompt_details,
+  completion_details,
+  cache_creation,
+  server_tool_use,
   field,  ///< the first of the usage fields: UsageField is added to it
 };
 
@@ -44,10 +83,12 @@ class MeterRules {
       case Role::content:
       case Role::part:
       case Role::reasoning:
-      case Role::done_text: return StringMode::count;
+      case Role::done_text:
+        return StringMode::count;
       case Role::error:
       case Role::error_message:
-      case Role::flat_message: return StringMode::collect;
+      case Role::flat_message:
+        return StringMode::collect;
       case Role::object_name:
       case Role::flat_code:
       case Role::flat_type:
@@ -57,8 +98,10 @@ class MeterRules {
       case Role::finish:
       case Role::error_type:
       case Role::error_quota:
-      case Role::error_code: return StringMode::capture;
-      default: return StringMode::skip;
+      case Role::error_code:
+        return StringMode::capture;
+      default:
+        return StringMode::skip;
     }
   }
 
@@ -68,7 +111,8 @@ class MeterRules {
     }
   }
 
-  /// Roles inside of usage and error objects, and of JSON that is counted as it is; `skip` elsewhere.
+  /// Roles inside of usage and error objects, and of JSON that is counted as it is; `skip`
+  /// elsewhere.
   Role shared_key(Role container, Key key, const JsonString& name);
   static Role shared_element(Role container);
 
@@ -88,13 +132,15 @@ class MeterRules {
     ++texts;
     if (data_start != nullptr && texts == 1) learn_prefix(quote);
   }
-  /// Keeps what the reader knows in front of the first text, if the bytes up to there did nothing else.
+  /// Keeps what the reader knows in front of the first text, if the bytes up to there did nothing
+  /// else.
   void learn_prefix(const char* text_start);
 
   MeterState& m;
   const char* data_start = nullptr;  ///< of an event whose prefix is to be learnt
   unsigned texts = 0;
-  std::uint32_t symbols_before = 0;  ///< output counted before the event: keys of free JSON count as well
+  std::uint32_t symbols_before =
+      0;  ///< output counted before the event: keys of free JSON count as well
 
   /// The event did something that its flags do not say: it may not be skipped when it comes again.
   [[nodiscard]] bool has_effects() const;
@@ -104,7 +150,9 @@ class MeterRules {
   static constexpr Role field(UsageField which) {
     return static_cast<Role>(number_of(Role::field) + static_cast<std::uint8_t>(which));
   }
-  void doubt(UsageDoubt bit) { m.usage.doubts = static_cast<std::uint16_t>(m.usage.doubts | static_cast<unsigned>(bit)); }
+  void doubt(UsageDoubt bit) {
+    m.usage.doubts = static_cast<std::uint16_t>(m.usage.doubts | static_cast<unsigned>(bit));
+  }
 
  private:
   static Role usage_key(Key key);
@@ -114,29 +162,45 @@ class MeterRules {
 
 inline MeterRole MeterRules::usage_key(Key key) {
   switch (key) {
-    case Key::usage_prompt: return field(UsageField::prompt);
-    case Key::usage_completion: return field(UsageField::completion);
-    case Key::usage_total: return field(UsageField::total);
+    case Key::usage_prompt:
+      return field(UsageField::prompt);
+    case Key::usage_completion:
+      return field(UsageField::completion);
+    case Key::usage_total:
+      return field(UsageField::total);
     case Key::cached_tokens:
-    case Key::usage_cached_top: return field(UsageField::cached_top);
-    case Key::usage_cached: return field(UsageField::cached);
-    case Key::usage_cache_hit: return field(UsageField::cache_hit);
-    case Key::usage_cache_miss: return field(UsageField::cache_miss);
-    case Key::usage_cache_write: return field(UsageField::cache_write);
-    case Key::usage_reasoning: return field(UsageField::reasoning);
-    case Key::usage_tool_prompt: return field(UsageField::tool_prompt);
-    case Key::prompt_details: return Role::prompt_details;
-    case Key::completion_details: return Role::completion_details;
-    case Key::cache_creation: return Role::cache_creation;
-    case Key::server_tool_use: return Role::server_tool_use;
-    default: return Role::skip;
+    case Key::usage_cached_top:
+      return field(UsageField::cached_top);
+    case Key::usage_cached:
+      return field(UsageField::cached);
+    case Key::usage_cache_hit:
+      return field(UsageField::cache_hit);
+    case Key::usage_cache_miss:
+      return field(UsageField::cache_miss);
+    case Key::usage_cache_write:
+      return field(UsageField::cache_write);
+    case Key::usage_reasoning:
+      return field(UsageField::reasoning);
+    case Key::usage_tool_prompt:
+      return field(UsageField::tool_prompt);
+    case Key::prompt_details:
+      return Role::prompt_details;
+    case Key::completion_details:
+      return Role::completion_details;
+    case Key::cache_creation:
+      return Role::cache_creation;
+    case Key::server_tool_use:
+      return Role::server_tool_use;
+    default:
+      return Role::skip;
   }
 }
 
 inline MeterRole MeterRules::shared_key(Role container, Key key, const JsonString& name) {
   switch (container) {
     case Role::usage:
-    case Role::first_usage: return usage_key(key);
+    case Role::first_usage:
+      return usage_key(key);
     case Role::prompt_details:
       if (key == Key::cached_tokens) return field(UsageField::cached);
       if (key == Key::usage_cache_write) return field(UsageField::cache_write);
@@ -151,7 +215,8 @@ inline MeterRole MeterRules::shared_key(Role container, Key key, const JsonStrin
       return key == Key::web_fetch_requests ? field(UsageField::web_fetches) : Role::skip;
     case Role::error:
     case Role::error_details:
-      if (key == Key::type || key == Key::status) return container == Role::error ? Role::error_type : Role::skip;
+      if (key == Key::type || key == Key::status)
+        return container == Role::error ? Role::error_type : Role::skip;
       if (key == Key::code || key == Key::error_code || key == Key::reason) return Role::error_code;
       if (key == Key::message && container == Role::error) return Role::error_message;
       if (key == Key::quota_id) return Role::error_quota;
@@ -164,7 +229,8 @@ inline MeterRole MeterRules::shared_key(Role container, Key key, const JsonStrin
       m.output.add_text(name.text.substr(0, 64));
       m.output.symbols += 2;
       return Role::free;
-    default: return Role::skip;
+    default:
+      return Role::skip;
   }
 }
 
@@ -173,8 +239,10 @@ inline MeterRole MeterRules::shared_element(Role container) {
     case Role::root:
     case Role::text:
     case Role::free:
-    case Role::error_details: return container;
-    default: return Role::skip;
+    case Role::error_details:
+      return container;
+    default:
+      return Role::skip;
   }
 }
 
@@ -185,16 +253,25 @@ inline void MeterRules::shared_string(Role role, const JsonString& string) {
     case Role::content:
     case Role::part:
     case Role::done_text:
-    case Role::sealed: m.event.semantic |= !string.empty; return;
+    case Role::sealed:
+      m.event.semantic |= !string.empty;
+      return;
     case Role::reasoning:
       m.event.semantic |= !string.empty;
       m.event.reasoning |= !string.empty;
       return;
-    case Role::error: m.event.error |= !string.empty; return;
-    case Role::error_type: m.error.type.assign(string.text); return;
-    case Role::error_code: m.error.code.assign(string.text); return;
+    case Role::error:
+      m.event.error |= !string.empty;
+      return;
+    case Role::error_type:
+      m.error.type.assign(string.text);
+      return;
+    case Role::error_code:
+      m.error.code.assign(string.text);
+      return;
     case Role::error_quota:  // Gemini lists each quota that was hit: a daily one says the most
-      if (m.error.code.empty() || string.text.find("PerDay") != std::string_view::npos) m.error.code.assign(string.text);
+      if (m.error.code.empty() || string.text.find("PerDay") != std::string_view::npos)
+        m.error.code.assign(string.text);
       return;
     default:
       if (role >= Role::field) doubt(UsageDoubt::not_number);
@@ -240,11 +317,13 @@ inline void MeterRules::on_number(std::uint8_t role_number, const JsonNumber& nu
       for (std::uint64_t rest = number.magnitude; rest != 0; rest /= 10) ++m.output.digits;
       return;
     }
-    default: return;
+    default:
+      return;
   }
 }
 
-inline void MeterRules::on_literal(std::uint8_t role_number, JsonLiteral literal, std::string_view) {
+inline void MeterRules::on_literal(std::uint8_t role_number, JsonLiteral literal,
+                                   std::string_view) {
   const Role role = static_cast<Role>(role_number);
   if (role >= Role::field && literal != JsonLiteral::null_) doubt(UsageDoubt::not_number);
   if (role == Role::free) ++m.output.words;
@@ -308,8 +387,8 @@ inline void MeterRules::learn_prefix(const char* text_start) {
 
 inline bool MeterRules::has_effects() const {
   const UpstreamError& error = m.error;
-  return m.event.usage || m.event.error || m.event.ends || m.usage.open_mask != 0 || m.finish_seen ||
-         !error.type.empty() || !error.code.empty() || !error.message.empty();
+  return m.event.usage || m.event.error || m.event.ends || m.usage.open_mask != 0 ||
+         m.finish_seen || !error.type.empty() || !error.code.empty() || !error.message.empty();
 }
 
 inline void MeterRules::reset_event() { m.event = EventFlags{}; }

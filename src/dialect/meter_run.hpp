@@ -13,7 +13,8 @@ struct FormatMeter {
   std::size_t (*read_sse)(MeterState&, std::string_view span, bool stop_after_block, bool& stopped);
   /// Reads a piece of a JSON body or array.
   void (*read_json)(MeterState&, std::string_view span);
-  /// The end of an SSE body: an event without its blank line counts if its data is complete, as SDKs see it.
+  /// The end of an SSE body: an event without its blank line counts if its data is complete, as
+  /// SDKs see it.
   void (*finish_sse)(MeterState&);
 };
 
@@ -40,7 +41,8 @@ class EventSink {
   void data(std::string_view piece, const char* window) {
     m_.started = true;
     if (!m_.plain && m_.json.step == JsonStep::value && m_.json.depth == 0) {
-      while (!piece.empty() && (piece.front() == ' ' || piece.front() == '\n' || piece.front() == '\t')) {
+      while (!piece.empty() &&
+             (piece.front() == ' ' || piece.front() == '\n' || piece.front() == '\t')) {
         piece.remove_prefix(1);
       }
       if (piece.empty()) return;
@@ -106,7 +108,8 @@ class EventSink {
 
 template <class Rules>
 struct MeterRun {
-  static std::size_t read_sse(MeterState& state, std::string_view span, bool stop_after_block, bool& stopped) {
+  static std::size_t read_sse(MeterState& state, std::string_view span, bool stop_after_block,
+                              bool& stopped) {
     EventSink<Rules> sink(state);
     SseReader<EventSink<Rules>> reader(state.lines, sink);
     const std::size_t consumed = reader.read(span, stop_after_block);
@@ -121,7 +124,8 @@ struct MeterRun {
 
   static void finish_sse(MeterState& state) {
     if (!state.lines.has_data) return;
-    const bool whole = state.plain ? state.plain_done && state.plain_size == 6 : state.json.step == JsonStep::done;
+    const bool whole =
+        state.plain ? state.plain_done && state.plain_size == 6 : state.json.step == JsonStep::done;
     if (!whole) return;
     EventSink<Rules>(state).dispatch();
     state.lines.has_data = false;

@@ -10,8 +10,8 @@
 
 namespace sluice::dialect {
 
-/// Up to 32 bytes in front of `p`. Masks made by mask() have one bit a byte, the first byte lowest, and no bits
-/// past `count`.
+/// Up to 32 bytes in front of `p`. Masks made by mask() have one bit a byte, the first byte lowest,
+/// and no bits past `count`.
 struct Block {
   __m256i bytes;
   unsigned shift;       ///< bytes of the register that lie before p
@@ -42,13 +42,15 @@ struct Block {
   }
 };
 
-/// The same for the last bytes of a window: its last 32 bytes are loaded and the masks shifted, so that nothing past the
-/// end is read; a copy only for windows below 32 bytes. Not inline: rare, and its array would cost every caller.
+/// The same for the last bytes of a window: its last 32 bytes are loaded and the masks shifted, so
+/// that nothing past the end is read; a copy only for windows below 32 bytes. Not inline: rare, and
+/// its array would cost every caller.
 [[gnu::noinline]] inline Block load_last_block(const char* begin, const char* p, const char* end) {
   const auto count = static_cast<unsigned>(end - p);
   const std::uint32_t valid = (1U << count) - 1;
   if (end - begin >= 32) {
-    return {_mm256_loadu_si256(reinterpret_cast<const __m256i*>(end - 32)), 32 - count, count, valid};
+    return {_mm256_loadu_si256(reinterpret_cast<const __m256i*>(end - 32)), 32 - count, count,
+            valid};
   }
   alignas(32) char copy[32];
   std::memset(copy, ' ', sizeof copy);
@@ -66,7 +68,8 @@ struct Block {
 
 /// Quotes, backslashes and control characters.
 [[gnu::always_inline]] inline std::uint32_t string_specials(const Block& block) {
-  return block.mask(_mm256_or_si256(_mm256_or_si256(block.equal('"'), block.equal('\\')), block.at_most(0x1f)));
+  return block.mask(
+      _mm256_or_si256(_mm256_or_si256(block.equal('"'), block.equal('\\')), block.at_most(0x1f)));
 }
 
 /// The first quote, backslash or control character from `p` on, or `end`.

@@ -204,6 +204,10 @@ Result<ring::Piece> Stream::ReceiveAwaiter::await_resume() noexcept {
 
 void Stream::unread(ring::Piece rest) {
   if (rest.empty()) return;
+  if (received_.empty()) {
+    received_.push(std::move(rest));
+    return;
+  }
   ring::PieceQueue later;
   std::swap(later, received_);
   received_.push(std::move(rest));

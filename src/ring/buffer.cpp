@@ -14,7 +14,7 @@ Piece Piece::on_heap(std::size_t bytes) {
   return piece;
 }
 
-void Piece::reset() noexcept {
+void Piece::give_back() noexcept {
   if (pool_ != nullptr) pool_->release(buffer_);
   std::free(block_);
   pool_ = nullptr;

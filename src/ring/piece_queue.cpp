@@ -42,7 +42,7 @@ void PieceQueue::push(Piece piece) {
 Piece PieceQueue::pop() noexcept {
   SLUICE_ASSERT(count_ > 0);
   Piece oldest = std::move(inline_[0]);
-  inline_[0] = std::move(inline_[1]);
+  if (count_ > 1) inline_[0] = std::move(inline_[1]);
   if (count_ > kInline) {
     inline_[1] = std::move(first_->pieces[first_index_++]);
     // The last piece of a block, or of all: an idle stream holds no block.

@@ -31,15 +31,22 @@ namespace sluice::dialect {
 namespace {
 
 TEST(Allocation, NoneOnTheRequestAndChunkPath) {
-  const std::string body = R"({"model":"m\u0031","stream":true,"messages":[{"content":"h\n)" + std::string(5000, 'x') + R"("}]})";
-  const std::string event = "data: {\"choices\":[{\"delta\":{\"content\":\"" + std::string(9000, 'y') + "\"}}]}\r\n\r\n";
-  const std::string usage = "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":1}}\n\ndata: {\"error\":{\"message\":\"m\"}}\n\n";
-  ASSERT_TRUE(scan_request(Operation::openai_chat, body).has_value());  // chooses the UTF-8 kernel once
+  const std::string body = R"({"model":"m\u0031","stream":true,"messages":[{"content":"h\n)" +
+                           std::string(5000, 'x') + R"("}]})";
+  const std::string event =
+      "data: {\"choices\":[{\"delta\":{\"content\":\"" + std::string(9000, 'y') + "\"}}]}\r\n\r\n";
+  const std::string usage =
+      "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":1}}\n\ndata: "
+      "{\"error\":{\"message\":\"m\"}}\n\n";
+  ASSERT_TRUE(
+      scan_request(Operation::openai_chat, body).has_value());  // chooses the UTF-8 kernel once
   std::array<char, kErrorBodyBytes> out{};
   const std::size_t before = allocations;
-  const Route routed = route("POST", "/v1/models/org/m%3AstreamGenerateContent", "alt=sse&key=k", {.x_goog_api_key = "k"});
+  const Route routed = route("POST", "/v1/models/org/m%3AstreamGenerateContent", "alt=sse&key=k",
+                             {.x_goog_api_key = "k"});
   const auto scan = scan_request(Operation::openai_chat, body);
-  const auto edits = plan_edits(*scan, {.upstream_model = "other", .include_usage = true, .output_cap = 5});
+  const auto edits =
+      plan_edits(*scan, {.upstream_model = "other", .include_usage = true, .output_cap = 5});
   const Tokens input = estimate_input_tokens(*scan);
   const auto target = upstream_target({.base_path = "/v1", .model = "m"}, out);
   StreamMeter meter(Operation::openai_chat, {.withhold_usage = true});
@@ -53,7 +60,8 @@ TEST(Allocation, NoneOnTheRequestAndChunkPath) {
   BodyMeter answer(Operation::openai_chat);
   answer.feed(body);
   const std::size_t size = render_error(Format::claude, ErrorKind::no_funds, {.message = "m"}, out);
-  const ErrorClass error_class = classify_upstream_error(Format::openai, 429, R"({"error":{"code":"1113"}})");
+  const ErrorClass error_class =
+      classify_upstream_error(Format::openai, 429, R"({"error":{"code":"1113"}})");
   const std::size_t after = allocations;
   EXPECT_EQ(after, before);
   EXPECT_EQ(routed.verdict, RouteVerdict::ok);

@@ -140,7 +140,7 @@ TEST(Kill, TwentyRandomDeathsLoseNothing) {
   audit(**environment);
   const WalletRecord wallet = (*environment)->find_wallet(1)->value();
   EXPECT_EQ(wallet.held, 0);
-  EXPECT_EQ((*environment)->find_counters(CounterKind::key, 1)->value().in_flight, 0U);
+  EXPECT_EQ((*environment)->find_counters(CounterKind::key, 1, 1)->value().in_flight, 0U);
   EXPECT_EQ((*environment)->find_slot(kSlotOfShard)->incarnation, 21U);
 }
 

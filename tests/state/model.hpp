@@ -63,7 +63,7 @@ class Model {
     WalletRecord record = wallet(id);
     record.base += balance;
     record.available += balance;
-    ASSERT_TRUE(store(tables_, Table::wallets, span_of(number_key(id)), record));
+    ASSERT_TRUE(store(tables_, Table::accounts, span_of(wallet_key(id)), record));
   }
   void add_key(KeyId id, WalletId wallet_id, Limits limits = {}, KeyState state = KeyState::active) {
     ASSERT_TRUE(publish(key_publish(id, wallet_id, limits, state)));
@@ -103,9 +103,9 @@ class Model {
     return transact([&] { return apply(tables_, verb); });
   }
 
-  WalletRecord wallet(WalletId id) { return get<WalletRecord>(Table::wallets, span_of(number_key(id))).value(); }
-  CounterRecord counters(CounterKind kind, std::uint64_t id) {
-    return get<CounterRecord>(Table::counters, span_of(counter_key(kind, id))).value();
+  WalletRecord wallet(WalletId id) { return get<WalletRecord>(Table::accounts, span_of(wallet_key(id))).value(); }
+  CounterRecord counters(CounterKind kind, WalletId wallet, std::uint64_t id) {
+    return get<CounterRecord>(Table::accounts, span_of(counter_key(kind, wallet, id))).value();
   }
   SlotRecord slot(SlotId id = kSlot) {
     return get<SlotRecord>(Table::slots, span_of(number_key(id))).value_or(SlotRecord{});
@@ -114,13 +114,13 @@ class Model {
     return get<OutboxRecord>(Table::outbox, span_of(outbox_key(slot_id, seq)));
   }
 
-  /// Flips a byte of a number-keyed row.
-  void corrupt(Table table, std::uint64_t id) {
-    const NumberKey key = number_key(id);
-    const ByteSpan bytes = tables_.get(table, span_of(key)).value();
+  /// Flips a byte of a wallet's row.
+  void corrupt_wallet(WalletId id) {
+    const AccountKey key = wallet_key(id);
+    const ByteSpan bytes = tables_.get(Table::accounts, span_of(key)).value();
     std::vector<std::byte> bad(bytes.begin(), bytes.end());
     bad[bad.size() / 2] ^= std::byte{1};
-    ASSERT_TRUE(tables_.put(table, span_of(key), bad));
+    ASSERT_TRUE(tables_.put(Table::accounts, span_of(key), bad));
   }
 
  private:

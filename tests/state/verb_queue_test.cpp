@@ -61,7 +61,7 @@ class Queue : public ::testing::Test {
     return asked->verb.outcome.hold;
   }
   WalletRecord wallet() {
-    return load<WalletRecord>(store.tables(), Table::wallets, span_of(number_key(1)))->record;
+    return load<WalletRecord>(store.tables(), Table::accounts, span_of(wallet_key(1)))->record;
   }
   std::uint64_t metric(Metric which) { return block.metrics[static_cast<std::size_t>(which)].load(); }
 

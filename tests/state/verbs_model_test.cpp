@@ -253,7 +253,7 @@ class RandomVerbs {
   }
 
   void check_wallet(Tables& tables, WalletId id) {
-    const WalletRecord wallet = load<WalletRecord>(tables, Table::wallets, span_of(number_key(id)))->record;
+    const WalletRecord wallet = load<WalletRecord>(tables, Table::accounts, span_of(wallet_key(id)))->record;
     const Reference::Wallet& expected = reference_.wallets[id];
     // I1.
     EXPECT_EQ(wallet.available + wallet.held + wallet.charged + wallet.excess, wallet.credits());
@@ -262,7 +262,7 @@ class RandomVerbs {
     EXPECT_EQ(wallet.charged + wallet.excess, expected.paid);
     for (const CounterKind kind : {CounterKind::key, CounterKind::wallet}) {
       const CounterRecord counters =
-          load<CounterRecord>(tables, Table::counters, span_of(counter_key(kind, id)))->record;
+          load<CounterRecord>(tables, Table::accounts, span_of(counter_key(kind, id, id)))->record;
       EXPECT_EQ(counters.in_flight, reference_.open(id));
       EXPECT_EQ(counters.total.reserved, wallet.held);
       EXPECT_EQ(counters.total.spent, expected.paid);

@@ -14,8 +14,8 @@ class Verbs : public ::testing::Test {
 
   Outcome reserve(Nanos amount) { return model.reserve(request(10, 1, amount)).value(); }
   WalletRecord wallet() { return model.wallet(1); }
-  CounterRecord key() { return model.counters(CounterKind::key, 10); }
-  CounterRecord of_wallet() { return model.counters(CounterKind::wallet, 1); }
+  CounterRecord key() { return model.counters(CounterKind::key, 1, 10); }
+  CounterRecord of_wallet() { return model.counters(CounterKind::wallet, 1, 1); }
 
   Model model;
 };
@@ -48,13 +48,11 @@ TEST_F(Verbs, ReserveRefusesExactlyAtTheBalanceAndSaysWhatWouldPass) {
 }
 
 TEST_F(Verbs, ARefusalChangesNothing) {
-  const auto before = model.tables().map(Table::counters);
-  const auto wallets = model.tables().map(Table::wallets);
+  const auto before = model.tables().map(Table::accounts);
   ReserveVerb verb = request(10, 1, 5000);
   verb.key_windows = {99, 99};
   EXPECT_EQ(model.reserve(verb).value().verdict, Verdict::refused);
-  EXPECT_EQ(model.tables().map(Table::counters), before);
-  EXPECT_EQ(model.tables().map(Table::wallets), wallets);
+  EXPECT_EQ(model.tables().map(Table::accounts), before);
   EXPECT_EQ(model.slot().hold_seq, 0U);
 }
 
@@ -99,13 +97,13 @@ TEST_F(Verbs, WindowsRollForwardOnly) {
   EXPECT_EQ(model.reserve(verb).value().limit, Limit::key_day) << "a clock that went back changes nothing";
   // The first hold belongs to a day that is over: its end is counted in total and month only.
   ASSERT_EQ(model.settle(first.hold, 120).value().verdict, Verdict::done);
-  CounterRecord counters = model.counters(CounterKind::key, 11);
+  CounterRecord counters = model.counters(CounterKind::key, 1, 11);
   EXPECT_EQ(counters.day.spent, 0);
   EXPECT_EQ(counters.day.reserved, 300);
   EXPECT_EQ(counters.month.spent, 120);
   EXPECT_EQ(counters.total.spent, 120);
   ASSERT_EQ(model.settle(next_day.hold, 50).value().verdict, Verdict::done);
-  counters = model.counters(CounterKind::key, 11);
+  counters = model.counters(CounterKind::key, 1, 11);
   EXPECT_EQ(counters.day.spent, 50);
   EXPECT_EQ(counters.day.reserved, 0);
 }
@@ -197,11 +195,11 @@ TEST_F(Verbs, AnExtensionAfterMidnightIsCheckedByTheNewDayButCountedWhereItsHold
   EXPECT_EQ(model.extend(verb).value().limit, Limit::key_day);
   verb.amount = 300;
   EXPECT_EQ(model.extend(verb).value().verdict, Verdict::done);
-  EXPECT_EQ(model.counters(CounterKind::key, 11).day.reserved, 0);
-  EXPECT_EQ(model.counters(CounterKind::key, 11).total.reserved, 500);
+  EXPECT_EQ(model.counters(CounterKind::key, 1, 11).day.reserved, 0);
+  EXPECT_EQ(model.counters(CounterKind::key, 1, 11).total.reserved, 500);
   ASSERT_TRUE(model.settle(held.hold, 450));
-  EXPECT_EQ(model.counters(CounterKind::key, 11).day.spent, 0);
-  EXPECT_EQ(model.counters(CounterKind::key, 11).total.spent, 450);
+  EXPECT_EQ(model.counters(CounterKind::key, 1, 11).day.spent, 0);
+  EXPECT_EQ(model.counters(CounterKind::key, 1, 11).total.spent, 450);
 }
 
 TEST_F(Verbs, SettleChargesReleasesAndWritesTheRecordOnce) {
@@ -315,7 +313,7 @@ TEST_F(Verbs, ReapClosesAFewAtATimeAndCountsTheIncarnationOnce) {
   EXPECT_EQ(model.slot().incarnation, 1U);
   EXPECT_EQ(model.wallet(2).held, 0);
   EXPECT_EQ(model.wallet(2).charged, 35 * 70);
-  EXPECT_EQ(model.counters(CounterKind::key, 20).in_flight, 0U);
+  EXPECT_EQ(model.counters(CounterKind::key, 2, 20).in_flight, 0U);
   EXPECT_EQ(model.tables().rows(Table::outbox), 69U);
   EXPECT_EQ(model.outbox(1)->incarnation, 1U);
 }
@@ -392,7 +390,7 @@ TEST_F(Verbs, DrainedRowsGoUpToTheCursor) {
 
 TEST_F(Verbs, ACorruptRowIsAnErrorAndNothingIsWritten) {
   const Outcome held = reserve(100);
-  model.corrupt(Table::wallets, 1);
+  model.corrupt_wallet(1);
   const std::uint64_t writes = model.tables().writes();
   EXPECT_EQ(model.settle(held.hold, 1).error().code, Errc::corrupt);
   EXPECT_EQ(model.reserve(request(10, 1, 1)).error().code, Errc::corrupt);

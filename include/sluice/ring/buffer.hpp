@@ -20,10 +20,20 @@ class BufferPool;
 class Piece {
  public:
   Piece() = default;
-  Piece(Piece&& other) noexcept { swap(other); }
+  Piece(Piece&& other) noexcept
+      : pool_(std::exchange(other.pool_, nullptr)),
+        block_(std::exchange(other.block_, nullptr)),
+        data_(std::exchange(other.data_, nullptr)),
+        bytes_(std::exchange(other.bytes_, 0)),
+        buffer_(other.buffer_) {}
   Piece& operator=(Piece&& other) noexcept {
-    Piece moved(std::move(other));
-    swap(moved);
+    if (this == &other) return *this;
+    reset();
+    pool_ = std::exchange(other.pool_, nullptr);
+    block_ = std::exchange(other.block_, nullptr);
+    data_ = std::exchange(other.data_, nullptr);
+    bytes_ = std::exchange(other.bytes_, 0);
+    buffer_ = other.buffer_;
     return *this;
   }
   ~Piece() { reset(); }
@@ -49,17 +59,13 @@ class Piece {
     bytes_ = static_cast<std::uint32_t>(count);
   }
   /// Gives the bytes back now.
-  void reset() noexcept;
+  void reset() noexcept {
+    if (pool_ != nullptr || block_ != nullptr) give_back();
+  }
 
  private:
   friend class BufferPool;
-  void swap(Piece& other) noexcept {
-    std::swap(pool_, other.pool_);
-    std::swap(block_, other.block_);
-    std::swap(data_, other.data_);
-    std::swap(bytes_, other.bytes_);
-    std::swap(buffer_, other.buffer_);
-  }
+  void give_back() noexcept;
 
   BufferPool* pool_ = nullptr;
   char* block_ = nullptr;  ///< heap block, when not in the pool
