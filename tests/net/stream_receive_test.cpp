@@ -311,9 +311,11 @@ class StreamStarved : public StreamTest {
         pieces.push_back(std::move(*got));
       }
     };
-    ring_.deliver(other_fd_, std::string(128, 'o'));
     scope_.spawn(hoard(*other_, hoard_));
-    turns();
+    for (int i = 0; i < 8; ++i) {
+      ring_.deliver(other_fd_, std::string(16, 'o'));
+      turns();
+    }
     ASSERT_EQ(reactor_.buffers().available(), 0U);
   }
   void TearDown() override {
@@ -358,6 +360,35 @@ TEST_F(StreamStarved, ReceivingWhileItWaitsForBuffersIsNoSecondWait) {
   hoard_.clear();
   turns();
   EXPECT_EQ(got.text, "x");
+}
+
+// Eight connections that sent a byte which nobody takes hold all eight buffers: for ever, if they liked.
+TEST_F(StreamStarved, BytesThatNobodyTakesDoNotStarveTheOthers) {
+  std::vector<std::unique_ptr<Stream>> idlers;
+  for (int i = 0; i < 8; ++i) {
+    const int fd = ring_.make_fd();
+    idlers.push_back(std::make_unique<Stream>(reactor_, fd, Source::client));
+    idlers.back()->start_receiving();
+    ring_.deliver(fd, std::string(1, static_cast<char>('a' + i)));
+  }
+  turns();
+  ASSERT_EQ(reactor_.buffers().available(), 0U);
+  Got got;
+  scope_.spawn(receive_all(*stream_, got));
+  const std::string text = numbered_text(1000);
+  ring_.deliver(fd_, text);
+  turns(40);
+  EXPECT_EQ(got.text, text);
+  // And they still have their bytes.
+  for (int i = 0; i < 8; ++i) {
+    Got theirs;
+    Stream& idler = *idlers[static_cast<std::size_t>(i)];
+    scope_.spawn(receive_one(idler, 0, theirs));
+    EXPECT_EQ(theirs.text, std::string(1, static_cast<char>('a' + i)));
+    close(idler);
+  }
+  ring_.end_of_stream(fd_);
+  turns();
 }
 
 TEST_F(StreamStarved, ADeadlineEndsAStarvedReceiveToo) {

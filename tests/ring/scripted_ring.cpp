@@ -86,7 +86,7 @@ void ScriptedRing::prepare(const Submission& submission) {
   if (submission.code == OpCode::recv_multishot && find(OpCode::recv_multishot, fd) != nullptr) {
     problem("two receives in flight on one descriptor");
   }
-  ops_.push_back({.number = next_number_++, .submission = submission, .submitted = false, .ranges = {}, .received = 0});
+  ops_.push_back({.number = next_number_++, .submission = submission, .submitted = false, .ranges = {}, .received = 0, .looked = false});
 }
 
 void ScriptedRing::snapshot(ScriptedOp& op) {
@@ -191,15 +191,17 @@ void ScriptedRing::move_bytes() {
 bool ScriptedRing::receive_once(ScriptedOp& op, Peer& peer) {
   const bool shut = !options_.shutdown_by_hand && is_shut(op.submission.fd);
   if (peer.inbox.empty()) {
+    const bool first_look = !std::exchange(op.looked, true);
     if (peer.error_number != 0) {
       finish(op.number, -std::exchange(peer.error_number, 0));
     } else if (peer.ended || shut) {
       finish(op.number, 0);
-    } else if (provided_.empty()) {
-      finish(op.number, -ENOBUFS);  // the kernel too says so before data come
+    } else if (provided_.empty() && first_look) {
+      finish(op.number, -ENOBUFS);  // the kernel too says so when a receive is armed, before data come
     }
     return false;
   }
+  op.looked = true;
   if (provided_.empty()) {
     finish(op.number, -ENOBUFS);
     return false;

@@ -45,6 +45,7 @@ struct ScriptedOp {
   };
   std::vector<Range> ranges;  ///< what a send refers to
   std::size_t received = 0;   ///< bytes of a receive so far
+  bool looked = false;        ///< a receive has had its first attempt
 };
 
 class ScriptedRing final : public RingPort {
