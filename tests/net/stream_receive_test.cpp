@@ -270,12 +270,17 @@ TEST_F(StreamCredit, BytesThatArriveBetweenCancelAndEndAreKept) {
   stream_->start_receiving();
   ring_.deliver(fd_, numbered_text(Stream::kReceiveCredit));
   turns();
+  for (int i = 0; i < 3; ++i) {
+    ring_.deliver(fd_, "more");
+    turns();
+  }
+  EXPECT_EQ(ring_.prepared(OpCode::cancel), 1U);  // asked once
   ring_.end_multishot_after_next(fd_);
   ring_.deliver(fd_, "tail");
   turns();
   Got got;
   drain(got, SIZE_MAX);
-  EXPECT_EQ(got.text, numbered_text(Stream::kReceiveCredit) + "tail");
+  EXPECT_EQ(got.text, numbered_text(Stream::kReceiveCredit) + "moremoremoretail");
 }
 
 // A sender of single bytes may take a buffer with each: pieces are bounded as well as bytes.
