@@ -1,8 +1,10 @@
-// Goals P11 (reserve + settle), P12 (warm open, cold build), P13 (growth with keys). State lives in /dev/shm.
+// Goals P11 (reserve + settle), P12 (warm open, cold build), P13 (growth with keys). State lives in /dev/shm, or in
+// $SLUICE_BENCH_DIR (another tmpfs, e.g. one with huge pages).
 #include <benchmark/benchmark.h>
 #include <stdlib.h>
 
 #include <cstdio>
+#include <cstdlib>
 #include <filesystem>
 #include <memory>
 #include <string>
@@ -54,7 +56,8 @@ Snapshot snapshot_of(std::uint64_t keys) {
 class Site {
  public:
   explicit Site(std::uint64_t keys) {
-    std::string name = "/dev/shm/sluice-bench.XXXXXX";
+    const char* parent = std::getenv("SLUICE_BENCH_DIR");
+    std::string name = std::string(parent == nullptr ? "/dev/shm" : parent) + "/sluice-bench.XXXXXX";
     path_ = mkdtemp(name.data()) == nullptr ? "/dev/null" : name;
     build(snapshot_of(keys), 1);
   }

@@ -145,20 +145,25 @@ ByteSpan encode(Record& record) {
 }
 
 template <class Record>
+bool decode_into(ByteSpan bytes, Record& out) {
+  if (bytes.size() != sizeof(Record)) return false;
+  std::memcpy(static_cast<void*>(&out), bytes.data(), sizeof(Record));
+  const RecordHeader& header = out.header;
+  return header.version == kRecordVersion &&
+         header.kind == static_cast<std::uint8_t>(KindOf<Record>::value) &&
+         header.bytes == sizeof(Record) && header.crc == record_crc(out) && valid(out);
+}
+
+template <class Record>
 Result<Record> decode(ByteSpan bytes) {
-  Record record;
-  if (bytes.size() != sizeof(Record)) return fail(Errc::corrupt);
-  std::memcpy(static_cast<void*>(&record), bytes.data(), sizeof(Record));
-  const RecordHeader& header = record.header;
-  if (header.version != kRecordVersion || header.kind != static_cast<std::uint8_t>(KindOf<Record>::value) ||
-      header.bytes != sizeof(Record) || header.crc != record_crc(record) || !valid(record)) {
-    return fail(Errc::corrupt);
-  }
+  Result<Record> record;
+  if (!decode_into(bytes, *record)) return fail(Errc::corrupt);
   return record;
 }
 
-#define SLUICE_RECORD(Record)          \
-  template ByteSpan encode(Record&);   \
+#define SLUICE_RECORD(Record)                        \
+  template ByteSpan encode(Record&);                 \
+  template bool decode_into(ByteSpan, Record&);      \
   template Result<Record> decode<Record>(ByteSpan)
 SLUICE_RECORD(MetaRecord);
 SLUICE_RECORD(KeyRecord);

@@ -1,5 +1,6 @@
 // The records of the shared state (design.md §5): fixed size, little-endian, with a version byte and a CRC-32C.
-// They are plain structs whose memory is their stored form (the build is x86-64 only).
+// They are plain structs whose memory is their stored form (the build is x86-64 only). They have no spare fields:
+// a new layout comes with a new epoch, which is built from the ledger.
 #pragma once
 
 #include <array>
@@ -81,7 +82,6 @@ struct KeyRecord {
   std::uint64_t drain_bytes = 0;
   Nanos drain_nanos = 0;
   Nanos excess_max = 0;  ///< what the wallet pays above a hold; 0 = one slice of the model
-  std::array<std::uint64_t, 2> reserved{};
 };
 
 /// `accounts`[wallet id]. Identity at every commit: available + held + charged + excess = credits().
@@ -102,7 +102,6 @@ struct WalletRecord {
   std::uint32_t zone = 0;
   WalletState state = WalletState::active;
   std::array<std::uint8_t, 7> padding{};
-  std::array<std::uint64_t, 2> reserved{};
 
   [[nodiscard]] Nanos credits() const { return base + applied + lease_granted - lease_returned; }
 };
@@ -144,7 +143,6 @@ struct CounterRecord {
   TimeNs requests_tat_ns = 0;     ///< request bucket: theoretical arrival time (GCRA), monotonic
   TimeNs tokens_tat_ns = 0;       ///< token bucket
   WalletId wallet_id = 0;         ///< whose; equals `id` for CounterKind::wallet
-  std::array<std::uint64_t, 2> reserved{};
 };
 
 /// `slots`[slot]: sequences of one writer. Written only by the holder of the slot's lock.
@@ -155,7 +153,6 @@ struct SlotRecord {
   std::uint64_t incarnation = 0;  ///< +1 at each reap
   std::uint64_t hold_seq = 0;     ///< last used
   std::uint64_t outbox_seq = 0;   ///< last used
-  std::array<std::uint64_t, 2> reserved{};
 };
 
 enum class HoldKind : std::uint8_t { request = 1, withdraw = 2 };
@@ -182,7 +179,6 @@ struct HoldRecord {
   TimeNs opened_at_ns = 0;         ///< realtime; also decides the time-of-day price window
   TimeNs deadline_ns = 0;          ///< monotonic; expiry may take it after this
   Tokens input_estimate = 0;       ///< without margin; for a reap without board
-  std::array<std::uint64_t, 2> reserved{};
 
   [[nodiscard]] price::Terms terms() const { return {opened_at_ns, multiplier, tier}; }
 };
@@ -236,7 +232,6 @@ struct OutboxRecord {
   std::uint64_t bytes_in = 0;
   std::uint64_t bytes_out = 0;
   std::array<char, kTagBytes> tags{};  ///< client's label, UTF-8, zero padded
-  std::array<std::uint64_t, 3> reserved{};
 };
 
 enum class IdemState : std::uint8_t { running = 1, done = 2 };
@@ -249,7 +244,6 @@ struct IdemRecord {
   std::array<std::uint8_t, 7> padding{};
   Nanos cost = 0;
   TimeNs expires_at_ns = 0;  ///< realtime
-  std::array<std::uint64_t, 2> reserved{};
 };
 
 inline constexpr std::size_t kFileNameBytes = 48;
@@ -263,7 +257,6 @@ struct CatalogPointer {
   std::array<char, kFileNameBytes> addresses_file{};
   std::uint64_t catalog_hash = 0;    ///< content hash in the file's header
   std::uint64_t addresses_hash = 0;
-  std::array<std::uint64_t, 2> reserved{};
 };
 
 using ByteSpan = std::span<const std::byte>;
@@ -276,6 +269,9 @@ ByteSpan encode(Record& record);
 /// Errors: Errc::corrupt.
 template <class Record>
 [[nodiscard]] Result<Record> decode(ByteSpan bytes);
+/// The same into memory of the caller; false = corrupt (`out` is then not to be used).
+template <class Record>
+[[nodiscard]] bool decode_into(ByteSpan bytes, Record& out);
 
 // Keys. Big-endian where order matters, so that LMDB's byte order is the order of the numbers.
 using HoldKey = std::array<std::byte, 20>;
