@@ -73,8 +73,8 @@ void parse_response_and_rebuild(benchmark::State& state) {
     const ResponseHead head = parser.head(kResponse);
     HeadWriter writer(out);
     writer.status_line(head.status());
-    writer.field("content-type", head.value(Field::content_type));
-    writer.field("x-request-id", head.value(Field::x_request_id));
+    writer.field(Field::content_type, head.value(Field::content_type));
+    writer.field(Field::x_request_id, head.value(Field::x_request_id));
     writer.content_length(head.content_length());
     auto size = writer.finish();
     benchmark::DoNotOptimize(size);
@@ -87,10 +87,10 @@ void write_request(benchmark::State& state) {
   for (auto _ : state) {
     HeadWriter writer(out);
     writer.request_line(Method::post, "/v1/chat/completions");
-    writer.field("host", "api.provider.example");
-    writer.field("authorization", "Bearer ", "sk-0123456789abcdef0123456789abcdef");
-    writer.field("content-type", "application/json");
-    writer.field("accept-encoding", "identity");
+    writer.field(Field::host, "api.provider.example");
+    writer.field(Field::authorization, "Bearer ", "sk-0123456789abcdef0123456789abcdef");
+    writer.field(Field::content_type, "application/json");
+    writer.field(Field::accept_encoding, "identity");
     writer.content_length(190);
     auto size = writer.finish();
     benchmark::DoNotOptimize(size);

@@ -204,6 +204,34 @@ Result<HeadStatus> HeadParser::advance(std::span<const char> bytes, const Limits
 // A byte that is wrong and a limit that is passed may lie in the same name or target. llhttp
 // reports a run of bytes only at its end, so which of the two is met first would depend on how the
 // bytes were cut: decide by position instead.
+// `seen` is everything up to where llhttp stopped.
+Errc HeadParser::passed_limit(std::string_view seen, const Limits& limits) const {
+  if (seen.size() < 2) return Errc::none;
+  // A line feed that ends no line is itself the wrong byte, and belongs to the line before it.
+  const std::size_t from = seen.ends_with("\r\n") ? seen.size() - 1 : seen.size() - 2;
+  const std::size_t line_end = seen.rfind('\n', from);
+  const std::size_t line =
+      line_end == std::string_view::npos ? 0 : std::max<std::size_t>(line_end + 1, head_offset_);
+  const auto run_from = [seen](std::size_t begin, auto belongs) {
+    const auto* const first = seen.begin() + begin;
+    return static_cast<std::size_t>(std::find_if_not(first, seen.end(), belongs) - first);
+  };
+  if (line <= head_offset_) {
+    const std::size_t space = seen.find(' ', head_offset_);
+    const std::size_t target = seen.find_first_not_of(' ', space);
+    if (kind_ == Kind::response || std::max(space, target) == std::string_view::npos)
+      return Errc::none;
+    const std::size_t bytes =
+        run_from(target, [](char c) { return static_cast<unsigned char>(c) > ' '; });
+    return bytes > limits.target_bytes ? Errc::target_too_long : Errc::none;
+  }
+  const std::size_t bytes = run_from(line, [](char c) { return is_in(kToken, c); });
+  const std::size_t count = fields_.count_;
+  const bool is_new = count == 0 || fields_.entries_[count - 1].name_offset != line;
+  const bool is_one_too_many = bytes > 0 && is_new && count >= limit_fields_;
+  return bytes > kMaxFieldNameBytes || is_one_too_many ? Errc::head_too_large : Errc::none;
+}
+
 Errc HeadParser::errc_of(int llhttp_code, std::size_t error_offset, const char* base,
                          const Limits& limits) const {
   switch (stop_) {
@@ -214,21 +242,7 @@ Errc HeadParser::errc_of(int llhttp_code, std::size_t error_offset, const char* 
     case Stop::none: break;
   }
   const std::string_view seen(base, error_offset);
-  const std::size_t last_line_end = seen.rfind('\n');
-  const bool in_first_line =
-      last_line_end == std::string_view::npos || last_line_end < head_offset_;
-  if (in_first_line && kind_ == Kind::request) {
-    const std::size_t space = seen.find(' ', head_offset_);
-    const bool in_target = space != std::string_view::npos &&
-                           seen.find_first_of(" \t\r", space + 1) == std::string_view::npos;
-    if (in_target && error_offset - space - 1 > limits.target_bytes) return Errc::target_too_long;
-  } else if (!in_first_line && phase_ != Phase::value) {
-    const std::size_t line = last_line_end + 1;
-    const bool in_name = seen.find_first_of(": \t\r", line) == std::string_view::npos;
-    const std::size_t name_bytes = error_offset - line;
-    if (in_name && name_bytes > kMaxFieldNameBytes) return Errc::head_too_large;
-    if (in_name && name_bytes > 0 && fields_.count_ >= limit_fields_) return Errc::head_too_large;
-  }
+  if (const Errc passed = passed_limit(seen, limits); passed != Errc::none) return passed;
   switch (llhttp_code) {
     case HPE_INVALID_CONTENT_LENGTH:
     case HPE_UNEXPECTED_CONTENT_LENGTH:

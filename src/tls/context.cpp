@@ -4,8 +4,8 @@
 
 #include <array>
 #include <cerrno>
-#include <cstring>
 #include <string_view>
+#include <system_error>
 
 #include "certificate_policy.hpp"
 #include "wire.hpp"
@@ -34,7 +34,7 @@ std::string reason(int code) {
 std::string why_unreadable(const std::string& file, std::string_view what) {
   if (file.empty()) return std::string(what) + ": no file is named";
   if (access(file.c_str(), R_OK) == 0) return {};
-  return std::string(what) + " " + file + ": " + std::strerror(errno);
+  return std::string(what) + " " + file + ": " + std::generic_category().message(errno);
 }
 
 /// Called by wolfSSL for each certificate of the peer's chain. It can refuse what wolfSSL would

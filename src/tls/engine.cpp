@@ -16,6 +16,12 @@ namespace sluice::tls {
 namespace {
 
 constexpr std::string_view kAlpn = "http/1.1";
+// Each key update that a peer asks for costs us a key schedule and 27 bytes to send, which a peer
+// that never reads leaves to whoever holds the outbox. An honest one needs an update in 2^24
+// records (RFC 8446 §5.5): this allows 606 in a row.
+constexpr std::size_t kMaxControlBytes = 16 * 1024;
+constexpr int kFlooded = -1;  // no error number of wolfSSL's
+
 constexpr std::size_t kMaxHostBytes = 253;  // RFC 1035 §2.3.4, without the final dot
 
 std::size_t put(std::span<const char> bytes, Outbox& out) {
@@ -80,7 +86,7 @@ Result<PeerName> make_peer_name(std::string_view host) {
   if (inet_pton(AF_INET6, name.text.data(), &v6) == 1) {
     // wolfSSL compares text and writes the addresses of a certificate out in full.
     int filled = 0;
-    for (int group = 0; group < 8; ++group) {
+    for (std::size_t group = 0; group < 8; ++group) {
       filled += std::snprintf(name.text.data() + filled, 6, "%02X%02X%s", v6.s6_addr[2 * group],
                               v6.s6_addr[2 * group + 1], group < 7 ? ":" : "");
     }
@@ -117,7 +123,8 @@ int detail::read_from_wire(WOLFSSL*, char* to, int bytes, void* wire) {
 // is: so it is never told to. What does not fit the outbox waits in the engine; Engine::receive and
 // send stop until it is gone.
 int detail::write_to_wire(WOLFSSL*, char* from, int bytes, void* wire) {
-  const auto& lent = *static_cast<Wire*>(wire);
+  auto& lent = *static_cast<Wire*>(wire);
+  lent.written_bytes += static_cast<std::size_t>(bytes);
   const std::span<const char> record(from, static_cast<std::size_t>(bytes));
   const std::size_t placed = lent.spill->empty() ? put(record, *lent.out) : 0;
   if (placed < record.size()) lent.spill->append(record.data() + placed, record.size() - placed);
@@ -196,12 +203,12 @@ Result<Received> Engine::receive(std::span<const char> ciphertext, std::span<cha
   detail::Wire wire{ciphertext, &out, &spill_};
   const Lent lent(handle_.get(), wire);
   Received received;
-  const auto consumed = [&] { return ciphertext.size() - wire.in.size(); };
   if (state_ == State::handshaking) {
     const auto step = handshake();
     refusal_ = wire.refusal;
     if (!step) return std::unexpected(step.error());
   }
+  const std::size_t handshake_bytes = wire.written_bytes;
   while (state_ == State::open && spill_.empty() && received.plaintext_bytes < plaintext.size()) {
     const std::span<char> room = plaintext.subspan(received.plaintext_bytes);
     const int result =
@@ -219,8 +226,17 @@ Result<Received> Engine::receive(std::span<const char> ciphertext, std::span<cha
       break;
     }
   }
-  received.consumed_bytes = consumed();
+  if (is_flooded(wire.written_bytes - handshake_bytes, received.plaintext_bytes)) {
+    return failed(kFlooded);
+  }
+  received.consumed_bytes = ciphertext.size() - wire.in.size();
   return received;
+}
+
+bool Engine::is_flooded(std::size_t written_bytes, std::size_t plaintext_bytes) {
+  control_bytes_ += written_bytes;
+  control_bytes_ -= std::min(control_bytes_, plaintext_bytes);
+  return control_bytes_ > kMaxControlBytes;
 }
 
 bool Engine::has_more() const {
@@ -271,6 +287,7 @@ std::string_view Engine::failure() const {
   if (state_ != State::failed) return {};
   if (refusal_ != nullptr) return refusal_;
   switch (failure_code_) {
+    case kFlooded: return "peer asks for key updates without end";
     case ASN_NO_SIGNER_E: return "certificate is not signed by a trusted authority";
     case ASN_SELF_SIGNED_E: return "certificate is self-signed and not trusted";
     case DOMAIN_NAME_MISMATCH: return "certificate is for another name";

@@ -210,6 +210,11 @@ TEST(RequestParser, AnswersTheSameWhereverAWrongByteMeetsALimit) {
   const std::string cases[] = {
       "GET /" + std::string(30, 'a') + "\x01 HTTP/1.1\r\nHost: a\r\n\r\n",
       "GET /" + std::string(10, 'a') + "\x01 HTTP/1.1\r\nHost: a\r\n\r\n",
+      "GET /" + std::string(30, 'a') + "\t HTTP/1.1\r\nHost: a\r\n\r\n",
+      "GET /" + std::string(30, 'a') + "\n",
+      "GET  /" + std::string(30, 'a') + "\x01",
+      "GET / HTTP/1.1\r\nHost: a\r\n" + std::string(140, 'n') + "\t: v\r\n\r\n",
+      "GET / HTTP/1.1\r\nHost: a\r\nX: b\n\r\n",
       "GET / HTTP/1.1\r\nHost: a\r\n" + std::string(140, 'n') + "\x01: v\r\n\r\n",
       "GET / HTTP/1.1\r\nHost: a\r\n" + std::string(100, 'n') + "\x01: v\r\n\r\n",
       "GET / HTTP/1.1\r\nHost: a\r\nX: b\r\nY\x01: v\r\n\r\n",

@@ -5,6 +5,7 @@
 #include <memory>
 #include <string>
 
+#include "mutate.hpp"
 #include "sluice/http/body.hpp"
 #include "sluice/http/status.hpp"
 
@@ -124,6 +125,21 @@ TEST(ResponseParser, JudgesHostileHeads) {
   for (const Case& one : cases) {
     SCOPED_TRACE(one.id);
     EXPECT_EQ(outcome(one.bytes), one.expected);
+  }
+}
+
+TEST(ResponseParser, DoesNotDependOnTheCutWhenMutated) {
+  const std::string heads[] = {
+      "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n",
+      "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 429 \r\nContent-Length: 2\r\nRetry-After: 1\r\n\r\n{}",
+      "HTTP/1.0 200\r\nConnection: keep-alive\r\nContent-Length: 0\r\n\r\n",
+  };
+  std::mt19937 random(mutation_seed());
+  for (int round = 0; round < 20 * mutation_rounds(); ++round) {
+    for (std::string text : heads) {
+      for (unsigned edits = 1 + random() % 3; edits > 0; --edits) text = mutate(text, random);
+      outcome(text);  // compares every cut with the whole
+    }
   }
 }
 

@@ -5,10 +5,12 @@
 #include <algorithm>
 #include <fstream>
 #include <map>
+#include <random>
 #include <regex>
 #include <string>
 #include <vector>
 
+#include "mutate.hpp"
 #include "session.hpp"
 
 namespace sluice::http {
@@ -173,6 +175,33 @@ TEST(Vectors, DoNotChangeCutAnywhere) {
       const std::string outcome =
           run_session({vector.bytes.substr(0, cut), vector.bytes.substr(cut)});
       ASSERT_EQ(outcome, whole) << vector.id << " cut at " << cut;
+    }
+  }
+}
+
+TEST(Vectors, DoNotChangeWithTheCutWhenMutated) {
+  std::mt19937 random(mutation_seed());
+  Limits small;  // so that limits and wrong bytes meet
+  small.head_bytes = 200;
+  small.target_bytes = 24;
+  small.fields = 4;
+  small.body_bytes = 60;
+  for (int round = 0; round < mutation_rounds(); ++round) {
+    for (const Vector& vector : vectors()) {
+      if (vector.bytes.size() > 1000) continue;
+      std::string text = vector.bytes;
+      for (unsigned edits = 1 + random() % 3; edits > 0 && !text.empty(); --edits) {
+        text = mutate(text, random);
+      }
+      if (text.empty()) continue;
+      const Limits limits = random() % 2 == 0 ? small : Limits();
+      const std::string whole = run_session({text}, limits);
+      std::vector<std::string> bytes;
+      for (const char c : text) bytes.emplace_back(1, c);
+      ASSERT_EQ(run_session(bytes, limits), whole) << testing::PrintToString(text);
+      const std::size_t cut = random() % text.size();
+      ASSERT_EQ(run_session({text.substr(0, cut), text.substr(cut)}, limits), whole)
+          << cut << " " << testing::PrintToString(text);
     }
   }
 }

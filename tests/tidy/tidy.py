@@ -13,7 +13,7 @@ import re
 import subprocess
 import sys
 
-ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+ROOT = sys.argv[1] if len(sys.argv) > 1 else os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 LINE_COLUMNS = 100
 RELAY_FIELDS = 20
 RELAY_FUNCTION_LINES = 70
@@ -136,7 +136,7 @@ def fields_of(body):
             continue
         if "(" in re.sub(r"<[^<>]*>", "", text.split("=")[0]):
             continue  # a function
-        if re.search(r"\w\s+[\w:*&\[\]]+", text):
+        if re.search(r"[\w>*&]\s+\w", text):
             count += 1
     return count
 

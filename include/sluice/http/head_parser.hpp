@@ -64,6 +64,7 @@ class HeadParser {
   enum class Stop : std::uint8_t { none, target, fields, name, shape };
   enum class Phase : std::uint8_t { line, name, value };
 
+  Errc passed_limit(std::string_view seen, const Limits& limits) const;
   Errc errc_of(int llhttp_code, std::size_t error_offset, const char* base,
                const Limits& limits) const;
   Result<> resolve_fields(const char* base);

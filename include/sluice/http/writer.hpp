@@ -29,10 +29,11 @@ class HeadWriter {
   /// First line to a client: HTTP/1.1 with the standard reason phrase. `status`: 100 to 599.
   void status_line(int status);
 
-  void field(std::string_view name, std::string_view value);
-  /// A value that is put together from two parts, e.g. "Bearer " and a key.
-  void field(std::string_view name, std::string_view value, std::string_view value_tail);
+  /// One field. The value may be put together from two parts, e.g. "Bearer " and a key.
+  void field(std::string_view name, std::string_view value, std::string_view value_tail = {});
   void field(std::string_view name, std::uint64_t value);
+  /// A well-known name, which needs no check: the cheapest.
+  void field(Field known, std::string_view value, std::string_view value_tail = {});
 
   void content_length(std::uint64_t bytes);
   void transfer_encoding_chunked();
@@ -47,6 +48,7 @@ class HeadWriter {
   void raw(std::string_view text);
   void fail_with(Errc code);
   bool name_is_allowed(std::string_view name);
+  void write_field(std::string_view name, std::string_view value, std::string_view value_tail);
   void framing(std::string_view line);
 
   char* begin_;

@@ -113,16 +113,21 @@ class Engine {
   using Handle = std::unique_ptr<WOLFSSL, Deleter>;
   Engine(Handle handle, Source peer) : handle_(std::move(handle)), peer_(peer) {}
 
+  friend struct EngineProbe;  ///< lets tests play a peer that misbehaves
+
   static constexpr std::size_t kMaxRead = 1U << 30U;  ///< wolfSSL counts in int
 
   Result<> handshake();
   std::unexpected<Error> failed(int code);
+  /// Whether the peer makes us write without end: see kMaxControlBytes.
+  bool is_flooded(std::size_t written_bytes, std::size_t plaintext_bytes);
   /// Moves what waited for room into the outbox. False while some is left.
   bool drain_spill(Outbox& out);
 
   Handle handle_;
   std::string spill_;  ///< ciphertext that did not fit the outbox: at most a flight, nearly never
   const char* refusal_ = nullptr;  ///< why our own check of the certificate failed
+  std::size_t control_bytes_ = 0;  ///< written for the peer's key updates, less what came with them
   int failure_code_ = 0;
   State state_ = State::handshaking;
   Source peer_;

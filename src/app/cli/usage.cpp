@@ -1,3 +1,7 @@
+#include <algorithm>
+#include <array>
+#include <iterator>
+
 #include "sluice/base/text_units.hpp"
 #include "sluice/control/customers.hpp"
 #include "sluice/control/keys.hpp"
@@ -23,7 +27,9 @@ Outcome<TimeNs> read_time(const char* field, const std::string& text) {
   if (text.empty()) return 0;
   if (const auto age = parse_duration(text); age) return system_clock().realtime_ns() - *age;
   if (const auto date = parse_utc(text); date) return *date;
-  return problem(Errc::bad_value, std::string(field) + ": must be a date such as 2026-11-22, or 24h for that long ago");
+  return problem(
+      Errc::bad_value,
+      std::string(field) + ": must be a date such as 2026-11-22, or 24h for that long ago");
 }
 
 Outcome<ledger::UsageFilter> to_filter(control::Service& service, const Arguments& arguments) {
@@ -76,6 +82,25 @@ struct Names {
   }
 };
 
+/// How the request ended, by the numbers that the outbox record has for it (price::End).
+std::string end_name(std::int64_t end) {
+  static constexpr std::array kNames = {"refused",     "no_candidate",   "finished",
+                                        "client_left", "upstream_broke", "cut",
+                                        "shard_died",  "expired"};
+  const auto index = static_cast<std::size_t>(end);
+  return end >= 0 && index < kNames.size() ? kNames[index] : "#" + std::to_string(end);
+}
+
+/// What explains a bill to a program; too wide for a table.
+Record details(const ledger::UsageRow& row) {
+  return {{"end", end_name(row.end)},
+          {"held_usd", format_usd(row.held)},
+          {"loss_usd", format_usd(row.loss)},
+          {"input_estimate", row.input_estimate},
+          {"counted_output", row.counted_output},
+          {"cache_write_long", row.cache_write_long}};
+}
+
 Record to_record(const ledger::StoredUsage& stored, const Names& names) {
   const ledger::UsageRow& row = stored.row;
   return {{"at", format_utc(row.started_ns)},
@@ -108,10 +133,15 @@ Outcome<> list(Session& session, const Arguments& arguments) {
   auto rows = (*service)->ledger.usage().list(*filter);
   auto catalog = (*service)->ledger.catalog().snapshot();
   auto keys = (*service)->ledger.keys().list(0);
-  if (!rows || !catalog || !keys) return problem(Errc::io, "usage: ledger: " + (*service)->ledger.last_error());
+  if (!rows || !catalog || !keys)
+    return problem(Errc::io, "usage: ledger: " + (*service)->ledger.last_error());
   const Names names{std::move(*catalog), std::move(*keys)};
   std::vector<Record> records;
-  for (const ledger::StoredUsage& row : *rows) records.push_back(to_record(row, names));
+  for (const ledger::StoredUsage& stored : *rows) {
+    Record record = to_record(stored, names);
+    if (session.json()) std::ranges::move(details(stored.row), std::back_inserter(record));
+    records.push_back(std::move(record));
+  }
   print_list(session.json(), records);
   return {};
 }

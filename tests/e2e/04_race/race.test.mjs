@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { Agent, request } from 'node:http'
 import { after, before, test } from 'node:test'
-import { paid, usd } from '../lib/price.mjs'
+import { nanos, paid, usd } from '../lib/price.mjs'
 import { proveExact } from '../lib/proof.mjs'
 import { chat } from '../lib/raw.mjs'
 import { until } from '../lib/processes.mjs'
@@ -33,10 +33,11 @@ test('1,000 parallel requests against a credit of exactly 10 holds: 10 pass', as
   const agent = new Agent({ keepAlive: true, maxSockets: 1000 })
   const trial = await system.customer('trial')
   assert.equal(await ask(agent, trial, 'mock-c5-hold'.replace('-hold', '')), 200)
-  const [{ held }] = await system.usageOf('trial', 1)
-  assert.ok(BigInt(held) > 0n)
+  const [row] = await system.usageOf('trial', 1)
+  const held = nanos(row.held_usd)
+  assert.ok(held > 0n)
 
-  const key = await system.customer('racer', { credit: usd(BigInt(held) * 10n) })
+  const key = await system.customer('racer', { credit: usd(held * 10n) })
   await system.mock.mark()
   const statuses = new Map()
   const all = Array.from({ length: 1000 }, () => ask(agent, key, 'mock-c5-hold').then(status => {
@@ -46,8 +47,8 @@ test('1,000 parallel requests against a credit of exactly 10 holds: 10 pass', as
   const seen = await system.mock.recorder('?limit=0')
   assert.equal(seen.held, 10)
   const wallet = await system.wallet('racer')
-  assert.equal(BigInt(wallet.held), BigInt(held) * 10n)
-  assert.equal(BigInt(wallet.available), 0n)
+  assert.equal(wallet.held, held * 10n)
+  assert.equal(wallet.available, 0n)
   await system.mock.release()
   await Promise.all(all)
   agent.destroy()
@@ -55,5 +56,5 @@ test('1,000 parallel requests against a credit of exactly 10 holds: 10 pass', as
   const records = await system.mock.records(10)
   const rows = (await system.usageOf('racer', 10)).filter(row => paid(row) > 0n)
   await proveExact(system, records, rows)
-  assert.equal(BigInt((await system.wallet('racer')).held), 0n)
+  assert.equal((await system.wallet('racer')).held, 0n)
 })

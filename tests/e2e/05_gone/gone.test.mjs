@@ -64,8 +64,8 @@ describe('before the request was whole', () => {
       await sleep(100)
       assert.deepEqual(await system.mock.since(), [])
       const wallet = await system.wallet(customer)
-      assert.equal(BigInt(wallet.held), 0n)
-      assert.equal(BigInt(wallet.charged), 0n)
+      assert.equal(wallet.held, 0n)
+      assert.equal(wallet.charged, 0n)
       await system.check()
     })
   }
@@ -78,7 +78,7 @@ test('before the request was fully sent upstream: void, and the connection is cl
   socket.write(post(PATH, chat('sink', { padding: 'x'.repeat(24 << 20) }), { key }))
   await until(() => sink.sockets.length === 1, 'the gateway to connect to the sink')
   await sleep(300)
-  assert.ok(BigInt((await system.wallet('unsent')).held) > 0n)
+  assert.ok((await system.wallet('unsent')).held > 0n)
   const left = monotonic()
   socket.resetAndDestroy()
   const upstream = sink.sockets[0]
@@ -86,8 +86,8 @@ test('before the request was fully sent upstream: void, and the connection is cl
   upstream.resume()
   await closed
   assert.ok(monotonic() - left < 1_000_000_000)
-  await until(async () => BigInt((await system.wallet('unsent')).held) === 0n, 'the hold to be closed')
-  assert.equal(BigInt((await system.wallet('unsent')).charged), 0n)
+  await until(async () => (await system.wallet('unsent')).held === 0n, 'the hold to be closed')
+  assert.equal((await system.wallet('unsent')).charged, 0n)
   await system.check()
 })
 

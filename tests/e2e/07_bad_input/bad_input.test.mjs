@@ -25,8 +25,8 @@ after(() => system?.stop())
 async function nothingHappened() {
   assert.deepEqual(await system.mock.since(), [])
   const wallet = await system.wallet('bad')
-  assert.equal(BigInt(wallet.held), 0n)
-  assert.equal(BigInt(wallet.charged), 0n)
+  assert.equal(wallet.held, 0n)
+  assert.equal(wallet.charged, 0n)
   await system.check()
 }
 

@@ -83,12 +83,12 @@ describe('configuration', () => {
 
   test('wrong use of the command line', async () => {
     for (const args of [['nonsense'], ['key', 'add'], ['credit', 'add', '--customer', 'nobody', '--amount', '1'],
-      ['customer', 'add', '--name', 'a b'], ['apply', '/nonexistent.toml']]) {
+      ['customer', 'add', 'a b'], ['apply', '/nonexistent.toml']]) {
       const { code, err } = await fails('sluice', ['--config', system.configFile, ...args])
       assert.ok(code !== 0 && err.trim().length > 0, args.join(' '))
     }
-    await assert.rejects(system.cli('customer', 'add', '--name', 'rich', '--overdraft', '-5'))
-    await system.cli('customer', 'add', '--name', 'poor')
+    await assert.rejects(system.cli('customer', 'add', 'rich', '--overdraft', '-5'))
+    await system.cli('customer', 'add', 'poor')
     for (const amount of ['-1', '0', '1e400', 'NaN', '99999999999999', '0.0000000001', '']) {
       await assert.rejects(system.cli('credit', 'add', '--customer', 'poor', '--amount', amount), { name: 'Error' }, amount)
     }

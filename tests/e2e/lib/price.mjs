@@ -6,10 +6,11 @@ export const PRICE = { input: '3.00', output: '7.00', cache_read: '0.50', cache_
 
 export const priceToml = price => Object.entries(price).map(([name, usd]) => `${name} = "${usd}"`).join('\n')
 
-/** "1.25" USD → nanos. */
+/** "1.25" or "-0.5" USD → nanos. */
 export function nanos(usd) {
-  const [whole, part = ''] = String(usd).split('.')
-  return BigInt(whole) * 1_000_000_000n + BigInt(part.padEnd(9, '0'))
+  const [, sign, whole, part = ''] = /^(-?)(\d+)(?:\.(\d+))?$/.exec(String(usd))
+  const amount = BigInt(whole) * 1_000_000_000n + BigInt(part.padEnd(9, '0'))
+  return sign ? -amount : amount
 }
 
 /** Nanos → USD text with nine decimals. */
@@ -19,14 +20,12 @@ export const usd = amount => `${amount / 1_000_000_000n}.${String(amount % 1_000
 export function cost(usage, price = PRICE) {
   const sum = BigInt(usage.input) * nanos(price.input) + BigInt(usage.output) * nanos(price.output) +
     BigInt(usage.cache_read ?? 0) * nanos(price.cache_read) +
-    BigInt(usage.cache_write ?? usage.cache_write_short ?? 0) * nanos(price.cache_write_short)
+    BigInt(usage.cache_write ?? 0) * nanos(price.cache_write_short)
   return (sum + 999_999n) / 1_000_000n
 }
 
-/** What a usage row took from the wallet. */
-export const paid = row => BigInt(row.charged) + BigInt(row.excess)
+/** What a usage row took from the wallet, excess included. */
+export const paid = row => nanos(row.cost_usd)
 
 /** Cost by a usage row's own token counts. */
-export const costOfRow = row => cost({
-  input: row.input, output: row.output, cache_read: row.cache_read, cache_write: row.cache_write_short,
-})
+export const costOfRow = row => cost(row)

@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { Mock } from './mock.mjs'
 import { program } from './paths.mjs'
 import { descendants, freePort, start, stop, until } from './processes.mjs'
-import { PRICE, priceToml } from './price.mjs'
+import { nanos, PRICE, priceToml } from './price.mjs'
 
 const scratch = new Set()
 process.on('exit', () => {
@@ -130,13 +130,12 @@ ${priceToml(PRICE)}
     return this.cli('apply', file)
   }
 
-  /** A customer with credit and one key; returns the key's secret. Settings are options of `key add`. */
+  /** A customer with credit and one key; returns the key. Settings are those of a key in `sluice apply`. */
   async customer(name, { credit = '100', key = {} } = {}) {
-    await this.cli('customer', 'add', '--name', name)
+    const settings = Object.entries(key).map(([option, value]) => `${option} = ${JSON.stringify(value)}\n`).join('')
+    const report = await this.apply(`[[customer]]\nname = "${name}"\n[[customer.key]]\nname = "main"\n${settings}`)
     if (Number(credit) > 0) await this.cli('credit', 'add', '--customer', name, '--amount', credit)
-    const options = Object.entries(key).flatMap(([option, value]) => [`--${option}`, String(value)])
-    const made = await this.cli('key', 'add', '--customer', name, '--name', 'main', ...options)
-    return made.secret
+    return report.changes.find(change => change.noun === 'key').key
   }
 
   startReconciler() {
@@ -165,7 +164,7 @@ ${priceToml(PRICE)}
 
   /** Usage rows, oldest first. */
   async usage(...filter) {
-    const rows = await this.cli('usage', 'list', '--limit', '100000', ...filter)
+    const rows = await this.cli('usage', 'list', '--limit', '10000000', ...filter)
     return rows.reverse()
   }
 
@@ -177,7 +176,12 @@ ${priceToml(PRICE)}
     }, `${count} usage rows of ${customer}`)
   }
 
-  async wallet(customer) { return this.cli('wallet', 'show', '--customer', customer) }
+  /** A wallet as shared state has it now, in nanos. */
+  async wallet(customer) {
+    const shown = await this.cli('wallet', 'show', customer)
+    if (!shown.live) throw new Error('no reconciler answers')
+    return Object.fromEntries(['available', 'held', 'charged', 'excess'].map(name => [name, nanos(shown[`${name}_usd`])]))
+  }
 
   /** The auditor: throws what it found unless the invariants hold. */
   check() { return this.cli('check') }

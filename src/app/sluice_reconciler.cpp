@@ -1,0 +1,97 @@
+// sluice-reconciler: joins the ledger and the shared state of one node.
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <csignal>
+#include <cstdio>
+#include <string>
+
+#include "sluice/app/config.hpp"
+#include "sluice/base/clock.hpp"
+#include "sluice/base/log.hpp"
+#include "sluice/reconcile/reconciler.hpp"
+
+namespace {
+
+using sluice::reconcile::Options;
+using sluice::reconcile::Reconciler;
+
+int complain(const std::string& message) {
+  std::fprintf(stderr, "sluice-reconciler: %s\n", message.c_str());
+  return 1;
+}
+
+bool to_options(const sluice::app::Config& config, Options& options, std::string& message) {
+  options.node = config.node;
+  options.state_directory = config.state.directory;
+  options.map_bytes = config.state.map_bytes;
+  options.slots = 4 * config.edge.shards + 1;
+  options.database = config.ledger.database;
+  options.records_directory = config.ledger.records_directory;
+  options.drain_interval_ns = config.ledger.drain_interval_ns;
+  options.max_undrained_nanos = config.ledger.max_undrained_nanos;
+  options.max_undrained_age_ns = config.ledger.max_undrained_age_ns;
+  options.usage_days = config.ledger.usage_days;
+  options.total_timeout_ns = config.timeouts.total_ns;
+  for (const std::string& text : config.allow_private) {
+    const auto network = sluice::parse_cidr(text);
+    if (!network) {
+      message = "allow_private: '" + text + "' is no network such as 10.20.0.0/16";
+      return false;
+    }
+    options.allow_private.push_back(*network);
+  }
+  return true;
+}
+
+/// SIGTERM and SIGINT as a descriptor. Blocked before any thread is made, so that all of them inherit it.
+int stop_signals() {
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGTERM);
+  sigaddset(&signals, SIGINT);
+  sigprocmask(SIG_BLOCK, &signals, nullptr);
+  std::signal(SIGPIPE, SIG_IGN);
+  return signalfd(-1, &signals, SFD_CLOEXEC);
+}
+
+int serve(const Options& options, int stop_fd) {
+  for (;;) {
+    std::string message;
+    auto reconciler = Reconciler::start(options, sluice::system_clock(), message);
+    if (!reconciler) return complain(message);
+    const auto ended = (*reconciler)->run(stop_fd);
+    if (ended) return 0;
+    if (ended.error().code != sluice::Errc::corrupt) {
+      return complain("the shared state was replaced by another process");
+    }
+    // Row 17: nobody is at work in the damaged environment any more; starting again salvages it.
+  }
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  CLI::App app("Sluice reconciler: drains usage into the ledger; publishes credits, keys, catalog and addresses.");
+  std::string file;
+  app.add_option("--config", file, "configuration file (TOML)")->required()->envname("SLUICE_CONFIG");
+  CLI11_PARSE(app, argc, argv);
+  std::string message;
+  const auto config = sluice::app::load_config(file, message);
+  if (!config) {
+    complain(message);
+    return 2;
+  }
+  Options options;
+  if (!to_options(*config, options, message)) {
+    complain(message);
+    return 2;
+  }
+  // Files are shared with the edge through the group.
+  umask(0007);
+  const int stop_fd = stop_signals();
+  if (stop_fd < 0) return complain("cannot watch for signals");
+  return serve(options, stop_fd);
+}

@@ -1,0 +1,41 @@
+// Rows 5 and 6: holds whose shard died and did not come back, and holds that outlived their deadline.
+#pragma once
+
+#include <vector>
+
+#include "sluice/base/clock.hpp"
+#include "sluice/state/environment.hpp"
+#include "sluice/state/slots.hpp"
+
+namespace sluice::reconcile {
+
+class SlotKeeper {
+ public:
+  SlotKeeper(state::Environment& environment, const Clock& clock, std::string state_directory);
+
+  /// Looks at every slot's lock; reaps those that were left free for 5 s. Once a second is enough.
+  /// Errors: corrupt (a hold cannot be closed), io.
+  [[nodiscard]] Result<> step(state::PriceLookup prices);
+  /// Reaps every slot that is free now (start, end). A slot that somebody takes meanwhile is his to reap.
+  [[nodiscard]] Result<> reap_free(state::PriceLookup prices);
+  /// Expires holds that are over their deadline although their slot's owner lives.
+  [[nodiscard]] Result<> expire_leaked();
+
+ private:
+  struct Slot {
+    bool locked = false;
+    TimeNs free_since_ns = 0;      ///< monotonic
+    std::uint64_t reaped_incarnation = 0;  ///< what the slot's record said after our last reap …
+    std::uint64_t reaped_hold_seq = 0;     ///< … so that nothing is reaped twice
+    bool reaped = false;
+  };
+  [[nodiscard]] Result<bool> needs_reaping(state::SlotId number, const Slot& slot);
+  [[nodiscard]] Result<> reap(state::SlotId number, Slot& slot, state::PriceLookup prices);
+
+  state::Environment& environment_;
+  const Clock& clock_;
+  std::string directory_;
+  std::vector<Slot> slots_;
+};
+
+}  // namespace sluice::reconcile
