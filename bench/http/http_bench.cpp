@@ -13,7 +13,8 @@ namespace sluice::http {
 namespace {
 
 const std::string kRequest =
-    "POST /v1/chat/completions HTTP/1.1\r\nHost: 127.0.0.1:8080\r\nContent-Type: application/json\r\n"
+    "POST /v1/chat/completions HTTP/1.1\r\nHost: 127.0.0.1:8080\r\nContent-Type: "
+    "application/json\r\n"
     "Authorization: Bearer sk-0123456789abcdef0123456789abcdef\r\nUser-Agent: bench/1.0\r\n"
     "Content-Length: 190\r\n\r\n";
 
@@ -21,9 +22,11 @@ const std::string kRequest =
 const std::string kSdkRequest =
     "POST /v1/chat/completions HTTP/1.1\r\nHost: api.example\r\nAccept-Encoding: gzip, deflate\r\n"
     "Connection: keep-alive\r\nAccept: application/json\r\nContent-Type: application/json\r\n"
-    "User-Agent: OpenAI/Python 1.99.0\r\nX-Stainless-Lang: python\r\nX-Stainless-Package-Version: 1.99.0\r\n"
+    "User-Agent: OpenAI/Python 1.99.0\r\nX-Stainless-Lang: python\r\nX-Stainless-Package-Version: "
+    "1.99.0\r\n"
     "X-Stainless-OS: Linux\r\nX-Stainless-Arch: x64\r\nX-Stainless-Runtime: CPython\r\n"
-    "X-Stainless-Runtime-Version: 3.11.2\r\nAuthorization: Bearer sk-0123456789abcdef0123456789abcdef\r\n"
+    "X-Stainless-Runtime-Version: 3.11.2\r\nAuthorization: Bearer "
+    "sk-0123456789abcdef0123456789abcdef\r\n"
     "X-Stainless-Async: false\r\nx-stainless-retry-count: 0\r\nx-stainless-read-timeout: 600\r\n"
     "Content-Length: 190\r\n\r\n";
 
@@ -70,8 +73,8 @@ void parse_response_and_rebuild(benchmark::State& state) {
     const ResponseHead head = parser.head(kResponse);
     HeadWriter writer(out);
     writer.status_line(head.status());
-    writer.field("content-type", head.value(Field::content_type));
-    writer.field("x-request-id", head.value(Field::x_request_id));
+    writer.field(Field::content_type, head.value(Field::content_type));
+    writer.field(Field::x_request_id, head.value(Field::x_request_id));
     writer.content_length(head.content_length());
     auto size = writer.finish();
     benchmark::DoNotOptimize(size);
@@ -84,10 +87,10 @@ void write_request(benchmark::State& state) {
   for (auto _ : state) {
     HeadWriter writer(out);
     writer.request_line(Method::post, "/v1/chat/completions");
-    writer.field("host", "api.provider.example");
-    writer.field("authorization", "Bearer ", "sk-0123456789abcdef0123456789abcdef");
-    writer.field("content-type", "application/json");
-    writer.field("accept-encoding", "identity");
+    writer.field(Field::host, "api.provider.example");
+    writer.field(Field::authorization, "Bearer ", "sk-0123456789abcdef0123456789abcdef");
+    writer.field(Field::content_type, "application/json");
+    writer.field(Field::accept_encoding, "identity");
     writer.content_length(190);
     auto size = writer.finish();
     benchmark::DoNotOptimize(size);

@@ -67,9 +67,14 @@ std::string Driver::request_text(std::size_t key) const {
       options_.path, options_.target, options_.keys[key], body.size(), body);
 }
 
-bool Driver::run() {
+std::string Driver::run() {
   sockaddr_in address{};
-  if (!parse_address(options_.target, address)) return false;
+  if (!parse_address(options_.target, address)) return "the target must be ADDR:PORT (IPv4)";
+  if (!options_.ca_file.empty()) {
+    auto context = tls::ClientContext::load(options_.ca_file);
+    if (!context) return context.error();
+    tls_.emplace(std::move(*context));
+  }
   epoll_fd_ = epoll_create1(EPOLL_CLOEXEC);
   for (std::size_t i = 0; i < options_.keys.size(); ++i) requests_.push_back(request_text(i));
   const std::int64_t start_ns = now_ns_ = monotonic_ns();
@@ -85,7 +90,7 @@ bool Driver::run() {
   std::array<epoll_event, 512> events{};
   while (now_ns_ < stop_ns && (options_.requests == 0 || results_.good < options_.requests)) {
     start_due();
-    const int wait_ms = waiting_.empty() ? 10 : 1;
+    const int wait_ms = waiting_.empty() ? 10 : (options_.fresh ? 0 : 1);
     const int count =
         epoll_wait(epoll_fd_, events.data(), static_cast<int>(events.size()), wait_ms);
     now_ns_ = monotonic_ns();
@@ -99,7 +104,7 @@ bool Driver::run() {
   }
   results_.seconds =
       static_cast<double>(std::max<std::int64_t>(0, now_ns_ - measure_from_ns_)) / 1e9;
-  return true;
+  return {};
 }
 
 void Driver::start_due() {
@@ -134,11 +139,24 @@ void Driver::connect(Client& client) {
   client.out_at = 0;
 }
 
+bool Driver::start_tls(Client& client) {
+  auto engine = tls::Engine::client(*tls_, options_.tls_name);
+  if (!engine) return false;
+  client.tls.emplace(std::move(*engine));
+  std::string nothing;
+  return client.tls->receive({}, nothing, client.out);
+}
+
 /// Queues the next request; flush() writes it.
 void Driver::send_request(Client& client) {
   const std::size_t key = options_.key_per_connection ? client.index : next_key_++;
-  client.out = requests_[key % requests_.size()];
-  client.out_at = 0;
+  const std::string& request = requests_[key % requests_.size()];
+  if (client.tls) {
+    client.tls->send(request, client.out);
+  } else {
+    client.out = request;
+    client.out_at = 0;
+  }
   client.reader.reset();
   client.sent_ns = monotonic_ns();
   client.next_number = 0;
@@ -148,7 +166,12 @@ void Driver::send_request(Client& client) {
 void Driver::flush(Client& client) {
   if (client.connecting) {
     client.connecting = false;
-    send_request(client);
+    if (!tls_) {
+      send_request(client);
+    } else if (!start_tls(client)) {
+      ++results_.connect_errors;
+      return drop(client);
+    }
   }
   while (client.out_at < client.out.size()) {
     const ssize_t sent = ::send(client.fd, client.out.data() + client.out_at,
@@ -156,6 +179,10 @@ void Driver::flush(Client& client) {
     if (sent < 0 && errno == EAGAIN) break;
     if (sent < 0) return;  // shows as an error event
     client.out_at += static_cast<std::size_t>(sent);
+  }
+  if (client.out_at == client.out.size()) {
+    client.out.clear();
+    client.out_at = 0;
   }
   const bool wants = client.out_at < client.out.size();
   if (wants == client.writing) return;
@@ -180,6 +207,20 @@ void Driver::read(Client& client) {
     return drop(client);
   }
   now_ns_ = monotonic_ns();
+  const std::string_view bytes(buffer_.data(), static_cast<std::size_t>(count));
+  if (!client.tls) return received(client, bytes);
+  const bool was_open = client.tls->open();
+  std::string plaintext;
+  if (!client.tls->receive(bytes, plaintext, client.out)) {
+    ++results_.malformed;
+    return drop(client);
+  }
+  if (!was_open && client.tls->open()) send_request(client);
+  flush(client);
+  if (client.fd >= 0 && !plaintext.empty()) received(client, plaintext);
+}
+
+void Driver::received(Client& client, std::string_view bytes) {
   std::uint64_t stamps = 0;
   const auto on_stamp = [&](std::int64_t sent_ns, std::uint64_t number) {
     if (!options_.stream) return;
@@ -196,8 +237,7 @@ void Driver::read(Client& client) {
     ++results_.chunks;
     results_.delay.add(now_ns_ - sent_ns);
   };
-  const auto state =
-      client.reader.feed({buffer_.data(), static_cast<std::size_t>(count)}, on_stamp);
+  const auto state = client.reader.feed(bytes, on_stamp);
   if (stamps > 1 && measuring()) results_.merged += stamps - 1;
   if (!options_.stream && !client.first_seen && measuring()) {
     client.first_seen = true;
@@ -226,8 +266,11 @@ void Driver::answered(Client& client) {
     }
   }
   if (client.reader.closes() || client.reader.until_close()) return drop(client);
-  if (!good) {  // a refusing server is not hammered
-    return drop(client);
+  if (!good) return drop(client);  // a refusing server is not hammered
+  if (options_.fresh) {
+    drop(client);
+    client.start_at_ns = now_ns_;
+    return;
   }
   send_request(client);
   flush(client);
@@ -237,6 +280,9 @@ void Driver::drop(Client& client) {
   if (client.fd >= 0) ::close(client.fd);
   client.fd = -1;
   client.connecting = false;
+  client.tls.reset();
+  client.out.clear();
+  client.out_at = 0;
   client.reader.reset();
   client.start_at_ns = now_ns_ + options_.reconnect_ns;
   waiting_.push_back(&client);

@@ -4,11 +4,14 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "answer_reader.hpp"
 #include "histogram.hpp"
+#include "sluice/tls/context.hpp"
+#include "tls_channel.hpp"
 
 namespace sluice::load {
 
@@ -27,7 +30,10 @@ struct Options {
   std::uint64_t chunks = 0;                 ///< chunks a stream must bring; 0 = not checked
   std::uint64_t abort_after = 0;            ///< close a stream after so many chunks; 0 = never
   std::int64_t reconnect_ns = 50'000'000;
-  std::size_t body_bytes = 200;  ///< about: the prompt is filled up to it
+  std::string ca_file;                 ///< TLS: who vouches for the target; empty = plain
+  std::string tls_name = "localhost";  ///< TLS: the name in its certificate
+  bool fresh = false;                  ///< a new connection for each request
+  std::size_t body_bytes = 200;        ///< about: the prompt is filled up to it
 };
 
 struct Results {
@@ -54,8 +60,8 @@ class Driver {
   Driver(const Driver&) = delete;
   Driver& operator=(const Driver&) = delete;
 
-  /// Runs to the end of the time or the count. False when the target is no address.
-  [[nodiscard]] bool run();
+  /// Runs to the end of the time or the count. Empty, or one line that says what cannot be used.
+  [[nodiscard]] std::string run();
   [[nodiscard]] const Results& results() const { return results_; }
   [[nodiscard]] const Options& options() const { return options_; }
 
@@ -72,12 +78,15 @@ class Driver {
     bool first_seen = false;
     bool connecting = false;
     bool writing = false;  ///< EPOLLOUT is armed
+    std::optional<mock::TlsChannel> tls;
   };
 
   void connect(Client& client);
   void send_request(Client& client);
   void flush(Client& client);
   void read(Client& client);
+  void received(Client& client, std::string_view bytes);
+  [[nodiscard]] bool start_tls(Client& client);
   void answered(Client& client);
   void drop(Client& client);
   void start_due();
@@ -94,6 +103,7 @@ class Driver {
   std::int64_t now_ns_ = 0;
   std::int64_t measure_from_ns_ = 0;
   std::string buffer_;
+  std::optional<tls::ClientContext> tls_;
 };
 
 }  // namespace sluice::load

@@ -25,6 +25,8 @@ constexpr std::string_view kUsage =
     "  --seconds S         measured time, default 3         --warmup S     before it, default 0\n"
     "  --ramp S            opens the connections over S     --requests N   stop after N good "
     "answers\n"
+    "  --ca PEM            TLS, vouched for by it           --tls-name N   default localhost\n"
+    "  --fresh yes         a new connection for each request\n"
     "  --chunks N          chunks each stream must bring    --abort-after N  close after N "
     "chunks\n";
 
@@ -47,6 +49,9 @@ bool take(std::string_view name, const std::string& value, Options& options) {
   if (name == "--path") return options.path = value, true;
   if (name == "--model") return options.model = value, true;
   if (name == "--key") return options.keys = {value}, true;
+  if (name == "--ca") return options.ca_file = value, true;
+  if (name == "--tls-name") return options.tls_name = value, true;
+  if (name == "--fresh") return options.fresh = value == "yes", value == "yes" || value == "no";
   if (name == "--keys") return read_keys(value, options);
   if (name == "--key-per") {
     options.key_per_connection = value == "connection";
@@ -114,8 +119,8 @@ int main(int argc, char** argv) {
     setrlimit(RLIMIT_NOFILE, &limit);
   }
   sluice::load::Driver driver(std::move(options));
-  if (!driver.run()) {
-    std::fprintf(stderr, "sluice-load: the target must be ADDR:PORT (IPv4)\n");
+  if (const std::string problem = driver.run(); !problem.empty()) {
+    std::fprintf(stderr, "sluice-load: %s\n", problem.c_str());
     return 2;
   }
   print(driver.options(), driver.results());

@@ -1,6 +1,8 @@
 """The gateways of a comparison, each behind the same interface:
 
-  name, port          where clients connect (plain HTTP/1.1)
+  name
+  ports               where clients connect, by side: "plain", "tls" (TLS 1.3 from the client), "both" (and to the
+                      provider)
   keys_file           client keys, one a line, or None when the peer needs none
   edge_pids()         processes whose CPU and memory count as the gateway's
   side_pids()         processes beside it (our reconciler): shown apart
@@ -16,7 +18,7 @@ class Direct:
     keys_file = None
 
     def __init__(self, mock):
-        self.port = mock.port
+        self.ports = {"plain": mock.port, "tls": mock.tls_port, "both": mock.tls_port}
 
     def edge_pids(self):
         return []
@@ -28,11 +30,12 @@ class Direct:
 class Peer:
     keys_file = None
 
-    def __init__(self, processes, directory, mock, core):
+    def __init__(self, processes, directory, mock, core, certificate):
         self.directory = os.path.join(directory, self.name)
         os.makedirs(self.directory, exist_ok=True)
-        self.port = free_port()
-        self.mock_port = mock.port
+        self.ports = {side: free_port() for side in ("plain", "tls", "both")}
+        self.mock = mock
+        self.certificate = certificate  # PEM: certificate and key
         self.core = core
         self.processes = processes
         self.process = None
@@ -43,7 +46,7 @@ class Peer:
             file.write(self.config())
         log = os.path.join(self.directory, "log")
         self.process = self.processes.start(self.command(config), core=self.core, log=log)
-        wait_for_port(self.port, self.process, log)
+        wait_for_port(self.ports["plain"], self.process, log)
         return self
 
     def edge_pids(self):
@@ -86,24 +89,39 @@ http {{
   keepalive_requests 1000000000;
   keepalive_timeout 600s;
   tcp_nodelay on;
-  upstream mock {{
-    server 127.0.0.1:{self.mock_port};
+  ssl_certificate {self.certificate};
+  ssl_certificate_key {self.certificate};
+  ssl_protocols TLSv1.3;
+  ssl_ecdh_curve X25519;
+  {self.upstream("mock", self.mock.port)}
+  {self.upstream("mock_tls", self.mock.tls_port)}
+  {self.server("plain", "", "http://mock")}
+  {self.server("tls", "ssl", "http://mock")}
+  {self.server("both", "ssl", "https://mock_tls")}
+}}
+"""
+
+    def upstream(self, name, port):
+        return f"""upstream {name} {{
+    server 127.0.0.1:{port};
     keepalive 4096;
     keepalive_requests 1000000000;
     keepalive_timeout 600s;
-  }}
-  server {{
-    listen 127.0.0.1:{self.port} backlog=4096;
+  }}"""
+
+    def server(self, side, ssl, upstream):
+        return f"""server {{
+    listen 127.0.0.1:{self.ports[side]} {ssl} backlog=4096;
     location / {{
-      proxy_pass http://mock;
+      proxy_pass {upstream};
       proxy_http_version 1.1;
       proxy_buffering off;
       proxy_read_timeout 600s;
+      proxy_ssl_protocols TLSv1.3;
+      client_max_body_size 64m;
       {self.location()}
     }}
-  }}
-}}
-"""
+  }}"""
 
 
 class NginxLog(Nginx):
@@ -143,9 +161,17 @@ defaults
   timeout connect 5s
   timeout client 600s
   timeout server 600s
-frontend in
-  bind 127.0.0.1:{self.port} backlog 4096
+frontend plain
+  bind 127.0.0.1:{self.ports["plain"]} backlog 4096
   default_backend mock
+frontend tls
+  bind 127.0.0.1:{self.ports["tls"]} backlog 4096 ssl crt {self.certificate} ssl-min-ver TLSv1.3 curves X25519
+  default_backend mock
+frontend both
+  bind 127.0.0.1:{self.ports["both"]} backlog 4096 ssl crt {self.certificate} ssl-min-ver TLSv1.3 curves X25519
+  default_backend mock_tls
 backend mock
-  server mock 127.0.0.1:{self.mock_port} pool-max-conn -1
+  server mock 127.0.0.1:{self.mock.port} pool-max-conn -1
+backend mock_tls
+  server mock 127.0.0.1:{self.mock.tls_port} pool-max-conn -1 ssl verify none ssl-min-ver TLSv1.3
 """

@@ -115,15 +115,16 @@ class Processes:
 class Mock:
     """A sluice-mock with its control port."""
 
-    def __init__(self, processes, program, defaults, core, log, more=()):
+    def __init__(self, processes, program, certificate, core, log, more=()):
         self.process = processes.start(
-            [program, "--listen", "127.0.0.1:0", "--control", "127.0.0.1:0", "--default", defaults,
-             "--records", "0", *more], core=core, log=log, stdout=subprocess.PIPE, text=True)
+            [program, "--listen", "127.0.0.1:0", "--listen-tls", "127.0.0.1:0", "--control", "127.0.0.1:0",
+             "--cert", certificate, "--cert-key", certificate, "--records", "0", *more], core=core, log=log, stdout=subprocess.PIPE, text=True)
         line = self.process.stdout.readline()
         if not line:
             raise RuntimeError(f"sluice-mock did not start: see {log}")
         where = json.loads(line)
         self.port = int(where["http"][0].rsplit(":", 1)[1])
+        self.tls_port = int(where["https"][0].rsplit(":", 1)[1])
         self.control_port = int(where["control"][0].rsplit(":", 1)[1])
 
     def ask(self, method, path):

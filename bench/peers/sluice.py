@@ -11,8 +11,8 @@ from .processes import children, free_port, wait_for_port
 class Sluice:
     """One edge with one shard, and its reconciler on another core. `spin` and `keys` make variants."""
 
-    def __init__(self, processes, directory, mock, core, side_core, programs, name="sluice", keys=64, spin="50us",
-                 models=()):
+    def __init__(self, processes, directory, mock, core, side_core, programs, certificate, name="sluice", keys=64,
+                 spin="50us", models=()):
         self.name = name
         self.processes = processes
         self.directory = os.path.join(directory, name)
@@ -25,7 +25,9 @@ class Sluice:
         self.keys = keys
         self.spin = spin
         self.models = models
-        self.port = free_port()
+        self.ports = {"plain": free_port(), "tls": free_port()}
+        self.ports["both"] = self.ports["tls"]  # the model decides where it goes
+        self.certificate = certificate
         self.metrics_port = free_port()
         self.keys_file = os.path.join(self.directory, "keys")
         self.config_file = os.path.join(self.directory, "sluice.toml")
@@ -73,9 +75,14 @@ allow_private = ["127.0.0.0/8"]
 [edge]
 shards = 1
 spin = "{self.spin}"
+ca_file = "{self.certificate}"
 metrics_address = "127.0.0.1:{self.metrics_port}"
 [[edge.listener]]
-address = "127.0.0.1:{self.port}"
+address = "127.0.0.1:{self.ports["plain"]}"
+[[edge.listener]]
+address = "127.0.0.1:{self.ports["tls"]}"
+certificate_file = "{self.certificate}"
+key_file = "{self.certificate}"
 [state]
 directory = "{self.state}"
 [ledger]
@@ -100,17 +107,15 @@ requests_per_connection = 1000000000
 
     def start_edge(self):
         self.edge = self.spawn_edge()
-        wait_for_port(self.port, self.edge, os.path.join(self.directory, "edge.log"))
+        wait_for_port(self.ports["plain"], self.edge, os.path.join(self.directory, "edge.log"))
 
     def provision(self):
         """One customer with credit, the models of the stand-in at list prices, and the keys."""
         models = "\n".join(f"""
 [[model]]
 name = "{model}"
-formats = "chat"
-routes = [{{ channel = "mock", upstream_model = "{model}" }}]
-[[price]]
-model = "{model}"
+routes = ["{"mock-tls" if model.endswith("-tls") else "mock"}"]
+[[model.price]]
 input = "1.00"
 output = "2.00"
 """ for model in self.models)
@@ -121,19 +126,31 @@ output = "2.00"
 name = "mock"
 dialect = "openai"
 base_url = "http://127.0.0.1:{self.mock.port}/v1"
-keys = [{{ name = "main", secret = "sk-upstream" }}]
+[[provider.key]]
+name = "main"
+secret = "sk-upstream"
 [[channel]]
 name = "mock"
 provider = "mock"
+[[provider]]
+name = "mock-tls"
+dialect = "openai"
+base_url = "https://localhost:{self.mock.tls_port}/v1"
+[[provider.key]]
+name = "main"
+secret = "sk-upstream"
+[[channel]]
+name = "mock-tls"
+provider = "mock-tls"
 {models}
 [[customer]]
 name = "bench"
-credit = "100000.00"
 """)
             for i in range(self.keys):
-                file.write(f'[[key]]\ncustomer = "bench"\nname = "key-{i}"\n')
+                file.write(f'[[customer.key]]\nname = "key-{i}"\n')
         report = self.cli("apply", apply_file)
-        secrets = [change["secret"] for change in report["changes"] if change.get("secret")]
+        self.cli("credit", "add", "--customer", "bench", "--amount", "1000000")
+        secrets = [change["key"] for change in report["changes"] if change.get("key")]
         if len(secrets) != self.keys:
             raise RuntimeError(f"sluice apply made {len(secrets)} keys instead of {self.keys}")
         with open(self.keys_file, "w") as file:

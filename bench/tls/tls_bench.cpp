@@ -1,4 +1,5 @@
-// What TLS costs a record, a handshake and a connection's memory. ECDSA P-256 certificate, X25519, AES-128-GCM.
+// What TLS costs a record, a handshake and a connection's memory. ECDSA P-256 certificate, X25519,
+// AES-128-GCM.
 #include <benchmark/benchmark.h>
 #include <malloc.h>
 #include <unistd.h>
@@ -25,9 +26,10 @@ struct Contexts {
 Contexts make_contexts() {
   std::string pattern = (std::filesystem::temp_directory_path() / "sluice-bench-XXXXXX").string();
   const std::string directory = mkdtemp(pattern.data());
-  const std::string command = "cd '" + directory +
-                              "' && openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout key "
-                              "-out cert -days 2 -subj /CN=bench -addext subjectAltName=DNS:bench.test 2>/dev/null";
+  const std::string command =
+      "cd '" + directory +
+      "' && openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout key "
+      "-out cert -days 2 -subj /CN=bench -addext subjectAltName=DNS:bench.test 2>/dev/null";
   if (std::system(command.c_str()) != 0) std::abort();
   Contexts contexts{ServerContext::load(directory + "/cert", directory + "/key").value(),
                     ClientContext::load(directory + "/cert").value()};
@@ -108,7 +110,8 @@ std::size_t resident_bytes() {
   return pages * static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
 }
 
-/// Memory of open connections that have exchanged a record: of both sides together, and of the client's alone.
+/// Memory of open connections that have exchanged a record: of both sides together, and of the
+/// client's alone.
 void memory_of_1000_pairs(benchmark::State& state) {
   std::vector<char> memory(64 * 1024);
   std::vector<char> plain(1024);

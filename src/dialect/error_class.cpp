@@ -1,4 +1,5 @@
-// The class of a provider's error, facts/wire §1.10: from what the body says first, from the status last.
+// The class of a provider's error, facts/wire §1.10: from what the body says first, from the status
+// last.
 #include <algorithm>
 #include <array>
 
@@ -72,25 +73,60 @@ constexpr Signal kNames[] = {
 /// GLM sends digits as a string, MiniMax as a number or as "(1008)" at the end of the message.
 ErrorClass class_of_number(int code) {
   switch (code) {
-    case 1000: case 1001: case 1002: case 1003: case 1004:  // GLM authentication; MiniMax 1004
-    case 2049: return ErrorClass::key_bad;
-    case 1112: case 1121:  // GLM: account locked
-    case 1113: case 1304: case 1308: case 1309: case 1310: case 1311: case 1313:  // GLM: arrears and plans
-    case 1008: return ErrorClass::no_money;  // MiniMax
-    case 1302: case 1303: case 1039: return ErrorClass::rate;
-    case 1305: case 1312: case 1024: case 1033: return ErrorClass::overloaded;
-    case 1210: case 1211: case 1212: case 1213: case 1214: case 1215: case 1261: case 1301:
-    case 1026: case 1027: case 2013: return ErrorClass::caller;
-    default: return ErrorClass::unknown;
+    case 1000:
+    case 1001:
+    case 1002:
+    case 1003:
+    case 1004:  // GLM authentication; MiniMax 1004
+    case 2049:
+      return ErrorClass::key_bad;
+    case 1112:
+    case 1121:  // GLM: account locked
+    case 1113:
+    case 1304:
+    case 1308:
+    case 1309:
+    case 1310:
+    case 1311:
+    case 1313:  // GLM: arrears and plans
+    case 1008:
+      return ErrorClass::no_money;  // MiniMax
+    case 1302:
+    case 1303:
+    case 1039:
+      return ErrorClass::rate;
+    case 1305:
+    case 1312:
+    case 1024:
+    case 1033:
+      return ErrorClass::overloaded;
+    case 1210:
+    case 1211:
+    case 1212:
+    case 1213:
+    case 1214:
+    case 1215:
+    case 1261:
+    case 1301:
+    case 1026:
+    case 1027:
+    case 2013:
+      return ErrorClass::caller;
+    default:
+      return ErrorClass::unknown;
   }
 }
 
 /// MiniMax's own numbers where they differ from GLM's.
 ErrorClass class_of_minimax(int code) {
   switch (code) {
-    case 1000: case 1001: return ErrorClass::overloaded;
-    case 1002: return ErrorClass::rate;
-    default: return class_of_number(code);
+    case 1000:
+    case 1001:
+      return ErrorClass::overloaded;
+    case 1002:
+      return ErrorClass::rate;
+    default:
+      return class_of_number(code);
   }
 }
 
@@ -123,8 +159,9 @@ bool contains(std::string_view text, std::string_view part) {
 }
 
 bool speaks_of_money(std::string_view message) {
-  constexpr std::string_view kTexts[] = {"credit balance is too low", "insufficient balance", "spend limit", "usage limits",
-                                         "exceeded your current quota", "plans and billing"};
+  constexpr std::string_view kTexts[] = {
+      "credit balance is too low",   "insufficient balance", "spend limit", "usage limits",
+      "exceeded your current quota", "plans and billing"};
   return std::ranges::any_of(kTexts, [&](auto text) { return contains(message, text); });
 }
 
@@ -134,12 +171,25 @@ bool speaks_of_rate(std::string_view message) {
 
 ErrorClass class_of_status(int status) {
   switch (status) {
-    case 401: return ErrorClass::key_bad;
-    case 402: return ErrorClass::no_money;
-    case 429: return ErrorClass::rate;
-    case 400: case 404: case 413: case 422: return ErrorClass::caller;
-    case 500: case 502: case 503: case 504: case 529: return ErrorClass::overloaded;
-    default: return ErrorClass::unknown;
+    case 401:
+      return ErrorClass::key_bad;
+    case 402:
+      return ErrorClass::no_money;
+    case 429:
+      return ErrorClass::rate;
+    case 400:
+    case 404:
+    case 413:
+    case 422:
+      return ErrorClass::caller;
+    case 500:
+    case 502:
+    case 503:
+    case 504:
+    case 529:
+      return ErrorClass::overloaded;
+    default:
+      return ErrorClass::unknown;
   }
 }
 
@@ -147,9 +197,11 @@ ErrorClass class_of_status(int status) {
 
 bool is_context_overflow(std::string_view text) {
   constexpr std::string_view kTexts[] = {
-      "prompt is too long", "exceeds the context window", "maximum context length", "exceeds the maximum",
-      "maximum prompt length is", "exceeded model token limit", "context window exceeds limit",
-      "range of input length should be", "context_length_exceeded", "request_too_large"};
+      "prompt is too long",           "exceeds the context window",
+      "maximum context length",       "exceeds the maximum",
+      "maximum prompt length is",     "exceeded model token limit",
+      "context window exceeds limit", "range of input length should be",
+      "context_length_exceeded",      "request_too_large"};
   if (speaks_of_rate(text)) return false;
   return std::ranges::any_of(kTexts, [&](auto part) { return contains(text, part); });
 }
@@ -159,7 +211,8 @@ ErrorClass UpstreamError::classify(Format format, int status) const {
   if (is_context_overflow(text)) return ErrorClass::caller;
   const ErrorClass by_code = class_of_name(code.view());
   const ErrorClass by_type = class_of_name(type.view());
-  if (by_code == ErrorClass::no_money || by_type == ErrorClass::no_money) return ErrorClass::no_money;
+  if (by_code == ErrorClass::no_money || by_type == ErrorClass::no_money)
+    return ErrorClass::no_money;
   // MiniMax reports an empty account with 429 and with 500: its own number is the truth.
   if (const int number = minimax_suffix(text); number != 0) {
     const ErrorClass by_number = class_of_minimax(number);
@@ -175,14 +228,16 @@ ErrorClass UpstreamError::classify(Format format, int status) const {
   }
   if (status == 402) return ErrorClass::no_money;
   if (format == Format::gemini) {
-    // Google says "exceeded your current quota" for a minute's quota as well: only the quota's name tells.
+    // Google says "exceeded your current quota" for a minute's quota as well: only the quota's name
+    // tells.
     if (contains(code.view(), "perday")) return ErrorClass::no_money;
   } else if (status >= 400 && speaks_of_money(text)) {
     return ErrorClass::no_money;
   }
   if (status == 401) return ErrorClass::key_bad;
   if (by_code != ErrorClass::unknown) return by_code;
-  // A broad type does not overrule a status that says more: an overloaded server may call it api_error.
+  // A broad type does not overrule a status that says more: an overloaded server may call it
+  // api_error.
   const ErrorClass by_status = class_of_status(status);
   if (by_type == ErrorClass::caller && by_status != ErrorClass::unknown) return by_status;
   if (by_type != ErrorClass::unknown) return by_type;
@@ -194,26 +249,40 @@ ErrorClass classify_upstream_error(Format format, int status, std::string_view b
   MeterState state;
   state.json.role = static_cast<std::uint8_t>(MeterRole::root);
   switch (format) {
-    case Format::openai: kOpenaiMeter.read_json(state, body); break;
-    case Format::responses: kResponsesMeter.read_json(state, body); break;
-    case Format::claude: kClaudeMeter.read_json(state, body); break;
-    case Format::gemini: kGeminiMeter.read_json(state, body); break;
+    case Format::openai:
+      kOpenaiMeter.read_json(state, body);
+      break;
+    case Format::responses:
+      kResponsesMeter.read_json(state, body);
+      break;
+    case Format::claude:
+      kClaudeMeter.read_json(state, body);
+      break;
+    case Format::gemini:
+      kGeminiMeter.read_json(state, body);
+      break;
   }
   if (state.json.step == JsonStep::value || state.json.step == JsonStep::invalid) {
     state.error = UpstreamError{};  // not JSON: a proxy's page; only its text can tell
-    state.error.message.assign(body.substr(0, 180));
+    state.error.message.assign(body.substr(0, 160));
   }
   return state.error.classify(format, status);
 }
 
 std::string_view to_string(ErrorClass error_class) {
   switch (error_class) {
-    case ErrorClass::unknown: return "unknown";
-    case ErrorClass::key_bad: return "key_bad";
-    case ErrorClass::no_money: return "no_money";
-    case ErrorClass::rate: return "rate";
-    case ErrorClass::overloaded: return "overloaded";
-    case ErrorClass::caller: return "caller";
+    case ErrorClass::unknown:
+      return "unknown";
+    case ErrorClass::key_bad:
+      return "key_bad";
+    case ErrorClass::no_money:
+      return "no_money";
+    case ErrorClass::rate:
+      return "rate";
+    case ErrorClass::overloaded:
+      return "overloaded";
+    case ErrorClass::caller:
+      return "caller";
   }
   return "unknown";
 }

@@ -15,7 +15,8 @@ constexpr int hex_value(char c) {
   return -1;
 }
 
-/// Writes `codepoint` as UTF-8 (surrogates as they are asked for, three bytes); returns its length, 1 to 4.
+/// Writes `codepoint` as UTF-8 (surrogates as they are asked for, three bytes); returns its length,
+/// 1 to 4.
 constexpr std::size_t encode_utf8(std::uint32_t codepoint, char* out) {
   const auto byte = [](std::uint32_t value) { return static_cast<char>(value); };
   if (codepoint < 0x80) {
@@ -43,15 +44,24 @@ constexpr std::size_t encode_utf8(std::uint32_t codepoint, char* out) {
 /// The character of a one-letter escape (`n` gives LF), or −1. `u` is not one of them.
 constexpr int simple_escape(char letter) {
   switch (letter) {
-    case '"': return '"';
-    case '\\': return '\\';
-    case '/': return '/';
-    case 'b': return '\b';
-    case 'f': return '\f';
-    case 'n': return '\n';
-    case 'r': return '\r';
-    case 't': return '\t';
-    default: return -1;
+    case '"':
+      return '"';
+    case '\\':
+      return '\\';
+    case '/':
+      return '/';
+    case 'b':
+      return '\b';
+    case 'f':
+      return '\f';
+    case 'n':
+      return '\n';
+    case 'r':
+      return '\r';
+    case 't':
+      return '\t';
+    default:
+      return -1;
   }
 }
 

@@ -12,7 +12,10 @@ std::size_t utf8_sequence(std::string_view text) {
   if (text.empty()) return 0;
   if (lead < 0x80) return 1;
   // Well-formed sequences, Unicode table 3-7.
-  const std::size_t size = lead >= 0xc2 && lead < 0xe0 ? 2 : lead >= 0xe0 && lead < 0xf0 ? 3 : lead >= 0xf0 && lead < 0xf5 ? 4 : 0;
+  const std::size_t size = lead >= 0xc2 && lead < 0xe0   ? 2
+                           : lead >= 0xe0 && lead < 0xf0 ? 3
+                           : lead >= 0xf0 && lead < 0xf5 ? 4
+                                                         : 0;
   if (size == 0) return 0;
   const unsigned low = lead == 0xe0 ? 0xa0 : lead == 0xf0 ? 0x90 : 0x80;
   const unsigned high = lead == 0xed ? 0x9f : lead == 0xf4 ? 0x8f : 0xbf;
@@ -34,7 +37,8 @@ JsonWriter& JsonWriter::escaped(std::string_view text) {
       const char pair[2] = {'\\', c};
       raw({pair, 2});
     } else if (size == 1 && (static_cast<unsigned char>(c) < 0x20 || c == 0x7f)) {
-      const char escape[6] = {'\\', 'u', '0', '0', kHex[static_cast<unsigned char>(c) >> 4], kHex[c & 15]};
+      const char escape[6] = {'\\',        'u', '0', '0', kHex[static_cast<unsigned char>(c) >> 4],
+                              kHex[c & 15]};
       raw({escape, 6});
     } else {
       raw(text.substr(0, size));

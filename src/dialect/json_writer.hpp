@@ -23,8 +23,8 @@ class JsonWriter {
     return *this;
   }
 
-  /// The inside of a JSON string: quotes, backslashes and control characters escaped, so that no line break gets
-  /// through; bytes that are not UTF-8 become U+FFFD.
+  /// The inside of a JSON string: quotes, backslashes and control characters escaped, so that no
+  /// line break gets through; bytes that are not UTF-8 become U+FFFD.
   JsonWriter& escaped(std::string_view text);
 
   /// A whole JSON string.

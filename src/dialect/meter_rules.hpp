@@ -12,18 +12,57 @@ enum class MeterRole : std::uint8_t {
   skip,
   root,
   // OpenAI
-  choices, choice, delta, content, part, reasoning, reasoning_part, calls, call, object_name, flat_message, flat_code,
+  choices,
+  choice,
+  delta,
+  content,
+  part,
+  reasoning,
+  reasoning_part,
+  calls,
+  call,
+  object_name,
+  flat_message,
+  flat_code,
   flat_type,
   // Responses
-  response, item, item_type, done_text, nodes, node,
+  response,
+  item,
+  item_type,
+  done_text,
+  nodes,
+  node,
   // Claude
-  message, first_usage, blocks, block, block_type, sealed,
+  message,
+  first_usage,
+  blocks,
+  block,
+  block_type,
+  sealed,
   // Gemini
-  candidates, candidate, gemini_content, feedback, media,
+  candidates,
+  candidate,
+  gemini_content,
+  feedback,
+  media,
   // all
-  type, text, free, finish,
-  error, error_type, error_code, error_message, error_details, error_quota, base_resp, base_status,
-  usage, prompt_details, completion_details, cache_creation, server_tool_use,
+  type,
+  text,
+  free,
+  finish,
+  error,
+  error_type,
+  error_code,
+  error_message,
+  error_details,
+  error_quota,
+  base_resp,
+  base_status,
+  usage,
+  prompt_details,
+  completion_details,
+  cache_creation,
+  server_tool_use,
   field,  ///< the first of the usage fields: UsageField is added to it
 };
 
@@ -44,10 +83,12 @@ class MeterRules {
       case Role::content:
       case Role::part:
       case Role::reasoning:
-      case Role::done_text: return StringMode::count;
+      case Role::done_text:
+        return StringMode::count;
       case Role::error:
       case Role::error_message:
-      case Role::flat_message: return StringMode::collect;
+      case Role::flat_message:
+        return StringMode::collect;
       case Role::object_name:
       case Role::flat_code:
       case Role::flat_type:
@@ -57,8 +98,10 @@ class MeterRules {
       case Role::finish:
       case Role::error_type:
       case Role::error_quota:
-      case Role::error_code: return StringMode::capture;
-      default: return StringMode::skip;
+      case Role::error_code:
+        return StringMode::capture;
+      default:
+        return StringMode::skip;
     }
   }
 
@@ -68,7 +111,8 @@ class MeterRules {
     }
   }
 
-  /// Roles inside of usage and error objects, and of JSON that is counted as it is; `skip` elsewhere.
+  /// Roles inside of usage and error objects, and of JSON that is counted as it is; `skip`
+  /// elsewhere.
   Role shared_key(Role container, Key key, const JsonString& name);
   static Role shared_element(Role container);
 
@@ -83,14 +127,32 @@ class MeterRules {
   /// Forgets what was known about the event.
   void reset_event();
 
+  /// A text that is counted starts at its opening quote.
+  void on_text_start(const char* quote) {
+    ++texts;
+    if (data_start != nullptr && texts == 1) learn_prefix(quote);
+  }
+  /// Keeps what the reader knows in front of the first text, if the bytes up to there did nothing
+  /// else.
+  void learn_prefix(const char* text_start);
+
   MeterState& m;
+  const char* data_start = nullptr;  ///< of an event whose prefix is to be learnt
+  unsigned texts = 0;
+  std::uint32_t symbols_before =
+      0;  ///< output counted before the event: keys of free JSON count as well
+
+  /// The event did something that its flags do not say: it may not be skipped when it comes again.
+  [[nodiscard]] bool has_effects() const;
 
  protected:
   static constexpr std::uint8_t number_of(Role role) { return static_cast<std::uint8_t>(role); }
   static constexpr Role field(UsageField which) {
     return static_cast<Role>(number_of(Role::field) + static_cast<std::uint8_t>(which));
   }
-  void doubt(UsageDoubt bit) { m.usage.doubts = static_cast<std::uint16_t>(m.usage.doubts | static_cast<unsigned>(bit)); }
+  void doubt(UsageDoubt bit) {
+    m.usage.doubts = static_cast<std::uint16_t>(m.usage.doubts | static_cast<unsigned>(bit));
+  }
 
  private:
   static Role usage_key(Key key);
@@ -100,29 +162,45 @@ class MeterRules {
 
 inline MeterRole MeterRules::usage_key(Key key) {
   switch (key) {
-    case Key::usage_prompt: return field(UsageField::prompt);
-    case Key::usage_completion: return field(UsageField::completion);
-    case Key::usage_total: return field(UsageField::total);
+    case Key::usage_prompt:
+      return field(UsageField::prompt);
+    case Key::usage_completion:
+      return field(UsageField::completion);
+    case Key::usage_total:
+      return field(UsageField::total);
     case Key::cached_tokens:
-    case Key::usage_cached_top: return field(UsageField::cached_top);
-    case Key::usage_cached: return field(UsageField::cached);
-    case Key::usage_cache_hit: return field(UsageField::cache_hit);
-    case Key::usage_cache_miss: return field(UsageField::cache_miss);
-    case Key::usage_cache_write: return field(UsageField::cache_write);
-    case Key::usage_reasoning: return field(UsageField::reasoning);
-    case Key::usage_tool_prompt: return field(UsageField::tool_prompt);
-    case Key::prompt_details: return Role::prompt_details;
-    case Key::completion_details: return Role::completion_details;
-    case Key::cache_creation: return Role::cache_creation;
-    case Key::server_tool_use: return Role::server_tool_use;
-    default: return Role::skip;
+    case Key::usage_cached_top:
+      return field(UsageField::cached_top);
+    case Key::usage_cached:
+      return field(UsageField::cached);
+    case Key::usage_cache_hit:
+      return field(UsageField::cache_hit);
+    case Key::usage_cache_miss:
+      return field(UsageField::cache_miss);
+    case Key::usage_cache_write:
+      return field(UsageField::cache_write);
+    case Key::usage_reasoning:
+      return field(UsageField::reasoning);
+    case Key::usage_tool_prompt:
+      return field(UsageField::tool_prompt);
+    case Key::prompt_details:
+      return Role::prompt_details;
+    case Key::completion_details:
+      return Role::completion_details;
+    case Key::cache_creation:
+      return Role::cache_creation;
+    case Key::server_tool_use:
+      return Role::server_tool_use;
+    default:
+      return Role::skip;
   }
 }
 
 inline MeterRole MeterRules::shared_key(Role container, Key key, const JsonString& name) {
   switch (container) {
     case Role::usage:
-    case Role::first_usage: return usage_key(key);
+    case Role::first_usage:
+      return usage_key(key);
     case Role::prompt_details:
       if (key == Key::cached_tokens) return field(UsageField::cached);
       if (key == Key::usage_cache_write) return field(UsageField::cache_write);
@@ -137,7 +215,8 @@ inline MeterRole MeterRules::shared_key(Role container, Key key, const JsonStrin
       return key == Key::web_fetch_requests ? field(UsageField::web_fetches) : Role::skip;
     case Role::error:
     case Role::error_details:
-      if (key == Key::type || key == Key::status) return container == Role::error ? Role::error_type : Role::skip;
+      if (key == Key::type || key == Key::status)
+        return container == Role::error ? Role::error_type : Role::skip;
       if (key == Key::code || key == Key::error_code || key == Key::reason) return Role::error_code;
       if (key == Key::message && container == Role::error) return Role::error_message;
       if (key == Key::quota_id) return Role::error_quota;
@@ -150,7 +229,8 @@ inline MeterRole MeterRules::shared_key(Role container, Key key, const JsonStrin
       m.output.add_text(name.text.substr(0, 64));
       m.output.symbols += 2;
       return Role::free;
-    default: return Role::skip;
+    default:
+      return Role::skip;
   }
 }
 
@@ -159,8 +239,10 @@ inline MeterRole MeterRules::shared_element(Role container) {
     case Role::root:
     case Role::text:
     case Role::free:
-    case Role::error_details: return container;
-    default: return Role::skip;
+    case Role::error_details:
+      return container;
+    default:
+      return Role::skip;
   }
 }
 
@@ -171,16 +253,25 @@ inline void MeterRules::shared_string(Role role, const JsonString& string) {
     case Role::content:
     case Role::part:
     case Role::done_text:
-    case Role::sealed: m.event_semantic |= !string.empty; return;
-    case Role::reasoning:
-      m.event_semantic |= !string.empty;
-      m.event_reasoning |= !string.empty;
+    case Role::sealed:
+      m.event.semantic |= !string.empty;
       return;
-    case Role::error: m.event_error |= !string.empty; return;
-    case Role::error_type: m.error.type.assign(string.text); return;
-    case Role::error_code: m.error.code.assign(string.text); return;
+    case Role::reasoning:
+      m.event.semantic |= !string.empty;
+      m.event.reasoning |= !string.empty;
+      return;
+    case Role::error:
+      m.event.error |= !string.empty;
+      return;
+    case Role::error_type:
+      m.error.type.assign(string.text);
+      return;
+    case Role::error_code:
+      m.error.code.assign(string.text);
+      return;
     case Role::error_quota:  // Gemini lists each quota that was hit: a daily one says the most
-      if (m.error.code.empty() || string.text.find("PerDay") != std::string_view::npos) m.error.code.assign(string.text);
+      if (m.error.code.empty() || string.text.find("PerDay") != std::string_view::npos)
+        m.error.code.assign(string.text);
       return;
     default:
       if (role >= Role::field) doubt(UsageDoubt::not_number);
@@ -218,7 +309,7 @@ inline void MeterRules::on_number(std::uint8_t role_number, const JsonNumber& nu
       return;
     case Role::base_status:
       if (number.magnitude == 0) return;
-      m.event_error = true;
+      m.event.error = true;
       m.error.code_number = static_cast<int>(std::min<std::uint64_t>(number.magnitude, 99'999));
       return;
     case Role::free: {
@@ -226,11 +317,13 @@ inline void MeterRules::on_number(std::uint8_t role_number, const JsonNumber& nu
       for (std::uint64_t rest = number.magnitude; rest != 0; rest /= 10) ++m.output.digits;
       return;
     }
-    default: return;
+    default:
+      return;
   }
 }
 
-inline void MeterRules::on_literal(std::uint8_t role_number, JsonLiteral literal, std::string_view) {
+inline void MeterRules::on_literal(std::uint8_t role_number, JsonLiteral literal,
+                                   std::string_view) {
   const Role role = static_cast<Role>(role_number);
   if (role >= Role::field && literal != JsonLiteral::null_) doubt(UsageDoubt::not_number);
   if (role == Role::free) ++m.output.words;
@@ -238,7 +331,7 @@ inline void MeterRules::on_literal(std::uint8_t role_number, JsonLiteral literal
 
 inline void MeterRules::shared_open(Role role, bool object) {
   if (role == Role::error) {
-    m.event_error = true;
+    m.event.error = true;
   } else if (role == Role::usage || role == Role::first_usage) {
     m.usage.open_mask = 0;
   } else if (role >= Role::field) {
@@ -257,7 +350,7 @@ inline void MeterRules::commit_usage(bool final) {
   usage.open_mask = 0;
   usage.reported = true;
   usage.final |= final;
-  m.event_usage |= final;
+  m.event.usage |= final;
 }
 
 inline void MeterRules::shared_close(Role role, bool object) {
@@ -269,15 +362,35 @@ inline void MeterRules::shared_close(Role role, bool object) {
 
 inline void MeterRules::end_event() {
   ++m.events;
-  if (m.error_name == 5) m.event_error = true;
-  m.error.seen |= m.event_error;
-  m.end_seen |= m.event_ends;
-  if (m.event_semantic || m.event_usage) ++m.semantic_events;
+  if (m.error_name == 5) m.event.error = true;
+  m.error.seen |= m.event.error;
+  m.end_seen |= m.event.ends;
+  if (m.event.semantic || m.event.usage) ++m.semantic_events;
 }
 
-inline void MeterRules::reset_event() {
-  m.event_semantic = m.event_error = m.event_usage = m.event_has_choice = false;
-  m.choices_empty = m.event_ends = m.event_reasoning = false;
+inline void MeterRules::learn_prefix(const char* text_start) {
+  const auto size = static_cast<std::size_t>(text_start - data_start);
+  EventMemo& memo = m.memo;
+  memo.prefix_size = 0;
+  if (size > memo.prefix.size() || m.json.depth > memo.roles.size()) return;
+  if (has_effects() || m.output.symbols != symbols_before) return;
+  std::memcpy(memo.prefix.data(), data_start, size);
+  data_start = nullptr;
+  memo.prefix_size = static_cast<std::uint16_t>(size);
+  memo.suffix_size = 0;
+  memo.depth = m.json.depth;
+  memo.role = m.json.role;
+  memo.object_levels = static_cast<std::uint8_t>(m.json.object_levels);
+  memo.flags = m.event;
+  std::memcpy(memo.roles.data(), m.json.roles.data(), memo.roles.size());
 }
+
+inline bool MeterRules::has_effects() const {
+  const UpstreamError& error = m.error;
+  return m.event.usage || m.event.error || m.event.ends || m.usage.open_mask != 0 ||
+         m.finish_seen || !error.type.empty() || !error.code.empty() || !error.message.empty();
+}
+
+inline void MeterRules::reset_event() { m.event = EventFlags{}; }
 
 }  // namespace sluice::dialect

@@ -1,6 +1,7 @@
 // Runs the rules of one format over SSE, a JSON array or a JSON body.
 #pragma once
 
+#include "event_memo.hpp"
 #include "meter_rules.hpp"
 #include "sse_reader.hpp"
 
@@ -12,7 +13,8 @@ struct FormatMeter {
   std::size_t (*read_sse)(MeterState&, std::string_view span, bool stop_after_block, bool& stopped);
   /// Reads a piece of a JSON body or array.
   void (*read_json)(MeterState&, std::string_view span);
-  /// The end of an SSE body: an event without its blank line counts if its data is complete, as SDKs see it.
+  /// The end of an SSE body: an event without its blank line counts if its data is complete, as
+  /// SDKs see it.
   void (*finish_sse)(MeterState&);
 };
 
@@ -39,7 +41,8 @@ class EventSink {
   void data(std::string_view piece, const char* window) {
     m_.started = true;
     if (!m_.plain && m_.json.step == JsonStep::value && m_.json.depth == 0) {
-      while (!piece.empty() && (piece.front() == ' ' || piece.front() == '\n' || piece.front() == '\t')) {
+      while (!piece.empty() &&
+             (piece.front() == ' ' || piece.front() == '\n' || piece.front() == '\t')) {
         piece.remove_prefix(1);
       }
       if (piece.empty()) return;
@@ -49,7 +52,13 @@ class EventSink {
       }
     }
     if (m_.plain) return plain(piece);
-    JsonReader<Rules>(m_.json, rules_, window != nullptr ? window : piece.data()).feed(piece);
+    if (window == nullptr) window = piece.data();
+    const bool first = m_.json.step == JsonStep::value && m_.json.depth == 0;
+    if (first && m_.memo.misses < kMaxMisses) {
+      read_event<Rules>(m_, rules_, piece, window);
+    } else {
+      JsonReader<Rules>(m_.json, rules_, window).feed(piece);
+    }
   }
 
   void event_line() { m_.error_name = 0; }
@@ -64,7 +73,7 @@ class EventSink {
   void dispatch() {
     if (m_.plain) {
       const bool done = m_.plain_done && m_.plain_size == kDone.size();
-      m_.event_ends = done;
+      m_.event.ends = done;
       m_.malformed += !done;
     } else if (m_.json.step != JsonStep::done) {
       ++m_.malformed;
@@ -99,7 +108,8 @@ class EventSink {
 
 template <class Rules>
 struct MeterRun {
-  static std::size_t read_sse(MeterState& state, std::string_view span, bool stop_after_block, bool& stopped) {
+  static std::size_t read_sse(MeterState& state, std::string_view span, bool stop_after_block,
+                              bool& stopped) {
     EventSink<Rules> sink(state);
     SseReader<EventSink<Rules>> reader(state.lines, sink);
     const std::size_t consumed = reader.read(span, stop_after_block);
@@ -114,7 +124,8 @@ struct MeterRun {
 
   static void finish_sse(MeterState& state) {
     if (!state.lines.has_data) return;
-    const bool whole = state.plain ? state.plain_done && state.plain_size == 6 : state.json.step == JsonStep::done;
+    const bool whole =
+        state.plain ? state.plain_done && state.plain_size == 6 : state.json.step == JsonStep::done;
     if (!whole) return;
     EventSink<Rules>(state).dispatch();
     state.lines.has_data = false;

@@ -38,18 +38,21 @@ std::string timestamp(std::int64_t seconds) {
   const std::int64_t days = seconds / 86'400 + 719'468;  // since 0000-03-01
   const std::int64_t era = days / 146'097;
   const std::int64_t day_of_era = days % 146'097;
-  const std::int64_t year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36'524 - day_of_era / 146'096) / 365;
-  const std::int64_t day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+  const std::int64_t year_of_era =
+      (day_of_era - day_of_era / 1460 + day_of_era / 36'524 - day_of_era / 146'096) / 365;
+  const std::int64_t day_of_year =
+      day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
   const std::int64_t month_from_march = (5 * day_of_year + 2) / 153;
   const std::int64_t day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
   const std::int64_t month = month_from_march < 10 ? month_from_march + 3 : month_from_march - 9;
   const std::int64_t year = year_of_era + era * 400 + (month <= 2 ? 1 : 0);
   const std::int64_t time = seconds % 86'400;
   char text[40];
-  const int size = std::snprintf(text, sizeof text, "%04lld-%02lld-%02lldT%02lld:%02lld:%02lldZ",
-                                 static_cast<long long>(year), static_cast<long long>(month),
-                                 static_cast<long long>(day), static_cast<long long>(time / 3600),
-                                 static_cast<long long>(time / 60 % 60), static_cast<long long>(time % 60));
+  const int size =
+      std::snprintf(text, sizeof text, "%04lld-%02lld-%02lldT%02lld:%02lld:%02lldZ",
+                    static_cast<long long>(year), static_cast<long long>(month),
+                    static_cast<long long>(day), static_cast<long long>(time / 3600),
+                    static_cast<long long>(time / 60 % 60), static_cast<long long>(time % 60));
   return {text, static_cast<std::size_t>(size)};
 }
 
@@ -84,7 +87,8 @@ void gemini_model(const ModelInfo& model, std::string& out) {
   if (model.context_tokens > 0) append_member(out, "inputTokenLimit", model.context_tokens);
   if (model.max_output_tokens > 0) append_member(out, "outputTokenLimit", model.max_output_tokens);
   out += ",\"supportedGenerationMethods\":";
-  out += model.embeddings ? "[\"embedContent\"]" : "[\"generateContent\",\"streamGenerateContent\",\"countTokens\"]";
+  out += model.embeddings ? "[\"embedContent\"]"
+                          : "[\"generateContent\",\"streamGenerateContent\",\"countTokens\"]";
   out += '}';
 }
 
@@ -93,18 +97,27 @@ void gemini_model(const ModelInfo& model, std::string& out) {
 void render_model(Format format, const ModelInfo& model, std::string& out) {
   switch (format) {
     case Format::openai:
-    case Format::responses: return openai_model(model, out);
-    case Format::claude: return claude_model(model, out);
-    case Format::gemini: return gemini_model(model, out);
+    case Format::responses:
+      return openai_model(model, out);
+    case Format::claude:
+      return claude_model(model, out);
+    case Format::gemini:
+      return gemini_model(model, out);
   }
 }
 
 void render_model_list(Format format, std::span<const ModelInfo> models, std::string& out) {
   switch (format) {
     case Format::openai:
-    case Format::responses: out += "{\"object\":\"list\",\"data\":["; break;
-    case Format::claude: out += "{\"data\":["; break;
-    case Format::gemini: out += "{\"models\":["; break;
+    case Format::responses:
+      out += "{\"object\":\"list\",\"data\":[";
+      break;
+    case Format::claude:
+      out += "{\"data\":[";
+      break;
+    case Format::gemini:
+      out += "{\"models\":[";
+      break;
   }
   for (const ModelInfo& model : models) {
     if (&model != models.data()) out += ',';

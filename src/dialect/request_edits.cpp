@@ -35,15 +35,18 @@ class EditWriter {
     return *this;
   }
 
-  /// Replaces `size` bytes at `offset` by the text since the last add(). Equal offsets keep their order.
+  /// Replaces `size` bytes at `offset` by the text since the last add(). Equal offsets keep their
+  /// order.
   void add(std::uint32_t offset, std::uint32_t size) {
     if (list_.count_ == EditList::kMaxEdits || overflow_) {
       overflow_ = true;
       return;
     }
     std::size_t at = list_.count_++;
-    for (; at > 0 && list_.edits_[at - 1].offset > offset; --at) list_.edits_[at] = list_.edits_[at - 1];
-    list_.edits_[at] = {offset, size, list_.text_used_, static_cast<std::uint16_t>(used_ - list_.text_used_)};
+    for (; at > 0 && list_.edits_[at - 1].offset > offset; --at)
+      list_.edits_[at] = list_.edits_[at - 1];
+    list_.edits_[at] = {offset, size, list_.text_used_,
+                        static_cast<std::uint16_t>(used_ - list_.text_used_)};
     list_.text_used_ = static_cast<std::uint16_t>(used_);
   }
   void replace(const ValueSpan& value) { add(value.offset, value.size); }
@@ -70,11 +73,14 @@ void replace_model(const RequestScan& scan, std::string_view model, EditWriter& 
 }
 
 void ask_for_usage(const RequestScan& scan, EditWriter& out) {
-  const bool chat = scan.operation == Operation::openai_chat || scan.operation == Operation::openai_completions;
+  const bool chat =
+      scan.operation == Operation::openai_chat || scan.operation == Operation::openai_completions;
   if (!chat || !scan.stream || scan.include_usage) return;
   if (scan.include_usage_value.present()) return out.text("true").replace(scan.include_usage_value);
   if (scan.options_insert != 0) {
-    out.text("\"include_usage\":true").text(scan.options_empty ? "" : ",").add(scan.options_insert, 0);
+    out.text("\"include_usage\":true")
+        .text(scan.options_empty ? "" : ",")
+        .add(scan.options_insert, 0);
   } else if (scan.stream_options.present()) {
     out.text("{\"include_usage\":true}").replace(scan.stream_options);
   } else {
@@ -84,7 +90,10 @@ void ask_for_usage(const RequestScan& scan, EditWriter& out) {
 
 void clamp_gemini(const RequestScan& scan, Tokens cap, EditWriter& out) {
   if (scan.config_insert != 0) {
-    out.text("\"maxOutputTokens\":").number(cap).text(scan.config_empty ? "" : ",").add(scan.config_insert, 0);
+    out.text("\"maxOutputTokens\":")
+        .number(cap)
+        .text(scan.config_empty ? "" : ",")
+        .add(scan.config_insert, 0);
   } else if (scan.config_value.present()) {
     out.text("{\"maxOutputTokens\":").number(cap).text("}").replace(scan.config_value);
   } else {
@@ -102,14 +111,20 @@ void clamp_output(const RequestScan& scan, Tokens cap, std::string_view field, E
   }
   switch (scan.operation) {
     case Operation::gemini_generate:
-    case Operation::gemini_stream_generate: return clamp_gemini(scan, cap, out);
-    case Operation::openai_responses: field = "max_output_tokens"; break;
+    case Operation::gemini_stream_generate:
+      return clamp_gemini(scan, cap, out);
+    case Operation::openai_responses:
+      field = "max_output_tokens";
+      break;
     case Operation::openai_completions:
-    case Operation::claude_messages: field = "max_tokens"; break;
+    case Operation::claude_messages:
+      field = "max_tokens";
+      break;
     case Operation::openai_chat:
       if (field.empty()) field = "max_completion_tokens";
       break;
-    default: return;
+    default:
+      return;
   }
   out.quoted("", field).text(":").number(cap).text(",").add(scan.root_insert, 0);
 }
@@ -117,12 +132,13 @@ void clamp_output(const RequestScan& scan, Tokens cap, std::string_view field, E
 }  // namespace
 
 std::uint64_t EditList::edited_bytes(std::uint64_t body_bytes) const {
-  for (std::size_t i = 0; i < count_; ++i) body_bytes += edits_[i].text_size - std::uint64_t{edits_[i].remove};
+  for (std::size_t i = 0; i < count_; ++i)
+    body_bytes += edits_[i].text_size - std::uint64_t{edits_[i].remove};
   return body_bytes;
 }
 
 Result<EditList> plan_edits(const RequestScan& scan, const EditWish& wish) {
-  Result<EditList> result;
+  [[clang::uninitialized]] Result<EditList> result;  // its text is written before it is read
   EditWriter out(*result);
   replace_model(scan, wish.upstream_model, out);
   if (wish.include_usage) ask_for_usage(scan, out);

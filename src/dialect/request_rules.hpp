@@ -1,4 +1,5 @@
-// What the members of a request body mean, for all formats: the rules that the JSON reader consults.
+// What the members of a request body mean, for all formats: the rules that the JSON reader
+// consults.
 #pragma once
 
 #include <bitset>
@@ -13,21 +14,51 @@ enum class RequestRole : std::uint8_t {
   skip,  ///< costs no tokens: nothing in it is counted
   root,
   // control values
-  model, stream, stream_options, include_usage, cap, choices, service_tier, speed, background,
-  previous, cached, modalities, modality, hint_key, hint_user, hint_user_id, metadata, config,
-  flag_server_tools, flag_fallback,
+  model,
+  stream,
+  stream_options,
+  include_usage,
+  cap,
+  choices,
+  service_tier,
+  speed,
+  background,
+  previous,
+  cached,
+  modalities,
+  modality,
+  hint_key,
+  hint_user,
+  hint_user_id,
+  metadata,
+  config,
+  flag_server_tools,
+  flag_fallback,
   // content
-  text,       ///< a string that the model reads
-  opaque,     ///< an encrypted or encoded string that the model reads back
-  free,       ///< any JSON that the model reads: names, strings, numbers
-  messages,   ///< an array whose elements are counted as messages; or one string
-  node,       ///< a message, a content part, a call: an object that holds content
-  content,    ///< an array of nodes, one node, or a string
+  text,      ///< a string that the model reads
+  opaque,    ///< an encrypted or encoded string that the model reads back
+  free,      ///< any JSON that the model reads: names, strings, numbers
+  messages,  ///< an array whose elements are counted as messages; or one string
+  node,      ///< a message, a content part, a call: an object that holds content
+  content,   ///< an array of nodes, one node, or a string
   node_type,
-  inputs, input_item,  ///< embedding inputs or completion prompts: strings or token numbers
-  tools, tool, tool_type, declarations, server_tool,
-  image, audio, document, inline_data, source,  ///< objects that hold media, or a string: a URL
-  media_data, media_url, media_mime, media_type, file_id,
+  inputs,
+  input_item,  ///< embedding inputs or completion prompts: strings or token numbers
+  tools,
+  tool,
+  tool_type,
+  declarations,
+  server_tool,
+  image,
+  audio,
+  document,
+  inline_data,
+  source,  ///< objects that hold media, or a string: a URL
+  media_data,
+  media_url,
+  media_mime,
+  media_type,
+  file_id,
 };
 
 class RequestRules {
@@ -39,6 +70,9 @@ class RequestRules {
   std::uint8_t role_of_element(std::uint8_t container);
   StringMode string_mode(std::uint8_t role);
   TokenClasses& classes(std::uint8_t) { return scan_.text; }
+  void on_text_start(const char*) {
+    scan_.text.last_masks = 0;
+  }  // strings do not run into each other
   void collect(std::uint8_t, std::string_view) {}
   void on_string(std::uint8_t role, const JsonString& string);
   void on_number(std::uint8_t role, const JsonNumber& number);
@@ -64,7 +98,9 @@ class RequestRules {
   Role free_key(const JsonString& name);
   void once(Key key);
   void check_spelling(const JsonString& name);
-  void flag(Special bit) { scan_.special = static_cast<std::uint16_t>(scan_.special | static_cast<unsigned>(bit)); }
+  void flag(Special bit) {
+    scan_.special = static_cast<std::uint16_t>(scan_.special | static_cast<unsigned>(bit));
+  }
   void bad() { bad_value_ = true; }
 
   void model_string(const JsonString& string);
@@ -89,11 +125,11 @@ class RequestRules {
   std::uint8_t hint_rank_ = 0;
   // The media object that is open.
   Role media_ = Role::skip;
-  bool media_base64_ = false;      ///< its data is known to be base64
+  bool media_base64_ = false;  ///< its data is known to be base64
   bool media_is_text_ = false;
   bool media_saved_ = false;
   std::uint64_t media_size_ = 0;
-  TokenClasses before_media_;      ///< to take back what was counted as text and was base64
+  TokenClasses before_media_;  ///< to take back what was counted as text and was base64
 };
 
 inline void RequestRules::once(Key key) {
@@ -109,83 +145,6 @@ inline RequestRole RequestRules::free_key(const JsonString& name) {
   return Role::free;
 }
 
-inline RequestRole RequestRules::openai_root(Key key) {
-  const Operation operation = scan_.operation;
-  const bool responses = operation == Operation::openai_responses;
-  const bool embeddings = operation == Operation::openai_embeddings;
-  switch (key) {
-    case Key::model: return Role::model;
-    case Key::stream: return Role::stream;
-    case Key::stream_options: return responses ? Role::skip : Role::stream_options;
-    case Key::max_tokens:
-    case Key::max_completion_tokens: return responses || embeddings ? Role::free : Role::cap;
-    case Key::max_output_tokens: return responses ? Role::cap : Role::free;
-    case Key::n:
-    case Key::best_of: return responses || embeddings ? Role::free : Role::choices;
-    case Key::service_tier: return Role::service_tier;
-    case Key::background: return Role::background;
-    case Key::previous_response_id:
-    case Key::conversation: return Role::previous;
-    case Key::messages: return Role::messages;
-    case Key::input: return responses ? Role::messages : Role::inputs;
-    case Key::prompt: return responses ? Role::previous : Role::inputs;
-    case Key::suffix: return Role::text;
-    case Key::system: return Role::content;
-    case Key::tools:
-    case Key::functions: return Role::tools;
-    case Key::modalities: return Role::modalities;
-    case Key::web_search_options:
-    case Key::search_parameters:
-    case Key::enable_search:
-    case Key::plugins:
-    case Key::mcp_servers: return Role::flag_server_tools;
-    case Key::models:
-    case Key::fallbacks: return Role::flag_fallback;
-    case Key::metadata: return Role::metadata;
-    case Key::user: return Role::hint_user;
-    case Key::prompt_cache_key: return Role::hint_key;
-    case Key::parameter:
-    case Key::audio:
-    case Key::reasoning: return Role::skip;
-    default: return Role::free;
-  }
-}
-
-inline RequestRole RequestRules::claude_root(Key key) {
-  switch (key) {
-    case Key::model: return Role::model;
-    case Key::stream: return Role::stream;
-    case Key::max_tokens: return Role::cap;
-    case Key::service_tier: return Role::service_tier;
-    case Key::speed: return Role::speed;
-    case Key::metadata: return Role::metadata;
-    case Key::messages: return Role::messages;
-    case Key::system: return Role::content;
-    case Key::tools: return Role::tools;
-    case Key::mcp_servers: return Role::flag_server_tools;
-    case Key::fallbacks: return Role::flag_fallback;
-    case Key::parameter:
-    case Key::thinking: return Role::skip;
-    default: return Role::free;
-  }
-}
-
-inline RequestRole RequestRules::gemini_root(Key key) {
-  switch (key) {
-    case Key::model: return Role::model;
-    case Key::contents: return Role::messages;
-    case Key::content:
-    case Key::system: return Role::content;
-    case Key::generation_config: return Role::config;
-    case Key::generate_content_request: return Role::root;
-    case Key::cached_content: return Role::cached;
-    case Key::service_tier: return Role::service_tier;
-    case Key::tools: return Role::tools;
-    case Key::parameter: return Role::skip;
-    default: return Role::free;
-  }
-}
-
 inline RequestRole RequestRules::root_key(Key key, const JsonString& name) {
   scan_.root_empty = false;
   if (key == Key::unknown) {
@@ -199,9 +158,12 @@ inline RequestRole RequestRules::root_key(Key key, const JsonString& name) {
 
 inline RequestRole RequestRules::root_role(Key key) {
   switch (format_) {
-    case Format::claude: return claude_root(key);
-    case Format::gemini: return gemini_root(key);
-    default: return openai_root(key);
+    case Format::claude:
+      return claude_root(key);
+    case Format::gemini:
+      return gemini_root(key);
+    default:
+      return openai_root(key);
   }
 }
 
@@ -218,11 +180,18 @@ inline RequestRole RequestRules::options_key(Key key, const JsonString& name) {
 inline RequestRole RequestRules::config_key(Key key, const JsonString& name) {
   scan_.config_empty = false;
   switch (key) {
-    case Key::max_output_tokens: once(key); return Role::cap;
-    case Key::candidate_count: once(key); return Role::choices;
-    case Key::response_modalities: return Role::modalities;
-    case Key::parameter: return Role::skip;
-    default: return free_key(name);
+    case Key::max_output_tokens:
+      once(key);
+      return Role::cap;
+    case Key::candidate_count:
+      once(key);
+      return Role::choices;
+    case Key::response_modalities:
+      return Role::modalities;
+    case Key::parameter:
+      return Role::skip;
+    default:
+      return free_key(name);
   }
 }
 
@@ -233,7 +202,8 @@ inline RequestRole RequestRules::node_key(Key key, const JsonString& name) {
     case Key::summary:
     case Key::output:
     case Key::contents:
-    case Key::requests: return Role::content;
+    case Key::requests:
+      return Role::content;
     case Key::text:
     case Key::thinking:
     case Key::refusal:
@@ -241,11 +211,14 @@ inline RequestRole RequestRules::node_key(Key key, const JsonString& name) {
     case Key::arguments:
     case Key::transcript:
     case Key::url:
-    case Key::name: return Role::text;
+    case Key::name:
+      return Role::text;
     case Key::tool_calls:
     case Key::function:
-    case Key::function_call: return Role::node;
-    case Key::type: return Role::node_type;
+    case Key::function_call:
+      return Role::node;
+    case Key::type:
+      return Role::node_type;
     case Key::role:
     case Key::id:
     case Key::status:
@@ -253,56 +226,83 @@ inline RequestRole RequestRules::node_key(Key key, const JsonString& name) {
     case Key::detail:
     case Key::format:
     case Key::mime_type:
-    case Key::object: return Role::skip;
-    case Key::tools: return Role::tools;
-    case Key::image_url: return Role::image;
-    case Key::input_audio: return Role::audio;
+    case Key::object:
+      return Role::skip;
+    case Key::tools:
+      return Role::tools;
+    case Key::image_url:
+      return Role::image;
+    case Key::input_audio:
+      return Role::audio;
     case Key::file:
-    case Key::file_data: return Role::document;
+    case Key::file_data:
+      return Role::document;
     case Key::file_url:
-    case Key::file_uri: return Role::media_url;
-    case Key::file_id: return Role::file_id;
-    case Key::inline_data: return Role::inline_data;
-    case Key::source: return Role::source;
+    case Key::file_uri:
+      return Role::media_url;
+    case Key::file_id:
+      return Role::file_id;
+    case Key::inline_data:
+      return Role::inline_data;
+    case Key::source:
+      return Role::source;
     case Key::data:
-    case Key::signature: return Role::opaque;
+    case Key::signature:
+      return Role::opaque;
     case Key::input:
     case Key::args:
-    case Key::response: return Role::free;
-    default: return free_key(name);
+    case Key::response:
+      return Role::free;
+    default:
+      return free_key(name);
   }
 }
 
 inline RequestRole RequestRules::media_key(Key key, const JsonString& name) {
   switch (key) {
     case Key::data:
-    case Key::file_data: return Role::media_data;
+    case Key::file_data:
+      return Role::media_data;
     case Key::url:
     case Key::image_url:
     case Key::file_url:
-    case Key::file_uri: return Role::media_url;
-    case Key::file_id: return Role::file_id;
-    case Key::mime_type: return Role::media_mime;
-    case Key::type: return Role::media_type;
-    case Key::content: return Role::content;
+    case Key::file_uri:
+      return Role::media_url;
+    case Key::file_id:
+      return Role::file_id;
+    case Key::mime_type:
+      return Role::media_mime;
+    case Key::type:
+      return Role::media_type;
+    case Key::content:
+      return Role::content;
     case Key::text:
-    case Key::name: return Role::text;
+    case Key::name:
+      return Role::text;
     case Key::detail:
-    case Key::format: return Role::skip;
-    default: return free_key(name);
+    case Key::format:
+      return Role::skip;
+    default:
+      return free_key(name);
   }
 }
 
-inline std::uint8_t RequestRules::role_of_key(std::uint8_t container, Key key, const JsonString& name) {
+inline std::uint8_t RequestRules::role_of_key(std::uint8_t container, Key key,
+                                              const JsonString& name) {
   const auto of = [&]() -> Role {
     switch (static_cast<Role>(container)) {
-      case Role::root: return root_key(key, name);
-      case Role::stream_options: return options_key(key, name);
-      case Role::config: return config_key(key, name);
-      case Role::metadata: return key == Key::user_id ? Role::hint_user_id : Role::skip;
+      case Role::root:
+        return root_key(key, name);
+      case Role::stream_options:
+        return options_key(key, name);
+      case Role::config:
+        return config_key(key, name);
+      case Role::metadata:
+        return key == Key::user_id ? Role::hint_user_id : Role::skip;
       case Role::messages:
       case Role::node:
-      case Role::content: return node_key(key, name);
+      case Role::content:
+        return node_key(key, name);
       case Role::tools:
       case Role::tool:
         if (key == Key::type) return Role::tool_type;
@@ -313,9 +313,12 @@ inline std::uint8_t RequestRules::role_of_key(std::uint8_t container, Key key, c
       case Role::audio:
       case Role::document:
       case Role::inline_data:
-      case Role::source: return media_key(key, name);
-      case Role::skip: return Role::skip;
-      default: return free_key(name);
+      case Role::source:
+        return media_key(key, name);
+      case Role::skip:
+        return Role::skip;
+      default:
+        return free_key(name);
     }
   };
   return static_cast<std::uint8_t>(of());
@@ -324,17 +327,26 @@ inline std::uint8_t RequestRules::role_of_key(std::uint8_t container, Key key, c
 inline std::uint8_t RequestRules::role_of_element(std::uint8_t container) {
   const auto of = [&]() -> Role {
     switch (static_cast<Role>(container)) {
-      case Role::messages: ++scan_.messages; return Role::node;
+      case Role::messages:
+        ++scan_.messages;
+        return Role::node;
       case Role::node:
-      case Role::content: return Role::node;
+      case Role::content:
+        return Role::node;
       case Role::inputs:
-      case Role::input_item: return Role::input_item;
+      case Role::input_item:
+        return Role::input_item;
       case Role::tools:
-      case Role::declarations: ++scan_.tools; return Role::tool;
-      case Role::modalities: return Role::modality;
+      case Role::declarations:
+        ++scan_.tools;
+        return Role::tool;
+      case Role::modalities:
+        return Role::modality;
       case Role::skip:
-      case Role::metadata: return Role::skip;
-      default: return Role::free;
+      case Role::metadata:
+        return Role::skip;
+      default:
+        return Role::free;
     }
   };
   return static_cast<std::uint8_t>(of());
@@ -351,7 +363,6 @@ inline StringMode RequestRules::string_mode(std::uint8_t role) {
     case Role::input_item:
     case Role::tool:
     case Role::server_tool:
-      scan_.text.last_masks = 0;  // strings do not run into each other
       return StringMode::count;
     case Role::media_data:
       if (media_ != Role::source || media_base64_) return StringMode::skip;
@@ -364,9 +375,13 @@ inline StringMode RequestRules::string_mode(std::uint8_t role) {
     case Role::node_type:
     case Role::tool_type:
     case Role::media_mime:
-    case Role::media_type: return StringMode::capture;
-    default: return StringMode::skip;
+    case Role::media_type:
+      return StringMode::capture;
+    default:
+      return StringMode::skip;
   }
 }
 
 }  // namespace sluice::dialect
+
+#include "request_roots.hpp"

@@ -12,7 +12,8 @@ namespace {
 constexpr std::uint64_t kMaxChoices = 1024;
 constexpr std::uint64_t kMaxCap = 1'000'000'000;
 
-/// Lower-case copy as a case-insensitive reader would compare it: Go's also folds U+017F to s, U+212A to k.
+/// Lower-case copy as a case-insensitive reader would compare it: Go's also folds U+017F to s,
+/// U+212A to k.
 std::string_view fold(std::string_view name, std::span<char> out) {
   std::size_t size = 0;
   for (std::size_t i = 0; i < name.size() && size < out.size(); ++i) {
@@ -33,6 +34,7 @@ std::string_view fold(std::string_view name, std::span<char> out) {
 
 /// Decodes a JSON string (without quotes) that the reader found valid. False if it does not fit.
 bool decode_name(std::string_view text, ModelName& out) {
+  if (text.find('\\') == std::string_view::npos) return out.assign(text);
   out.clear();
   for (std::size_t i = 0; i < text.size(); ++i) {
     if (text[i] != '\\') {
@@ -59,12 +61,14 @@ bool decode_name(std::string_view text, ModelName& out) {
 }
 
 bool has_control(std::string_view text) {
-  return std::ranges::any_of(text, [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; });
+  return std::ranges::any_of(
+      text, [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; });
 }
 
 /// Tools that the client runs itself: they cost tokens only.
 bool runs_at_client(std::string_view type) {
-  constexpr std::string_view kExact[] = {"function", "custom", "local_shell", "apply_patch", "computer_use_preview"};
+  constexpr std::string_view kExact[] = {"function", "custom", "local_shell", "apply_patch",
+                                         "computer_use_preview"};
   constexpr std::string_view kPrefixes[] = {"text_editor_", "bash_", "memory_", "computer_"};
   return std::ranges::any_of(kExact, [&](auto name) { return type == name; }) ||
          std::ranges::any_of(kPrefixes, [&](auto name) { return type.starts_with(name); });
@@ -87,7 +91,8 @@ void RequestRules::check_spelling(const JsonString& name) {
 void RequestRules::model_string(const JsonString& string) {
   scan_.model_value = span_of(string.raw);
   const std::string_view inside = string.raw.substr(1, string.raw.size() - 2);
-  if (!decode_name(inside, scan_.model) || scan_.model.empty() || has_control(scan_.model.view())) bad();
+  if (!decode_name(inside, scan_.model) || scan_.model.empty() || has_control(scan_.model.view()))
+    bad();
 }
 
 void RequestRules::hint(std::uint8_t rank, const JsonString& string) {
@@ -167,13 +172,19 @@ void RequestRules::count_node_type(const JsonString& string) {
 
 void RequestRules::flag_value(Role role) {
   switch (role) {
-    case Role::previous: return flag(Special::previous_response);
-    case Role::cached: return flag(Special::cached_content);
-    case Role::file_id: return flag(Special::stored_file);
+    case Role::previous:
+      return flag(Special::previous_response);
+    case Role::cached:
+      return flag(Special::cached_content);
+    case Role::file_id:
+      return flag(Special::stored_file);
     case Role::flag_server_tools:
-    case Role::server_tool: return flag(Special::server_tools);
-    case Role::flag_fallback: return flag(Special::model_fallback);
-    default: return;
+    case Role::server_tool:
+      return flag(Special::server_tools);
+    case Role::flag_fallback:
+      return flag(Special::model_fallback);
+    default:
+      return;
   }
 }
 
@@ -181,14 +192,16 @@ void RequestRules::on_string(std::uint8_t role_number, const JsonString& string)
   const Role role = static_cast<Role>(role_number);
   const std::string_view text = string.text;
   switch (role) {
-    case Role::model: return model_string(string);
+    case Role::model:
+      return model_string(string);
     case Role::stream:
     case Role::include_usage:
     case Role::stream_options:
     case Role::cap:
     case Role::choices:
     case Role::background:
-    case Role::config: return bad();
+    case Role::config:
+      return bad();
     case Role::service_tier:
       if (text != "auto" && text != "default" && text != "standard" && text != "standard_only") {
         flag(Special::service_tier);
@@ -200,22 +213,34 @@ void RequestRules::on_string(std::uint8_t role_number, const JsonString& string)
     case Role::modality:
       if (text != "text" && text != "TEXT") flag(Special::output_modality);
       return;
-    case Role::hint_key: return hint(3, string);
-    case Role::hint_user_id: return hint(2, string);
-    case Role::hint_user: return hint(1, string);
+    case Role::hint_key:
+      return hint(3, string);
+    case Role::hint_user_id:
+      return hint(2, string);
+    case Role::hint_user:
+      return hint(1, string);
     case Role::messages:
     case Role::inputs:
-    case Role::input_item: ++scan_.messages; return;
-    case Role::opaque: scan_.opaque_bytes += string.raw.size(); return;
-    case Role::node_type: return count_node_type(string);
+    case Role::input_item:
+      ++scan_.messages;
+      return;
+    case Role::opaque:
+      scan_.opaque_bytes += string.raw.size();
+      return;
+    case Role::node_type:
+      return count_node_type(string);
     case Role::tool_type:
       if (!runs_at_client(text)) flag(Special::server_tools);
       return;
     case Role::image:
     case Role::document:
-    case Role::media_url: return media_string(role, string);
-    case Role::media_data: media_size_ += string.raw.size(); return;
-    case Role::media_mime: return mime(text);
+    case Role::media_url:
+      return media_string(role, string);
+    case Role::media_data:
+      media_size_ += string.raw.size();
+      return;
+    case Role::media_mime:
+      return mime(text);
     case Role::media_type:
       media_is_text_ = text == "text";
       media_base64_ = text == "base64";
@@ -250,15 +275,19 @@ void RequestRules::on_number(std::uint8_t role_number, const JsonNumber& number)
     case Role::background:
     case Role::service_tier:
     case Role::speed:
-    case Role::config: return bad();
+    case Role::config:
+      return bad();
     case Role::inputs:
-    case Role::input_item: ++scan_.input_token_ids; return;
+    case Role::input_item:
+      ++scan_.input_token_ids;
+      return;
     case Role::free:
       scan_.text.last_masks = 0;
       scan_.text.add_text(number.raw);
       ++scan_.text.symbols;  // the comma of an array, or part of a member
       return;
-    default: return flag_value(role);
+    default:
+      return flag_value(role);
   }
 }
 
@@ -267,7 +296,9 @@ void RequestRules::on_literal(std::uint8_t role_number, JsonLiteral literal, std
   const bool is_null = literal == JsonLiteral::null_;
   const bool is_true = literal == JsonLiteral::true_;
   switch (role) {
-    case Role::stream: scan_.stream = is_true; return;
+    case Role::stream:
+      scan_.stream = is_true;
+      return;
     case Role::include_usage:
       scan_.include_usage = is_true;
       scan_.include_usage_value = span_of(raw);
@@ -280,7 +311,8 @@ void RequestRules::on_literal(std::uint8_t role_number, JsonLiteral literal, std
       if (!is_null) return bad();
       scan_.config_value = span_of(raw);
       return;
-    case Role::cap: return is_null ? cap_value(raw) : bad();
+    case Role::cap:
+      return is_null ? cap_value(raw) : bad();
     case Role::background:
       if (is_true) flag(Special::background);
       return;
@@ -289,8 +321,11 @@ void RequestRules::on_literal(std::uint8_t role_number, JsonLiteral literal, std
     case Role::speed:
       if (!is_null) bad();
       return;
-    case Role::model: return bad();
-    case Role::free: scan_.text.add_text(raw); return;
+    case Role::model:
+      return bad();
+    case Role::free:
+      scan_.text.add_text(raw);
+      return;
     default:
       if (is_true) flag_value(role);
   }
@@ -321,32 +356,44 @@ void RequestRules::on_open(std::uint8_t role_number, bool object, const char* p)
     case Role::choices:
     case Role::service_tier:
     case Role::speed:
-    case Role::background: return bad();
+    case Role::background:
+      return bad();
     case Role::image:
     case Role::audio:
     case Role::document:
     case Role::inline_data:
-    case Role::source: return open_media(role);
-    case Role::input_item: ++scan_.messages; return;
-    default: return flag_value(role);
+    case Role::source:
+      return open_media(role);
+    case Role::input_item:
+      ++scan_.messages;
+      return;
+    default:
+      return flag_value(role);
   }
 }
 
 void RequestRules::on_close(std::uint8_t role_number, bool, const char* p) {
   const auto end = static_cast<std::uint32_t>(p - base_);
   switch (const Role role = static_cast<Role>(role_number)) {
-    case Role::stream_options: scan_.stream_options.size = end - scan_.stream_options.offset; return;
-    case Role::config: scan_.config_value.size = end - scan_.config_value.offset; return;
+    case Role::stream_options:
+      scan_.stream_options.size = end - scan_.stream_options.offset;
+      return;
+    case Role::config:
+      scan_.config_value.size = end - scan_.config_value.offset;
+      return;
     case Role::image:
     case Role::audio:
     case Role::document:
     case Role::inline_data:
-    case Role::source: return close_media(role);
-    default: return;
+    case Role::source:
+      return close_media(role);
+    default:
+      return;
   }
 }
 
-Result<RequestScan> scan_request(Operation operation, std::string_view body, const RequestLimits& limits) {
+Result<RequestScan> scan_request(Operation operation, std::string_view body,
+                                 const RequestLimits& limits) {
   if (body.size() > limits.body_bytes || body.size() > UINT32_MAX) {
     return fail(Errc::too_large, Source::client);
   }
@@ -358,8 +405,10 @@ Result<RequestScan> scan_request(Operation operation, std::string_view body, con
   state.role = static_cast<std::uint8_t>(RequestRole::root);
   RequestRules rules(scan, body.data());
   JsonReader<RequestRules>(state, rules, body.data()).feed(body);
-  if (state.step != JsonStep::done || scan.root_insert == 0) return fail(Errc::bad_syntax, Source::client);
-  if (!simdjson::validate_utf8(body.data(), body.size())) return fail(Errc::bad_syntax, Source::client);
+  if (state.step != JsonStep::done || scan.root_insert == 0)
+    return fail(Errc::bad_syntax, Source::client);
+  if (!simdjson::validate_utf8(body.data(), body.size()))
+    return fail(Errc::bad_syntax, Source::client);
   if (rules.bad_value()) return fail(Errc::bad_value, Source::client);
   if (model_in_body(operation) && scan.model.empty()) return fail(Errc::bad_value, Source::client);
   if (operation == Operation::openai_completions && scan.messages > 1) {

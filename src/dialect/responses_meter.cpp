@@ -20,25 +20,33 @@ class ResponsesRules : public MeterRules {
   void on_string(std::uint8_t role_number, const JsonString& string) {
     const Role role = static_cast<Role>(role_number);
     switch (role) {
-      case Role::type: return event_type(string.text);
+      case Role::type:
+        return event_type(string.text);
       case Role::item_type:
         // A call starts here; messages and reasoning have deltas of their own.
-        m.event_semantic |= string.text != "message" && string.text != "reasoning";
+        m.event.semantic |= string.text != "message" && string.text != "reasoning";
         return;
-      case Role::flat_code: m.error.code.assign(string.text); return;
-      default: return shared_string(role, string);
+      case Role::flat_code:
+        m.error.code.assign(string.text);
+        return;
+      default:
+        return shared_string(role, string);
     }
   }
 
-  void on_open(std::uint8_t role, bool object, const char*) { shared_open(static_cast<Role>(role), object); }
-  void on_close(std::uint8_t role, bool object, const char*) { shared_close(static_cast<Role>(role), object); }
+  void on_open(std::uint8_t role, bool object, const char*) {
+    shared_open(static_cast<Role>(role), object);
+  }
+  void on_close(std::uint8_t role, bool object, const char*) {
+    shared_close(static_cast<Role>(role), object);
+  }
 
  private:
   void event_type(std::string_view type) {
     if (type == "response.completed" || type == "response.incomplete") {
-      m.event_ends = m.event_semantic = m.finish_seen = true;
+      m.event.ends = m.event.semantic = m.finish_seen = true;
     } else if (type == "response.failed" || type == "error") {
-      m.event_error = true;
+      m.event.error = true;
     }
   }
 
@@ -46,39 +54,56 @@ class ResponsesRules : public MeterRules {
     switch (container) {
       case Role::root:
         switch (key) {
-          case Key::type: return Role::type;
-          case Key::delta: return Role::text;
+          case Key::type:
+            return Role::type;
+          case Key::delta:
+            return Role::text;
           // Repeated in full by .done events; some backends send nothing else.
           case Key::text:
           case Key::arguments:
           case Key::refusal:
-          case Key::input: return Role::done_text;
-          case Key::response: return Role::response;
-          case Key::item: return Role::item;
-          case Key::usage: return Role::usage;
-          case Key::error: return Role::error;
-          case Key::code: return Role::flat_code;
-          case Key::message: return Role::flat_message;
-          case Key::output: return Role::nodes;
-          default: return Role::skip;
+          case Key::input:
+            return Role::done_text;
+          case Key::response:
+            return Role::response;
+          case Key::item:
+            return Role::item;
+          case Key::usage:
+            return Role::usage;
+          case Key::error:
+            return Role::error;
+          case Key::code:
+            return Role::flat_code;
+          case Key::message:
+            return Role::flat_message;
+          case Key::output:
+            return Role::nodes;
+          default:
+            return Role::skip;
         }
       case Role::response:
         if (key == Key::usage) return Role::usage;
         return key == Key::error ? Role::error : Role::skip;
-      case Role::item: return key == Key::type ? Role::item_type : Role::skip;
+      case Role::item:
+        return key == Key::type ? Role::item_type : Role::skip;
       case Role::node:
         switch (key) {
           case Key::content:
-          case Key::summary: return Role::nodes;
+          case Key::summary:
+            return Role::nodes;
           case Key::text:
           case Key::refusal:
           case Key::name:
           case Key::input:
-          case Key::arguments: return Role::text;
-          default: return Role::skip;
+          case Key::arguments:
+            return Role::text;
+          default:
+            return Role::skip;
         }
-      case Role::done_text: return Role::skip;  // a whole answer repeats the request's `text` object
-      default: return shared_key(container, key, name);
+      case Role::done_text:
+        return Role::skip;  // a whole answer repeats the request's `text` object
+      default:
+        return shared_key(container, key, name);
     }
   }
 };

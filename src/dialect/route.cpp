@@ -41,7 +41,8 @@ Route verdict_of(RouteVerdict verdict, Format format) {
 
 /// A path that is served for one method only.
 Route served(Operation operation, Format format, std::string_view method, std::string_view wanted) {
-  Route out = verdict_of(method == wanted ? RouteVerdict::ok : RouteVerdict::method_not_allowed, format);
+  Route out =
+      verdict_of(method == wanted ? RouteVerdict::ok : RouteVerdict::method_not_allowed, format);
   out.operation = operation;
   return out;
 }
@@ -55,7 +56,8 @@ Route models(std::string_view rest, Format format, std::string_view method) {
   const std::string_view wanted = method == "HEAD" ? "HEAD" : "GET";
   if (rest.empty() || rest == "/") return served(Operation::list_models, format, method, wanted);
   Route out = served(Operation::get_model, format, method, wanted);
-  if (!percent_decode(rest.substr(1), out.model) || out.model.empty()) out.verdict = RouteVerdict::bad_target;
+  if (!percent_decode(rest.substr(1), out.model) || out.model.empty())
+    out.verdict = RouteVerdict::bad_target;
   return out;
 }
 
@@ -74,7 +76,8 @@ constexpr GeminiMethod kGeminiMethods[] = {
 Route gemini_call(std::string_view model, std::string_view method_name, std::string_view method,
                   std::string_view query) {
   const auto* const found = std::ranges::find(kGeminiMethods, method_name, &GeminiMethod::name);
-  if (found == std::end(kGeminiMethods)) return verdict_of(RouteVerdict::not_offered, Format::gemini);
+  if (found == std::end(kGeminiMethods))
+    return verdict_of(RouteVerdict::not_offered, Format::gemini);
   Route out = call(found->operation, method);
   if (model.empty() || !out.model.assign(model)) out.verdict = RouteVerdict::bad_target;
   out.stream = found->operation == Operation::gemini_stream_generate;
@@ -82,11 +85,13 @@ Route gemini_call(std::string_view model, std::string_view method_name, std::str
   return out;
 }
 
-/// What follows the version: models, models/{m}, models/{m}:method, tunedModels/…; the colon may be %3A.
+/// What follows the version: models, models/{m}, models/{m}:method, tunedModels/…; the colon may be
+/// %3A.
 Route gemini(std::string_view rest, std::string_view method, std::string_view query) {
   const bool tuned = rest.starts_with("tunedModels/");
   if (!tuned && rest != "models" && !rest.starts_with("models/")) {
-    for (const std::string_view known : {"files", "cachedContents", "batches", "interactions", "operations", "corpora"}) {
+    for (const std::string_view known :
+         {"files", "cachedContents", "batches", "interactions", "operations", "corpora"}) {
       if (rest == known || (rest.starts_with(known) && rest[known.size()] == '/')) {
         return verdict_of(RouteVerdict::not_offered, Format::gemini);
       }
@@ -99,7 +104,8 @@ Route gemini(std::string_view rest, std::string_view method, std::string_view qu
   std::string_view text = decoded.view();
   const std::size_t colon = text.rfind(':');
   if (colon == std::string_view::npos) {
-    return tuned ? verdict_of(RouteVerdict::not_offered, Format::gemini) : models(rest, Format::gemini, method);
+    return tuned ? verdict_of(RouteVerdict::not_offered, Format::gemini)
+                 : models(rest, Format::gemini, method);
   }
   const std::string_view model = text.substr(tuned ? 0 : 1, colon - (tuned ? 0 : 1));
   return gemini_call(model, text.substr(colon + 1), method, query);
@@ -109,29 +115,36 @@ Route gemini(std::string_view rest, std::string_view method, std::string_view qu
 Route claude(std::string_view rest, std::string_view method) {
   if (rest == "messages") return call(Operation::claude_messages, method);
   if (rest == "messages/count_tokens") return call(Operation::claude_count_tokens, method);
-  if (rest == "models" || rest.starts_with("models/")) return models(rest.substr(6), Format::claude, method);
-  const bool known = rest.starts_with("messages/batches") || rest.starts_with("files") || rest.starts_with("complete");
+  if (rest == "models" || rest.starts_with("models/"))
+    return models(rest.substr(6), Format::claude, method);
+  const bool known = rest.starts_with("messages/batches") || rest.starts_with("files") ||
+                     rest.starts_with("complete");
   return verdict_of(known ? RouteVerdict::not_offered : RouteVerdict::not_found, Format::claude);
 }
 
 constexpr std::string_view kOpenaiNotOffered[] = {
-    "images", "audio", "files", "uploads", "batches", "moderations", "fine_tuning", "realtime", "assistants", "threads",
-    "vector_stores", "conversations", "responses", "chat", "videos", "containers", "evals", "organization", "rerank"};
+    "images",        "audio",         "files",        "uploads",    "batches",
+    "moderations",   "fine_tuning",   "realtime",     "assistants", "threads",
+    "vector_stores", "conversations", "responses",    "chat",       "videos",
+    "containers",    "evals",         "organization", "rerank"};
 
 Route openai(std::string_view rest, std::string_view method) {
   if (rest == "chat/completions") return call(Operation::openai_chat, method);
   if (rest == "completions") return call(Operation::openai_completions, method);
   if (rest == "embeddings") return call(Operation::openai_embeddings, method);
   if (rest == "responses") return call(Operation::openai_responses, method);
-  if (rest == "models" || rest.starts_with("models/")) return models(rest.substr(6), Format::openai, method);
+  if (rest == "models" || rest.starts_with("models/"))
+    return models(rest.substr(6), Format::openai, method);
   const std::string_view head = rest.substr(0, rest.find('/'));
   const bool known = std::ranges::find(kOpenaiNotOffered, head) != std::end(kOpenaiNotOffered);
   return verdict_of(known ? RouteVerdict::not_offered : RouteVerdict::not_found,
                     head == "responses" ? Format::responses : Format::openai);
 }
 
-/// /v1 is shared by three protocols. Its models belong to whoever the headers speak for (facts/wire §5.8).
-Route shared_v1(std::string_view rest, std::string_view method, std::string_view query, const AuthHeaders& headers) {
+/// /v1 is shared by three protocols. Its models belong to whoever the headers speak for (facts/wire
+/// §5.8).
+Route shared_v1(std::string_view rest, std::string_view method, std::string_view query,
+                const AuthHeaders& headers) {
   if (rest.starts_with("messages")) return claude(rest, method);
   const bool is_models = rest == "models" || rest.starts_with("models/");
   if (rest.starts_with("tunedModels/")) return gemini(rest, method, query);
@@ -140,7 +153,8 @@ Route shared_v1(std::string_view rest, std::string_view method, std::string_view
     return rest.ends_with(m.name) && rest.size() > m.name.size();
   });
   if (has_method && method == "POST") return gemini(rest, method, query);
-  if (!headers.x_goog_api_key.empty() || !query_value(query, "key").empty()) return gemini(rest, method, query);
+  if (!headers.x_goog_api_key.empty() || !query_value(query, "key").empty())
+    return gemini(rest, method, query);
   if (!headers.anthropic_version.empty() || !headers.x_api_key.empty()) return claude(rest, method);
   return openai(rest, method);
 }
@@ -159,19 +173,24 @@ std::string_view bearer(std::string_view authorization) {
 
 }  // namespace
 
-Route route(std::string_view method, std::string_view path, std::string_view query, const AuthHeaders& headers) {
+Route route(std::string_view method, std::string_view path, std::string_view query,
+            const AuthHeaders& headers) {
   std::string_view rest = path;
-  if (take_prefix(rest, "/v1beta/openai/") || take_prefix(rest, "/openai/v1/")) return openai(rest, method);
+  if (take_prefix(rest, "/v1beta/openai/") || take_prefix(rest, "/openai/v1/"))
+    return openai(rest, method);
   if (take_prefix(rest, "/claude/v1/")) return claude(rest, method);
   if (take_prefix(rest, "/claude/")) return verdict_of(RouteVerdict::not_found, Format::claude);
   if (take_prefix(rest, "/gemini/")) {
     const std::size_t slash = rest.find('/');
-    if (slash == std::string_view::npos || slash == 0) return verdict_of(RouteVerdict::not_found, Format::gemini);
+    if (slash == std::string_view::npos || slash == 0)
+      return verdict_of(RouteVerdict::not_found, Format::gemini);
     return gemini(rest.substr(slash + 1), method, query);
   }
-  if (take_prefix(rest, "/v1beta/") || take_prefix(rest, "/v1alpha/")) return gemini(rest, method, query);
+  if (take_prefix(rest, "/v1beta/") || take_prefix(rest, "/v1alpha/"))
+    return gemini(rest, method, query);
   if (take_prefix(rest, "/v1/")) return shared_v1(rest, method, query, headers);
-  return verdict_of(RouteVerdict::not_found, headers.anthropic_version.empty() ? Format::openai : Format::claude);
+  return verdict_of(RouteVerdict::not_found,
+                    headers.anthropic_version.empty() ? Format::openai : Format::claude);
 }
 
 std::string_view query_value(std::string_view query, std::string_view name) {

@@ -1,8 +1,9 @@
-// Server-sent events, WHATWG HTML §9.2.6, from pieces that are cut anywhere. Line ends LF, CR and CRLF; one byte order
-// mark; comments; several data lines. No buffer: a data line goes on to the sink piece by piece.
+// Server-sent events, WHATWG HTML §9.2.6, from pieces that are cut anywhere. Line ends LF, CR and
+// CRLF; one byte order mark; comments; several data lines. No buffer: a data line goes on to the
+// sink piece by piece.
 //
-// The sink has: data_line() at the start of each data field, data(piece, window), event_line(), event_name(piece),
-// dispatch() at a blank line after data, block_end() at every blank line.
+// The sink has: data_line() at the start of each data field, data(piece, window), event_line(),
+// event_name(piece), dispatch() at a blank line after data, block_end() at every blank line.
 #pragma once
 
 #include <cstddef>
@@ -19,8 +20,8 @@ class SseReader {
  public:
   SseReader(SseState& state, Sink& sink) : s_(state), sink_(sink) {}
 
-  /// Reads a span and returns the bytes consumed: all of it, or, if asked to stop after an event, up to the
-  /// end of the first blank line (`stopped()` is then true).
+  /// Reads a span and returns the bytes consumed: all of it, or, if asked to stop after an event,
+  /// up to the end of the first blank line (`stopped()` is then true).
   std::size_t read(std::string_view span, bool stop_after_block) {
     begin_ = p_ = span.data();
     end_ = p_ + span.size();
@@ -51,16 +52,20 @@ class SseReader {
  private:
   void step() {
     switch (s_.step) {
-      case SseStep::start: return byte_order_mark();
-      case SseStep::line_start: return line_start();
-      case SseStep::field_name: return field_name();
+      case SseStep::start:
+        return byte_order_mark();
+      case SseStep::line_start:
+        return line_start();
+      case SseStep::field_name:
+        return field_name();
       case SseStep::after_colon:
         if (*p_ == ' ') ++p_;
         s_.step = s_.name[0] == 'd' ? SseStep::data : SseStep::event_name;
         return;
       case SseStep::data:
       case SseStep::event_name:
-      case SseStep::skip: return value();
+      case SseStep::skip:
+        return value();
     }
   }
 

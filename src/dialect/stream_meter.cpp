@@ -10,28 +10,36 @@ namespace {
 
 const FormatMeter& meter_of(Operation operation) {
   switch (format_of(operation)) {
-    case Format::openai: return kOpenaiMeter;
-    case Format::responses: return kResponsesMeter;
-    case Format::claude: return kClaudeMeter;
-    case Format::gemini: return kGeminiMeter;
+    case Format::openai:
+      return kOpenaiMeter;
+    case Format::responses:
+      return kResponsesMeter;
+    case Format::claude:
+      return kClaudeMeter;
+    case Format::gemini:
+      return kGeminiMeter;
   }
   return kOpenaiMeter;
 }
 
 Tokens count_output(Operation operation, const MeterState& state) {
   const Format format = format_of(operation);
-  return std::max(estimate_tokens(format, state.output), estimate_tokens(format, state.done_output));
+  return std::max(estimate_tokens(format, state.output),
+                  estimate_tokens(format, state.done_output));
 }
 
-/// The event that is open may still turn out to be the usage chunk: `choices` is empty or did not come yet.
+/// The event that is open may still turn out to be the usage chunk: `choices` is empty or did not
+/// come yet.
 bool may_be_usage_chunk(const MeterState& state) {
   if (!state.sse_data_open) return true;
-  return !state.event_has_choice && !state.plain && !state.event_error && state.json.step != JsonStep::invalid;
+  return !state.event.has_choice && !state.plain && !state.event.error &&
+         state.json.step != JsonStep::invalid;
 }
 
 bool is_usage_chunk(const MeterState& state) {
-  return state.block_had_data && state.choices_empty && !state.event_has_choice && state.event_usage &&
-         !state.event_error && !state.plain && state.json.step == JsonStep::done;
+  return state.block_had_data && state.event.choices_empty && !state.event.has_choice &&
+         state.event.usage && !state.event.error && !state.plain &&
+         state.json.step == JsonStep::done;
 }
 
 bool open_text(const JsonState& json) {
@@ -45,7 +53,8 @@ StreamMeter::StreamMeter(Operation operation, const StreamOptions& options)
     : options_(options), operation_(operation) {
   state_.sse = options.framing == Framing::sse;
   state_.json.role = static_cast<std::uint8_t>(MeterRole::root);
-  const bool chat = operation == Operation::openai_chat || operation == Operation::openai_completions;
+  const bool chat =
+      operation == Operation::openai_chat || operation == Operation::openai_completions;
   options_.withhold_usage = options.withhold_usage && chat && state_.sse;
 }
 
@@ -77,7 +86,7 @@ Fed StreamMeter::feed(std::string_view span) {
   fed.semantic = state_.semantic_events != semantic;
   fed.at_boundary = at_boundary();
   const bool in_event = state_.sse ? state_.sse_data_open : !fed.at_boundary;
-  fed.semantic_open = in_event && (state_.event_semantic || open_text(state_.json));
+  fed.semantic_open = in_event && (state_.event.semantic || open_text(state_.json));
   return fed;
 }
 
@@ -99,7 +108,8 @@ Fed StreamMeter::feed_withholding(std::string_view span) {
   }
   while (event_begin < span.size()) {
     bool stopped = false;
-    const std::size_t end = event_begin + meter.read_sse(state_, span.substr(event_begin), true, stopped);
+    const std::size_t end =
+        event_begin + meter.read_sse(state_, span.substr(event_begin), true, stopped);
     if (!stopped) break;
     const bool drop = is_usage_chunk(state_) && !state_.released;
     if (state_.held != 0) fed.held = drop ? Held::drop : Held::release;
@@ -139,10 +149,13 @@ StreamEnd StreamMeter::finish() {
   return state_.end_seen ? StreamEnd::clean : StreamEnd::truncated;
 }
 
-Usage StreamMeter::usage() const { return normalise_usage(format_of(operation_), state_.usage, options_.quirks); }
+Usage StreamMeter::usage() const {
+  return normalise_usage(format_of(operation_), state_.usage, options_.quirks);
+}
 Tokens StreamMeter::counted_output() const { return count_output(operation_, state_); }
 
-BodyMeter::BodyMeter(Operation operation, const Quirks& quirks) : quirks_(quirks), operation_(operation) {
+BodyMeter::BodyMeter(Operation operation, const Quirks& quirks)
+    : quirks_(quirks), operation_(operation) {
   state_.json.role = static_cast<std::uint8_t>(MeterRole::root);
 }
 
@@ -153,7 +166,9 @@ void BodyMeter::feed(std::string_view span) {
 
 bool BodyMeter::complete() const { return state_.json.step == JsonStep::done; }
 bool BodyMeter::malformed() const { return state_.json.step == JsonStep::invalid; }
-Usage BodyMeter::usage() const { return normalise_usage(format_of(operation_), state_.usage, quirks_); }
+Usage BodyMeter::usage() const {
+  return normalise_usage(format_of(operation_), state_.usage, quirks_);
+}
 Tokens BodyMeter::counted_output() const { return count_output(operation_, state_); }
 
 }  // namespace sluice::dialect

@@ -6,13 +6,17 @@
 
 namespace sluice::dialect {
 
-// TokenClasses::last_masks: bits 0 to 7 say which of the last eight characters were letters (bit 7 the
-// newest), bit 8 that the last was a digit, bit 9 that it was a space.
+// TokenClasses::last_masks: bits 0 to 7 say which of the last eight characters were letters (bit 7
+// the newest), bit 8 that the last was a digit, bit 9 that it was a space, bit 10 that it was a
+// small letter.
 inline constexpr std::uint32_t kLastLetters = 0xff;
 inline constexpr std::uint32_t kLastDigit = 1U << 8;
 inline constexpr std::uint32_t kLastSpace = 1U << 9;
+inline constexpr std::uint32_t kLastSmall = 1U << 10;
 
-inline std::uint32_t bits(std::uint32_t mask) { return static_cast<std::uint32_t>(std::popcount(mask)); }
+inline std::uint32_t bits(std::uint32_t mask) {
+  return static_cast<std::uint32_t>(std::popcount(mask));
+}
 
 /// Characters of two bytes and more, by their first byte: continuation bytes count nothing.
 inline void count_non_ascii(TokenClasses& classes, const Block& block, std::uint32_t take) {
@@ -43,12 +47,14 @@ inline void count_non_ascii(TokenClasses& classes, const Block& block, std::uint
   const std::uint64_t run8 = run4 & (run4 << 4);
   const auto past_eighth = static_cast<std::uint32_t>((run8 & (run << 8)) >> 8);
   const std::uint64_t digit_run = (std::uint64_t{digits} << 1) | ((classes.last_masks >> 8) & 1);
+  const std::uint64_t small_run =
+      (std::uint64_t{letters & ~capitals} << 1) | ((classes.last_masks >> 10) & 1);
   const std::uint64_t space_run = (std::uint64_t{spaces} << 1) | ((classes.last_masks >> 9) & 1);
 
   classes.words += bits(letters & ~after_letter);
   classes.letters += bits(letters);
   classes.long_letters += bits(past_eighth);
-  classes.inner_capitals += bits(capitals & after_letter);
+  classes.inner_capitals += bits(capitals & static_cast<std::uint32_t>(small_run));
   classes.digits += bits(digits);
   classes.digit_runs += bits(digits & ~static_cast<std::uint32_t>(digit_run));
   classes.spaces += bits(spaces & static_cast<std::uint32_t>(space_run));
@@ -56,16 +62,17 @@ inline void count_non_ascii(TokenClasses& classes, const Block& block, std::uint
   classes.symbols += bits(take & ~(letters | digits | spaces | high | controls));
   if (high != 0) count_non_ascii(classes, block, take);
   classes.last_masks = static_cast<std::uint32_t>(
-      ((run >> size) & kLastLetters) | (((digit_run >> size) & 1) << 8) | (((space_run >> size) & 1) << 9));
+      ((run >> size) & kLastLetters) | (((digit_run >> size) & 1) << 8) |
+      (((space_run >> size) & 1) << 9) | (((small_run >> size) & 1) << 10));
 }
 
-/// Counts text up to the first quote, backslash or control character, and returns its place, or `end`.
+/// Counts text up to the first quote, backslash or control character, and returns its place, or
+/// `end`.
 inline const char* count_until_special(TokenClasses& classes, const char* begin, const char* p,
                                        const char* end) {
   while (p < end) {
     const Block block = load_block(begin, p, end);
-    const std::uint32_t hits = block.mask(_mm256_or_si256(
-        _mm256_or_si256(block.equal('"'), block.equal('\\')), block.at_most(0x1f)));
+    const std::uint32_t hits = string_specials(block);
     const unsigned size = hits != 0 ? static_cast<unsigned>(std::countr_zero(hits)) : block.count;
     if (size != 0) count_block(classes, block, size);
     p += size;

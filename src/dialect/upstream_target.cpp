@@ -18,12 +18,14 @@ class TargetWriter {
     std::memcpy(out_.data() + size_, text.data(), text.size());
     size_ += text.size();
   }
-  /// A path segment or several: all but unreserved characters and slashes become %XX (RFC 3986 §2.3).
+  /// A path segment or several: all but unreserved characters and slashes become %XX (RFC 3986
+  /// §2.3).
   void put_encoded(std::string_view text) {
     static constexpr char kHex[] = "0123456789ABCDEF";
     for (const char c : text) {
       const bool alnum = (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z');
-      const bool plain = alnum || c == '-' || c == '.' || c == '_' || c == '~' || c == '/' || c == '@';
+      const bool plain =
+          alnum || c == '-' || c == '.' || c == '_' || c == '~' || c == '/' || c == '@';
       const auto byte = static_cast<unsigned char>(c);
       const char escape[3] = {'%', kHex[byte >> 4], kHex[byte & 15]};
       plain ? put({&c, 1}) : put({escape, 3});
@@ -41,28 +43,44 @@ class TargetWriter {
 /// What follows the base path; for Gemini what follows the model.
 std::string_view suffix(Operation operation) {
   switch (operation) {
-    case Operation::openai_chat: return "/chat/completions";
-    case Operation::openai_completions: return "/completions";
-    case Operation::openai_embeddings: return "/embeddings";
-    case Operation::openai_responses: return "/responses";
-    case Operation::claude_messages: return "/v1/messages";
-    case Operation::claude_count_tokens: return "/v1/messages/count_tokens";
-    case Operation::gemini_generate: return ":generateContent";
-    case Operation::gemini_stream_generate: return ":streamGenerateContent";
-    case Operation::gemini_count_tokens: return ":countTokens";
-    case Operation::gemini_embed: return ":embedContent";
+    case Operation::openai_chat:
+      return "/chat/completions";
+    case Operation::openai_completions:
+      return "/completions";
+    case Operation::openai_embeddings:
+      return "/embeddings";
+    case Operation::openai_responses:
+      return "/responses";
+    case Operation::claude_messages:
+      return "/v1/messages";
+    case Operation::claude_count_tokens:
+      return "/v1/messages/count_tokens";
+    case Operation::gemini_generate:
+      return ":generateContent";
+    case Operation::gemini_stream_generate:
+      return ":streamGenerateContent";
+    case Operation::gemini_count_tokens:
+      return ":countTokens";
+    case Operation::gemini_embed:
+      return ":embedContent";
     case Operation::list_models:
-    case Operation::get_model: return {};
+    case Operation::get_model:
+      return {};
   }
   return {};
 }
 
-/// The name is one of those that carry credentials, also with letters percent-encoded or in other case.
+/// The name is one of those that carry credentials, also with letters percent-encoded or in other
+/// case.
 bool is_credential(std::string_view name) {
-  constexpr std::string_view kNames[] = {"key", "api_key", "api-key", "apikey", "access_token", "token", "auth"};
-  if (name.find('%') != std::string_view::npos) return true;  // no parameter of these APIs needs one
+  constexpr std::string_view kNames[] = {"key",          "api_key", "api-key", "apikey",
+                                         "access_token", "token",   "auth"};
+  if (name.find('%') != std::string_view::npos)
+    return true;  // no parameter of these APIs needs one
   const auto same = [name](std::string_view known) {
-    return std::ranges::equal(name, known, {}, [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
+    return std::ranges::equal(name, known, {}, [](char c) {
+      return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
+    });
   };
   return std::ranges::any_of(kNames, same);
 }
@@ -92,7 +110,8 @@ Result<std::size_t> upstream_target(const UpstreamTarget& target, std::span<char
   TargetWriter writer(out);
   writer.put(base);
   if (format_of(target.operation) == Format::gemini) {
-    const bool resource = target.model.starts_with("models/") || target.model.starts_with("tunedModels/");
+    const bool resource =
+        target.model.starts_with("models/") || target.model.starts_with("tunedModels/");
     writer.put(resource ? "/" : "/models/");
     writer.put_encoded(target.model);
   }

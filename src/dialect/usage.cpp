@@ -21,7 +21,8 @@ class Report {
 };
 
 void doubt(Usage& usage) {
-  usage.doubts = static_cast<std::uint16_t>(usage.doubts | static_cast<unsigned>(UsageDoubt::inconsistent));
+  usage.doubts =
+      static_cast<std::uint16_t>(usage.doubts | static_cast<unsigned>(UsageDoubt::inconsistent));
 }
 
 /// Splits written cache tokens by lifetime; what no lifetime claims is short.
@@ -79,7 +80,8 @@ void gemini(const Report& report, Usage& usage) {
   if (!report.has(UsageField::total)) return;
   const Tokens gap = report.get(UsageField::total) - prompt - tools - usage.output;
   if (gap != 0) doubt(usage);
-  if (gap > 0 && !report.has(UsageField::reasoning)) usage.output += gap;  // thoughts that were not named
+  if (gap > 0 && !report.has(UsageField::reasoning))
+    usage.output += gap;  // thoughts that were not named
 }
 
 }  // namespace

@@ -9,6 +9,8 @@
 #include <cstring>
 #include <new>
 
+#include "sluice/base/assert.hpp"
+
 namespace sluice::edge {
 namespace {
 
@@ -52,6 +54,7 @@ void OpenedKeys::Wipe::operator()(char* memory) const noexcept { sodium_free(mem
 
 std::shared_ptr<const OpenedKeys> OpenedKeys::open(const state::Catalog& catalog,
                                                    const Key256& private_key) {
+  SLUICE_ASSERT(sodium_init() >= 0);  // needed before the first locked allocation
   std::array<unsigned char, 32> public_key{};
   crypto_scalarmult_curve25519_base(public_key.data(), private_key.data());
   std::vector<std::vector<unsigned char>> sealed;

@@ -16,7 +16,8 @@ constexpr std::uint16_t kMaxTrailerBytes = 8 * 1024;
 constexpr std::uint8_t kMaxTrailerLines = 64;
 
 unsigned hex_value(char c) {
-  return is_digit(c) ? static_cast<unsigned>(c - '0') : static_cast<unsigned>(to_lower(c) - 'a') + 10;
+  return is_digit(c) ? static_cast<unsigned>(c - '0')
+                     : static_cast<unsigned>(to_lower(c) - 'a') + 10;
 }
 
 /// qdtext of a quoted string (RFC 9110 §5.6.4): a field byte but for the quote and the backslash.
@@ -24,7 +25,8 @@ bool is_quoted_text(char c) { return is_in(kFieldByte, c) && c != '"' && c != '\
 
 }  // namespace
 
-BodyDecoder::BodyDecoder(Framing framing, std::uint64_t length, std::uint64_t limit_bytes, Source source)
+BodyDecoder::BodyDecoder(Framing framing, std::uint64_t length, std::uint64_t limit_bytes,
+                         Source source)
     : limit_bytes_(limit_bytes), source_(source) {
   switch (framing) {
     case Framing::none: state_ = State::done; break;
@@ -55,7 +57,8 @@ Result<BodyStep> BodyDecoder::next(std::span<const char> bytes) {
       step.payload = *payload;
       step.consumed_bytes += payload->size();
     } else {
-      if (const auto taken = framing_byte(rest.front()); !taken) return std::unexpected(taken.error());
+      if (const auto taken = framing_byte(rest.front()); !taken)
+        return std::unexpected(taken.error());
       ++step.consumed_bytes;
     }
   }
@@ -71,7 +74,8 @@ Result<std::span<const char>> BodyDecoder::take_payload(std::span<const char> by
   }
   // A length is checked as soon as it is known, so that the verdict does not wait for the bytes.
   if (remaining_bytes_ > limit_bytes_ - decoded_bytes_) return refuse(Errc::too_large);
-  const auto take = static_cast<std::size_t>(std::min<std::uint64_t>(bytes.size(), remaining_bytes_));
+  const auto take =
+      static_cast<std::size_t>(std::min<std::uint64_t>(bytes.size(), remaining_bytes_));
   remaining_bytes_ -= take;
   decoded_bytes_ += take;
   if (remaining_bytes_ == 0) state_ = state_ == State::fixed ? State::done : State::data_cr;
@@ -119,10 +123,12 @@ Result<> BodyDecoder::size_byte(char byte) {
   if (state_ == State::size_lf) return byte == '\n' ? size_line_end() : refuse(Errc::bad_framing);
   if (is_in(kHexDigit, byte)) {
     remaining_bytes_ = remaining_bytes_ * 16 + hex_value(byte);
-    if (++digits_ > kMaxSizeDigits || remaining_bytes_ > kMaxChunkBytes) return refuse(Errc::bad_framing);
+    if (++digits_ > kMaxSizeDigits || remaining_bytes_ > kMaxChunkBytes)
+      return refuse(Errc::bad_framing);
     return {};
   }
-  // White space is no part of a size line here, though RFC 9112 §7.1.1 lets a recipient pass over it.
+  // White space is no part of a size line here, though RFC 9112 §7.1.1 lets a recipient pass over
+  // it.
   if (byte == '\r') {
     state_ = State::size_lf;
   } else if (byte == ';') {
@@ -183,7 +189,8 @@ Result<> BodyDecoder::extension_byte(char byte) {
 }
 
 Result<> BodyDecoder::size_line_end() {
-  const std::uint64_t spent = excess_bytes_ + line_bytes_ + 2U;  // with the CR LF behind the payload
+  const std::uint64_t spent =
+      excess_bytes_ + line_bytes_ + 2U;  // with the CR LF behind the payload
   const std::uint64_t earned = kFreeFramingBytes + 2 * remaining_bytes_;
   excess_bytes_ = spent > earned ? static_cast<std::uint32_t>(spent - earned) : 0;
   if (excess_bytes_ > kMaxExcessBytes) return refuse(Errc::bad_framing);
@@ -205,7 +212,8 @@ Result<> BodyDecoder::trailer_byte(char byte) {
         state_ = State::last_lf;
         return {};
       }
-      if (!is_in(kToken, byte) || ++trailer_lines_ > kMaxTrailerLines) return refuse(Errc::bad_framing);
+      if (!is_in(kToken, byte) || ++trailer_lines_ > kMaxTrailerLines)
+        return refuse(Errc::bad_framing);
       state_ = State::trailer_name;
       return {};
     case State::trailer_name:

@@ -72,7 +72,8 @@ constexpr ByLength sort_by_length() {
 }
 
 constexpr ByLength kByLength = sort_by_length();
-static_assert(kByLength.begin[kLongestName + 1] == kFieldCount, "a name is longer than kLongestName");
+static_assert(kByLength.begin[kLongestName + 1] == kFieldCount,
+              "a name is longer than kLongestName");
 
 template <class Word>
 Word load(const char* at) {
@@ -83,8 +84,8 @@ Word load(const char* at) {
 
 constexpr std::uint64_t kLowerBits = 0x2020'2020'2020'2020;
 
-/// Compares a token with a well-known name of the same length. Setting bit 5 makes letters lower case and, of the
-/// bytes that a token may hold, maps none but "-" itself to "-".
+/// Compares a token with a well-known name of the same length. Setting bit 5 makes letters lower
+/// case and, of the bytes that a token may hold, maps none but "-" itself to "-".
 bool same_token(std::string_view token, std::string_view known) {
   const char* const left = token.data();
   const char* const right = known.data();
@@ -121,7 +122,8 @@ Field find_token(std::string_view token) {
 
 FoldedField find_folded(std::string_view name) {
   const Field field = find_token(name);
-  if (field != Field::none || name.size() > kLongestName || !name.contains('_')) return {field, false};
+  if (field != Field::none || name.size() > kLongestName || !name.contains('_'))
+    return {field, false};
   char dashed[kLongestName];
   std::replace_copy(name.begin(), name.end(), dashed, '_', '-');
   return {find_token({dashed, name.size()}), true};

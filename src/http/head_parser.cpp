@@ -16,12 +16,13 @@
 namespace sluice::http {
 
 static_assert(sizeof(llhttp_t) <= 96 && alignof(llhttp_t) <= 8, "HeadParser::llhttp_ is too small");
-static_assert(std::is_trivially_copyable_v<RequestParser> && std::is_trivially_copyable_v<ResponseParser>);
+static_assert(std::is_trivially_copyable_v<RequestParser> &&
+              std::is_trivially_copyable_v<ResponseParser>);
 
 namespace {
 
-/// Fields of which a request has at most one (RFC 9110 §5.3). Others may come again; has() and value() then
-/// mean the first.
+/// Fields of which a request has at most one (RFC 9110 §5.3). Others may come again; has() and
+/// value() then mean the first.
 bool is_singleton(Field field) {
   switch (field) {
     case Field::host:
@@ -47,7 +48,8 @@ bool is_framing(Field field) {
   return field == Field::content_length || field == Field::transfer_encoding;
 }
 
-/// Whether the text ends with the version that llhttp did not take, and not with a wrong byte near a good one.
+/// Whether the text ends with the version that llhttp did not take, and not with a wrong byte near
+/// a good one.
 bool ends_with_other_version(std::string_view text) {
   if (text.size() < 8) return false;
   text = text.substr(text.size() - 8);
@@ -68,7 +70,8 @@ struct HeadParser::Callbacks {
 
   static int on_url(llhttp_t* llhttp, const char* at, std::size_t bytes) {
     HeadParser& parser = self(llhttp);
-    if (parser.target_bytes_ == 0) parser.target_offset_ = static_cast<std::uint16_t>(at - parser.base_);
+    if (parser.target_bytes_ == 0)
+      parser.target_offset_ = static_cast<std::uint16_t>(at - parser.base_);
     const std::size_t total = parser.target_bytes_ + bytes;
     if (total > parser.limit_target_) return stop(parser, Stop::target);
     parser.target_bytes_ = static_cast<std::uint16_t>(total);
@@ -80,7 +83,8 @@ struct HeadParser::Callbacks {
     FieldTable& table = parser.fields_;
     if (parser.phase_ != Phase::name) {
       if (table.count_ >= parser.limit_fields_) return stop(parser, Stop::fields);
-      table.entries_[table.count_] = {static_cast<std::uint16_t>(at - parser.base_), 0, 0, 0, Field::none};
+      table.entries_[table.count_] = {static_cast<std::uint16_t>(at - parser.base_), 0, 0, 0,
+                                      Field::none};
       parser.phase_ = Phase::name;
     }
     FieldTable::Entry& entry = table.entries_[table.count_];
@@ -135,6 +139,7 @@ void HeadParser::start(Kind kind, std::size_t at) {
   auto* llhttp = reinterpret_cast<llhttp_t*>(llhttp_.data());
   llhttp_init(llhttp, kind == Kind::request ? HTTP_REQUEST : HTTP_RESPONSE, &Callbacks::kSettings);
   fields_.clear();
+  failure_ = {};
   length_ = 0;
   head_offset_ = static_cast<std::uint32_t>(at);
   target_offset_ = 0;
@@ -149,8 +154,10 @@ void HeadParser::start(Kind kind, std::size_t at) {
   base_ = nullptr;
 }
 
-std::unexpected<Error> HeadParser::refuse(Errc code, int sys_errno) const {
-  return fail(code, kind_ == Kind::request ? Source::client : Source::upstream, Retry::no, sys_errno);
+std::unexpected<Error> HeadParser::refuse(Errc code, int sys_errno) {
+  const Source peer = kind_ == Kind::request ? Source::client : Source::upstream;
+  failure_ = {code, peer, Retry::no, sys_errno};
+  return std::unexpected(failure_);
 }
 
 Result<HeadStatus> HeadParser::skip_empty_line(std::span<const char> bytes) {
@@ -182,19 +189,49 @@ Result<HeadStatus> HeadParser::advance(std::span<const char> bytes, const Limits
     return HeadStatus::need_more;
   }
   const char* const error_at = llhttp_get_error_pos(llhttp);
-  const auto error_offset = static_cast<std::size_t>((error_at == nullptr ? base_ + end : error_at) - base_);
+  const auto error_offset =
+      static_cast<std::size_t>((error_at == nullptr ? base_ + end : error_at) - base_);
   if (!done_ || code != HPE_PAUSED) {
     const Errc errc = errc_of(code, error_offset, base_, limits);
     return refuse(errc, errc == Errc::unsupported ? EPROTONOSUPPORT : 0);
   }
   parsed_bytes_ = static_cast<std::uint32_t>(error_offset);
-  if (const auto resolved = resolve_fields(base_); !resolved) return std::unexpected(resolved.error());
+  if (const auto resolved = resolve_fields(base_); !resolved)
+    return std::unexpected(resolved.error());
   return HeadStatus::complete;
 }
 
-// A byte that is wrong and a limit that is passed may lie in the same name or target. llhttp reports a run of
-// bytes only at its end, so which of the two is met first would depend on how the bytes were cut: decide by
-// position instead.
+// A byte that is wrong and a limit that is passed may lie in the same name or target. llhttp
+// reports a run of bytes only at its end, so which of the two is met first would depend on how the
+// bytes were cut: decide by position instead.
+// `seen` is everything up to where llhttp stopped.
+Errc HeadParser::passed_limit(std::string_view seen, const Limits& limits) const {
+  if (seen.size() < 2) return Errc::none;
+  // A line feed that ends no line is itself the wrong byte, and belongs to the line before it.
+  const std::size_t from = seen.ends_with("\r\n") ? seen.size() - 1 : seen.size() - 2;
+  const std::size_t line_end = seen.rfind('\n', from);
+  const std::size_t line =
+      line_end == std::string_view::npos ? 0 : std::max<std::size_t>(line_end + 1, head_offset_);
+  const auto run_from = [seen](std::size_t begin, auto belongs) {
+    const auto* const first = seen.begin() + begin;
+    return static_cast<std::size_t>(std::find_if_not(first, seen.end(), belongs) - first);
+  };
+  if (line <= head_offset_) {
+    const std::size_t space = seen.find(' ', head_offset_);
+    const std::size_t target = seen.find_first_not_of(' ', space);
+    if (kind_ == Kind::response || std::max(space, target) == std::string_view::npos)
+      return Errc::none;
+    const std::size_t bytes =
+        run_from(target, [](char c) { return static_cast<unsigned char>(c) > ' '; });
+    return bytes > limits.target_bytes ? Errc::target_too_long : Errc::none;
+  }
+  const std::size_t bytes = run_from(line, [](char c) { return is_in(kToken, c); });
+  const std::size_t count = fields_.count_;
+  const bool is_new = count == 0 || fields_.entries_[count - 1].name_offset != line;
+  const bool is_one_too_many = bytes > 0 && is_new && count >= limit_fields_;
+  return bytes > kMaxFieldNameBytes || is_one_too_many ? Errc::head_too_large : Errc::none;
+}
+
 Errc HeadParser::errc_of(int llhttp_code, std::size_t error_offset, const char* base,
                          const Limits& limits) const {
   switch (stop_) {
@@ -205,25 +242,13 @@ Errc HeadParser::errc_of(int llhttp_code, std::size_t error_offset, const char* 
     case Stop::none: break;
   }
   const std::string_view seen(base, error_offset);
-  const std::size_t last_line_end = seen.rfind('\n');
-  const bool in_first_line = last_line_end == std::string_view::npos || last_line_end < head_offset_;
-  if (in_first_line && kind_ == Kind::request) {
-    const std::size_t space = seen.find(' ', head_offset_);
-    const bool in_target = space != std::string_view::npos &&
-                           seen.find_first_of(" \t\r", space + 1) == std::string_view::npos;
-    if (in_target && error_offset - space - 1 > limits.target_bytes) return Errc::target_too_long;
-  } else if (!in_first_line && phase_ != Phase::value) {
-    const std::size_t line = last_line_end + 1;
-    const bool in_name = seen.find_first_of(": \t\r", line) == std::string_view::npos;
-    const std::size_t name_bytes = error_offset - line;
-    if (in_name && name_bytes > kMaxFieldNameBytes) return Errc::head_too_large;
-    if (in_name && name_bytes > 0 && fields_.count_ >= limit_fields_) return Errc::head_too_large;
-  }
+  if (const Errc passed = passed_limit(seen, limits); passed != Errc::none) return passed;
   switch (llhttp_code) {
     case HPE_INVALID_CONTENT_LENGTH:
     case HPE_UNEXPECTED_CONTENT_LENGTH:
     case HPE_INVALID_TRANSFER_ENCODING: return Errc::bad_framing;
-    case HPE_INVALID_VERSION: return ends_with_other_version(seen) ? Errc::unsupported : Errc::bad_syntax;
+    case HPE_INVALID_VERSION:
+      return ends_with_other_version(seen) ? Errc::unsupported : Errc::bad_syntax;
     default: return Errc::bad_syntax;
   }
 }
@@ -295,7 +320,8 @@ Result<> HeadParser::read_framing(const char* base) {
     has_length_ = true;
   }
   if (fields_.has(Field::transfer_encoding)) {
-    if (const auto read = read_transfer_encoding(fields_.value(base, Field::transfer_encoding)); !read) {
+    if (const auto read = read_transfer_encoding(fields_.value(base, Field::transfer_encoding));
+        !read) {
       return read;
     }
   }
@@ -309,13 +335,15 @@ Result<> HeadParser::read_framing(const char* base) {
 }
 
 Result<> HeadParser::read_transfer_encoding(std::string_view value) {
-  // Both lengths at once is how requests are smuggled; HTTP/1.0 knows no codings (RFC 9112 §6.1, §6.3).
+  // Both lengths at once is how requests are smuggled; HTTP/1.0 knows no codings (RFC 9112 §6.1,
+  // §6.3).
   if (has_length_ || version_minor_ == 0) return refuse(Errc::bad_framing);
   if (equal_ignoring_case(value, "chunked")) {
     chunked_ = true;
     return {};
   }
-  // A known way to end (chunked, last, once) under a coding that is not offered here is 501; all else is wrong.
+  // A known way to end (chunked, last, once) under a coding that is not offered here is 501; all
+  // else is wrong.
   ListItems items(value);
   bool ends_chunked = false;
   for (std::string_view item; items.next(item);) {

@@ -9,7 +9,8 @@
 namespace sluice::http {
 namespace {
 
-constexpr std::string_view kMethodNames[] = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"};
+constexpr std::string_view kMethodNames[] = {"GET",   "HEAD",   "POST",   "PUT",
+                                             "PATCH", "DELETE", "OPTIONS"};
 
 bool is_port(std::string_view text) {
   if (text.empty() || text.size() > 5) return false;
@@ -55,6 +56,7 @@ void RequestParser::reset() {
 }
 
 Result<HeadStatus> RequestParser::parse(std::span<const char> bytes, const Limits& limits) {
+  if (is_broken()) return std::unexpected(failure_);
   auto status = skip_empty_line(bytes);
   if (!status || *status == HeadStatus::need_more) return status;
   status = advance(bytes, limits);
@@ -70,7 +72,8 @@ Result<HeadStatus> RequestParser::parse(std::span<const char> bytes, const Limit
 Result<> RequestParser::check_request_line(const char* base) {
   constexpr std::string_view before_minor = " HTTP/1.";
   const std::size_t target_end = static_cast<std::size_t>(target_offset_) + target_bytes_;
-  // llhttp has matched "HTTP/d.d" and CR LF behind the target, but allows more than one space on either side.
+  // llhttp has matched "HTTP/d.d" and CR LF behind the target, but allows more than one space on
+  // either side.
   const char* const version = base + target_end;
   if (version[0] != ' ' || version[1] != 'H' || std::memcmp(version + 9, "\r\n", 2) != 0) {
     return refuse(Errc::bad_syntax);
@@ -93,7 +96,8 @@ Result<> RequestParser::check_request_line(const char* base) {
       return {};
     }
   }
-  return refuse(Errc::unsupported);  // CONNECT, TRACE, WebDAV and the like: known to llhttp, not offered here
+  return refuse(
+      Errc::unsupported);  // CONNECT, TRACE, WebDAV and the like: known to llhttp, not offered here
 }
 
 Result<> RequestParser::check_target(const char* base) {
@@ -114,7 +118,8 @@ Result<> RequestParser::check_body(const char* base, const Limits& limits) {
     expects_continue_ = version_minor_ == 1;
   }
   const bool has_body = chunked_ || length_ > 0;
-  if (has_body && (method_ == Method::get || method_ == Method::head)) return refuse(Errc::bad_framing);
+  if (has_body && (method_ == Method::get || method_ == Method::head))
+    return refuse(Errc::bad_framing);
   if (length_ > limits.body_bytes) return refuse(Errc::too_large);
   return {};
 }

@@ -23,10 +23,12 @@ void ResponseParser::reset(Method request_method) {
 }
 
 Result<HeadStatus> ResponseParser::parse(std::span<const char> bytes, const Limits& limits) {
+  if (is_broken()) return std::unexpected(failure_);
   const char* const base = bytes.data();
   while (bytes.size() > head_bytes()) {
     // llhttp would pass over line ends in front of a response.
-    if (head_bytes() == head_offset_ && (base[head_offset_] == '\r' || base[head_offset_] == '\n')) {
+    if (head_bytes() == head_offset_ &&
+        (base[head_offset_] == '\r' || base[head_offset_] == '\n')) {
       return refuse(Errc::bad_syntax);
     }
     const auto status = advance(bytes, limits);
@@ -69,7 +71,8 @@ Result<> ResponseParser::check_status_line(const char* base) {
   if (status < 100 || status > 599) return refuse(Errc::bad_syntax);
   status_ = static_cast<std::uint16_t>(status);
   const std::string_view reason = text.substr(12, text.size() - 13);
-  if (!reason.empty() && (reason[0] != ' ' || !all_in(kFieldByte, reason))) return refuse(Errc::bad_syntax);
+  if (!reason.empty() && (reason[0] != ' ' || !all_in(kFieldByte, reason)))
+    return refuse(Errc::bad_syntax);
   return {};
 }
 

@@ -7,15 +7,18 @@
 
 namespace sluice::http {
 
-inline char to_lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c; }
+inline char to_lower(char c) {
+  return c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c;
+}
 inline bool is_digit(char c) { return c >= '0' && c <= '9'; }
 inline bool is_blank(char c) { return c == ' ' || c == '\t'; }
 
 /// Bit mask of what a byte may be.
 enum ByteClass : std::uint8_t {
-  kToken = 1,       ///< tchar (RFC 9110 §5.6.2)
-  kFieldByte = 2,   ///< HTAB, SP, visible, obs-text
-  kTargetByte = 4,  ///< in a request target: RFC 3986 characters and "|", "[", "]", which clients send raw
+  kToken = 1,      ///< tchar (RFC 9110 §5.6.2)
+  kFieldByte = 2,  ///< HTAB, SP, visible, obs-text
+  kTargetByte =
+      4,  ///< in a request target: RFC 3986 characters and "|", "[", "]", which clients send raw
   kHexDigit = 8,
 };
 

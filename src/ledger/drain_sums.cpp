@@ -22,7 +22,7 @@ bool add_money(DrainSums& sums, const UsageRow& row) {
   Money& money = sums.money[{row.wallet_id, row.price_version}];
   Nanos spent = 0;
   return add(money.charged, row.charged) && add(money.excess, row.excess) && add(money.loss, row.loss) &&
-         add(spent, row.charged) && add(spent, row.excess) && add(spent, row.loss) &&
+         add(spent, row.charged) && add(spent, row.excess) &&
          add(sums.windows[{OwnerKind::key, row.key_id, row.key_day, row.key_month}], spent) &&
          add(sums.windows[{OwnerKind::wallet, row.wallet_id, row.wallet_day, row.wallet_month}], spent);
 }

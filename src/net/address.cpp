@@ -32,6 +32,8 @@ Result<Address> parse_address(std::string_view text) {
   const auto port = parse_port(text.substr(colon + 1));
   if (!port) return std::unexpected(port.error());
   std::string_view host = text.substr(0, colon);
+  // inet_pton() would stop there and take what stands before it.
+  if (host.find('\0') != std::string_view::npos) return fail(Errc::bad_value);
   Address address;
   if (host.size() > 2 && host.front() == '[' && host.back() == ']') {
     host = host.substr(1, host.size() - 2);

@@ -5,7 +5,7 @@
 namespace sluice::net {
 namespace {
 
-// Out of descriptors: accepting again at once would spin, since the connection stays in the queue.
+// Out of descriptors, or the socket is of no use: accepting again at once would fail again, and spin.
 constexpr TimeNs kBackoffNs = 50 * kMillisecond;
 
 }  // namespace
@@ -36,17 +36,30 @@ void Listener::on_completion(void* context, const ring::Completion& completion) 
   switch (completion.result) {
     case -ECANCELED:
       return;
-    case -EMFILE:
-    case -ENFILE:
-    case -ENOBUFS:
-    case -ENOMEM:
-      ++self.failures_;
-      self.reactor_.timers().arm(self.backoff_, self.reactor_.now_ns() + kBackoffNs);
-      return;
+    // A connection that broke before it was accepted: accept(2) names these errors of the network.
+    case -ECONNABORTED:
+    case -EINTR:
+    case -EAGAIN:
+    case -EPERM:
+    case -EPROTO:
+    case -ENOPROTOOPT:
+    case -EOPNOTSUPP:
+    case -ENETDOWN:
+    case -ENETUNREACH:
+    case -EHOSTDOWN:
+    case -EHOSTUNREACH:
+    case -ENONET:
+      break;
     default:
-      break;  // a connection, or one that broke before it was accepted
+      if (completion.result < 0) {
+        ++self.failures_;
+        if (!self.stopped_) {
+          self.reactor_.timers().arm(self.backoff_, self.reactor_.now_ns() + kBackoffNs);
+        }
+        return;
+      }
+      self.on_accept_(self.context_, completion.result);
   }
-  if (completion.result >= 0) self.on_accept_(self.context_, completion.result);
   self.arm();
 }
 

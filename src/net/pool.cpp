@@ -12,6 +12,11 @@ ring::Task<> close_stream(std::unique_ptr<Stream> stream) {
   co_await stream->close();
 }
 
+// It has not ended, and it has not spoken unasked.
+bool is_idle(const Stream& stream) {
+  return stream.end().code == Errc::none && !stream.has_received();
+}
+
 }  // namespace
 
 Pool::Pool(ring::Reactor& reactor, std::size_t idle_most, TimeNs idle_ns)
@@ -25,7 +30,7 @@ std::unique_ptr<Stream> Pool::take(PoolKey key) {
     std::unique_ptr<Stream> stream = std::move(entries_[i].stream);
     entries_.erase(entries_.begin() + static_cast<std::ptrdiff_t>(i));
     stream->watch_end(nullptr, nullptr);
-    if (stream->end().code == Errc::none && !stream->has_received()) {
+    if (is_idle(*stream)) {
       ++reused_;
       return stream;
     }
@@ -35,10 +40,14 @@ std::unique_ptr<Stream> Pool::take(PoolKey key) {
 }
 
 void Pool::put(PoolKey key, std::unique_ptr<Stream> stream) {
+  if (closed_ || idle_most_ == 0 || !is_idle(*stream)) {
+    discard(std::move(stream));
+    return;
+  }
   if (entries_.size() >= idle_most_) drop(0);
-  stream->watch_end(&Pool::on_end, this);
+  stream->watch_idle(&Pool::on_end, this);
   stream->start_receiving();
-  entries_.push_back({key, reactor_.now_ns(), this, std::move(stream)});
+  entries_.push_back({key, reactor_.now_ns(), std::move(stream)});
   if (!idle_timer_.armed()) reactor_.timers().arm(idle_timer_, reactor_.now_ns() + idle_ns_);
 }
 
@@ -54,7 +63,7 @@ void Pool::on_end(void* context, const Error&) { static_cast<Pool*>(context)->re
 
 void Pool::remove_ended() {
   for (std::size_t i = entries_.size(); i-- > 0;) {
-    if (entries_[i].stream->end().code != Errc::none) drop(i);
+    if (!is_idle(*entries_[i].stream)) drop(i);
   }
 }
 
@@ -70,6 +79,7 @@ void Pool::on_idle(ring::Timer&, void* context) {
 }
 
 ring::Task<> Pool::close() {
+  closed_ = true;
   idle_timer_.disarm();
   while (!entries_.empty()) drop(entries_.size() - 1);
   co_await closing_.join();

@@ -12,28 +12,51 @@
 namespace sluice::net {
 namespace {
 
-Error error_of(int error_number, Source peer) {
+Errc code_of(int error_number) {
   switch (error_number) {
     case ECONNRESET:
+    case ECONNABORTED:
     case EPIPE:
     case ENOTCONN:
-      return {Errc::reset, peer, Retry::only_if_reused, error_number};
+      return Errc::reset;
     case ECONNREFUSED:
-      return {Errc::refused, peer, Retry::yes, error_number};
+    case EACCES:  // a firewall of this machine
+    case EPERM:
+      return Errc::refused;
     case EHOSTUNREACH:
+    case EHOSTDOWN:
     case ENETUNREACH:
-    case EADDRNOTAVAIL:
-      return {Errc::unreachable, peer, Retry::yes, error_number};
+    case ENETDOWN:
+    case ENONET:
+      return Errc::unreachable;
     case ETIMEDOUT:
-      return {Errc::timed_out, peer, Retry::yes, error_number};
+      return Errc::timed_out;
     default:
-      return {Errc::io, peer, Retry::no, error_number};
+      return Errc::io;
   }
+}
+
+// Of a connection that stood: what was sent may have been received, whatever the error. Only a reset is what a
+// pooled connection shows when the peer closed it before it had the request.
+Error error_of(int error_number, Source peer) {
+  const Errc code = code_of(error_number);
+  return {code, peer, code == Errc::reset ? Retry::only_if_reused : Retry::no, error_number};
+}
+
+// Nothing was sent yet: another try may help.
+Error connect_error_of(int error_number, Source peer) {
+  if (error_number == EADDRNOTAVAIL) return {Errc::full, Source::self, Retry::yes, error_number};  // no port left
+  return {code_of(error_number), peer, Retry::yes, error_number};
 }
 
 }  // namespace
 
+// Lives while a send is under way only: an idle stream holds none.
 struct Stream::Outgoing {
+  static void* operator new(std::size_t bytes) { return ring::allocate_frame(bytes); }
+  static void operator delete(void* block, std::size_t bytes) noexcept {
+    ring::release_frame(block, bytes);
+  }
   std::array<iovec, kSendPieces> pieces;
   std::size_t first = 0;
   std::size_t count = 0;
@@ -55,23 +78,37 @@ Stream::~Stream() { SLUICE_ASSERT(fd_ < 0); }
 // ---- receiving
 
 void Stream::arm_receive() noexcept {
-  if (receive_op_.in_flight() || end_.code != Errc::none || aborted_) return;
-  if (received_.bytes() >= kReceiveCredit / 2) return;
+  if (receive_op_.in_flight() || starved_.waiting() || end_.code != Errc::none || aborted_) return;
+  if (received_.bytes() >= kReceiveCredit / 2 || received_.size() >= kReceivePieces / 2) return;
   reactor_.start(receive_op_, {.code = ring::OpCode::recv_multishot, .fd = fd_});
+}
+
+// Asks for the end of the receive, once: completions that are on their way still come.
+void Stream::pause_receive() noexcept {
+  if (receive_stopping_) return;
+  receive_stopping_ = true;
+  reactor_.cancel(receive_op_);
 }
 
 void Stream::on_receive(void* context, const ring::Completion& completion) {
   Stream& self = *static_cast<Stream*>(context);
+  if (!completion.more) self.receive_stopping_ = false;
   ring::Piece piece;
   if (completion.has_buffer) piece = self.reactor_.buffers().take(completion);
-  if (completion.result > 0) {
+  if (self.aborted_) {
+    // Nobody wants it; a sender that goes on is not read on.
+    if (completion.more) self.pause_receive();
+  } else if (completion.result > 0) {
     self.deliver(std::move(piece));
-    if (completion.more) {
-      if (self.received_.bytes() >= kReceiveCredit) self.reactor_.cancel(self.receive_op_);
-    } else {
+    if (!completion.more) {
       self.arm_receive();
+    } else if (self.received_.bytes() >= kReceiveCredit || self.received_.size() >= kReceivePieces) {
+      self.pause_receive();
     }
     self.wake_receiver();
+    if (self.watch_bytes_ && self.has_received() && self.end_watcher_ != nullptr) {
+      self.end_watcher_(self.end_context_, self.end_);
+    }
   } else if (completion.result == 0) {
     self.on_peer_fin();
   } else if (completion.result == -ENOBUFS) {
@@ -110,6 +147,9 @@ void Stream::on_peer_fin() noexcept {
     const Result<> whole = secure_->engine().end_of_stream();
     if (!whole) end = whole.error();
   }
+  // The kernel tells of a reset once: when the send was told, or we gave it up, this end is not an orderly one.
+  if (send_broke_) end.code = Errc::reset;
+  if (send_timed_out_) end = {Errc::timed_out, peer_, Retry::no, 0};
   set_end(end);
 }
 
@@ -163,6 +203,10 @@ Result<ring::Piece> Stream::ReceiveAwaiter::await_resume() noexcept {
 
 void Stream::unread(ring::Piece rest) {
   if (rest.empty()) return;
+  if (received_.empty()) {
+    received_.push(std::move(rest));
+    return;
+  }
   ring::PieceQueue later;
   std::swap(later, received_);
   received_.push(std::move(rest));
@@ -178,9 +222,8 @@ Stream::SendAwaiter Stream::send(std::span<const iovec> pieces, TimeNs stall_ns,
     send_result_ = std::unexpected(aborted_ ? Error{Errc::cancelled, Source::self, Retry::no, 0} : end_);
     return {*this};
   }
-  if (!outgoing_) outgoing_ = std::make_unique<Outgoing>();
+  outgoing_.reset(new Outgoing);
   std::copy(pieces.begin(), pieces.end(), outgoing_->pieces.begin());
-  outgoing_->first = 0;
   outgoing_->count = pieces.size();
   held_ = held;
   stall_ns_ = stall_ns;
@@ -300,21 +343,30 @@ void Stream::on_send(void* context, const ring::Completion& completion) {
   Stream& self = *static_cast<Stream*>(context);
   const bool again = !self.connecting_ && (completion.result == -EAGAIN || completion.result == -EINTR);
   if (completion.result < 0 && !again) {
-    Error error = error_of(-completion.result, self.peer_);
-    if (self.send_timed_out_) error.code = Errc::timed_out;
+    Error error = self.connecting_ ? connect_error_of(-completion.result, self.peer_)
+                                   : error_of(-completion.result, self.peer_);
+    if (!self.connecting_ && error.code == Errc::reset) self.send_broke_ = true;
+    if (self.send_timed_out_) {
+      error = {Errc::timed_out, self.peer_, self.connecting_ ? Retry::yes : Retry::no, 0};
+    }
     if (self.aborted_) error = {Errc::cancelled, Source::self, Retry::no, 0};
     if (self.sending_) self.finish_send(std::unexpected(error));
   } else if (self.secure_ && !self.connecting_) {
     self.on_sent_secured(completion.result);
   } else {
     if (completion.result > 0) self.advance_send(static_cast<std::size_t>(completion.result));
-    if (self.outgoing_->count == 0) {
-      self.finish_send({});
+    if (!self.connecting_ && self.outgoing_->count == 0) {
+      self.finish_send({});  // all is out, also when an abort came meanwhile
     } else if (self.aborted_) {
       self.finish_send(fail(Errc::cancelled));
+    } else if (self.connecting_) {
+      self.finish_send({});
     } else {
       if (self.held_ != nullptr) self.set_aside_rest();
-      self.reactor_.timers().arm(self.send_timer_, self.reactor_.now_ns() + self.stall_ns_);
+      // Progress moves the deadline; an interruption does not.
+      if (completion.result > 0 || !self.send_timer_.armed()) {
+        self.reactor_.timers().arm(self.send_timer_, self.reactor_.now_ns() + self.stall_ns_);
+      }
       self.start_send(true);
     }
   }
@@ -343,6 +395,7 @@ void Stream::finish_send(Result<> result) noexcept {
   send_timer_.disarm();
   aside_.reset();
   held_ = nullptr;
+  outgoing_.reset();
   send_result_ = result;
   if (send_waiter_) reactor_.ready(std::exchange(send_waiter_, nullptr));
 }
@@ -350,8 +403,6 @@ void Stream::finish_send(Result<> result) noexcept {
 ring::Task<Result<>> Stream::connect(const Address& address, TimeNs deadline_ns) {
   SLUICE_ASSERT(!sending_);
   if (aborted_) co_return fail(Errc::cancelled);
-  if (!outgoing_) outgoing_ = std::make_unique<Outgoing>();
-  outgoing_->count = 0;
   sending_ = true;
   connecting_ = true;
   reactor_.timers().arm(send_timer_, deadline_ns);
@@ -382,7 +433,6 @@ struct Stream::HandshakeAwaiter {
 ring::Task<Result<>> Stream::start_tls(tls::Engine engine, TimeNs deadline_ns) {
   SLUICE_ASSERT(!secure_ && !sending_);
   secure_ = std::make_unique<SecureLayer>(std::move(engine));
-  if (!outgoing_) outgoing_ = std::make_unique<Outgoing>();
   // A server that has the client's first bytes already (received ahead) takes them now.
   ring::PieceQueue early;
   std::swap(early, received_);

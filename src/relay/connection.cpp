@@ -25,7 +25,8 @@ ring::Task<> linger(Services& services, net::Stream& client) {
 
 ring::Task<> refuse_head(Services& services, net::Stream& client, const Error& error) {
   RequestHeadFacts nobody;
-  nobody.route.format = dialect::Format::openai;
+  nobody.received_ns = services.reactor.now_ns();
+  nobody.received_realtime_ns = services.reactor.clock().realtime_ns();
   services.count(Counter::protocol_errors);
   const bool usable =
       co_await send_refusal(services, client, nobody, refusal_of(error), false);

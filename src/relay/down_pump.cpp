@@ -127,7 +127,7 @@ bool DownPump::make_head() {
                         (now_ns - last_received_ns_);
   const bool keep_alive = context_.request.keep_alive && !context_.services.draining &&
                           framing_ != BodyFraming::until_close;
-  Result<std::string> head =
+  Result<Body> head =
       write_client_head(context_.services, context_.request,
                         {.status = context_.response.status,
                          .framing = framing_,
@@ -146,7 +146,7 @@ bool DownPump::make_head() {
 // framing has left, gets ours in place: one contiguous send.
 std::size_t DownPump::frame(std::span<iovec> pieces, bool last) {
   std::size_t count = 0;
-  if (!committed_) pieces[count++] = piece_of(head_);
+  if (!committed_) pieces[count++] = piece_of(head_.view());
   const std::size_t payload = released_.size() + queue_.bytes();
   const bool chunked = framing_ == BodyFraming::chunked;
   bool tail_in_place = false;
@@ -173,7 +173,8 @@ std::size_t DownPump::frame(std::span<iovec> pieces, bool last) {
 
 ring::Task<Result<>> DownPump::flush(bool last) {
   if (!committed_ && !make_head()) co_return fail(Errc::internal);
-  std::array<iovec, net::Stream::kSendPieces> pieces;
+  // Shared by all: the stream takes its own copy before anything else runs.
+  auto& pieces = context_.services.scratch->pieces;
   const std::size_t count = frame(pieces, last);
   if (count == 0) co_return Result<>{};
   committed_ = true;
@@ -182,7 +183,7 @@ ring::Task<Result<>> DownPump::flush(bool last) {
       {pieces.data(), count}, context_.services.settings.write_stall_ns, &queue_);
   queue_.clear();
   released_.clear();
-  head_ = {};
+  head_.reset();
   last_sent_ns_ = context_.services.reactor.now_ns();
   if (!sent) client_clean_ = false;
   co_return sent;

@@ -79,7 +79,7 @@ class DownPump {
   Meter meter_;
   http::BodyDecoder decoder_;
   BodyFraming framing_;
-  std::string head_;              ///< of the answer, until it was sent
+  Body head_;                     ///< of the answer, until it was sent
   ring::PieceQueue queue_;        ///< payload to send, framing cut away
   std::string held_;              ///< start of an event that may have to be withheld
   std::string released_;          ///< held bytes that may go now

@@ -26,6 +26,7 @@ bool is_forwarded(const http::FieldView& field) {
 }
 
 void append_forwarded(const http::RequestHead& head, std::string& lines) {
+  lines.reserve(256);  // one allocation for what clients usually send
   for (std::size_t i = 0; i < head.field_count(); ++i) {
     const http::FieldView field = head.field(i);
     if (!is_forwarded(field) || head.connection_names(field.name)) continue;

@@ -93,7 +93,7 @@ bool scan_body(const Services& services, const Request& request, Plan& plan,
     denial = {large ? ErrorKind::too_large : ErrorKind::bad_request, message_of_scan(scan.error()), ""};
     return false;
   }
-  plan.scan = std::make_unique<dialect::RequestScan>(*scan);
+  plan.scan = std::make_unique<PooledScan>(PooledScan{*scan, {}});
   plan.operation = request.head.route.operation;
   plan.stream = scan->stream || request.head.route.stream;
   plan.billed = dialect::is_billed(plan.operation);

@@ -10,11 +10,15 @@
 #include "sluice/policy/candidates.hpp"
 #include "sluice/policy/key_policy.hpp"
 #include "sluice/relay/services.hpp"
+#include "sluice/ring/frame_pool.hpp"
 
 namespace sluice::relay {
 
-struct Plan {
-  std::unique_ptr<dialect::RequestScan> scan;  ///< until the last candidate's request is made
+/// A scan that lives for one request.
+struct PooledScan : dialect::RequestScan, ring::Pooled {};
+
+struct Plan : ring::Pooled {
+  std::unique_ptr<PooledScan> scan;  ///< until the last candidate's request is made
   dialect::Operation operation = dialect::Operation::openai_chat;
   const state::ModelEntry* model = nullptr;
   policy::CandidateList candidates;

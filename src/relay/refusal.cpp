@@ -109,7 +109,7 @@ ring::Task<bool> send_json(Services& services, net::Stream& client,
                            const RequestHeadFacts& request, int status, std::string_view body,
                            std::string_view extra_lines, bool keep_alive) {
   const bool keep = keep_alive && request.keep_alive && !services.draining;
-  const Result<std::string> head =
+  const Result<Body> head =
       write_client_head(services, request,
                         {.status = status,
                          .framing = BodyFraming::length,
@@ -122,7 +122,7 @@ ring::Task<bool> send_json(Services& services, net::Stream& client,
   if (!head) co_return false;
   const bool with_body = request.method != http::Method::head && !body.empty();
   const std::array<iovec, 2> pieces{
-      iovec{const_cast<char*>(head->data()), head->size()},
+      iovec{const_cast<char*>(head->view().data()), head->size()},
       iovec{const_cast<char*>(body.data()), body.size()}};
   const Result<> sent = co_await client.send({pieces.data(), with_body ? 2U : 1U},
                                              services.settings.write_stall_ns);

@@ -2,6 +2,9 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
+
+#include "sluice/ring/frame_pool.hpp"
 
 namespace sluice::relay {
 
@@ -16,19 +19,35 @@ RequestIdText to_text(const RequestId& id) {
 }
 
 Body::Body(std::size_t capacity_bytes)
-    : bytes_(new char[capacity_bytes]), capacity_(capacity_bytes) {}
+    : bytes_(static_cast<char*>(ring::allocate_frame(capacity_bytes))), capacity_(capacity_bytes) {}
+
+Body::Body(Body&& other) noexcept
+    : bytes_(std::exchange(other.bytes_, nullptr)),
+      size_(std::exchange(other.size_, 0)),
+      capacity_(std::exchange(other.capacity_, 0)) {}
+
+Body& Body::operator=(Body&& other) noexcept {
+  std::swap(bytes_, other.bytes_);
+  std::swap(size_, other.size_);
+  std::swap(capacity_, other.capacity_);
+  return *this;
+}
+
+Body::~Body() {
+  if (bytes_ != nullptr) ring::release_frame(bytes_, capacity_);
+}
 
 bool Body::append(std::string_view bytes, std::size_t limit_bytes) {
   if (bytes.size() > limit_bytes - size_) return false;
   if (bytes.size() > capacity_ - size_) {
     const std::size_t wanted = std::max({size_ + bytes.size(), capacity_ * 2, std::size_t{1024}});
     const std::size_t capacity = std::min(wanted, limit_bytes);
-    std::unique_ptr<char[]> larger(new char[capacity]);
-    if (size_ > 0) std::memcpy(larger.get(), bytes_.get(), size_);
-    bytes_ = std::move(larger);
-    capacity_ = capacity;
+    Body larger(capacity);
+    if (size_ > 0) std::memcpy(larger.bytes_, bytes_, size_);
+    larger.size_ = size_;
+    *this = std::move(larger);
   }
-  if (!bytes.empty()) std::memcpy(bytes_.get() + size_, bytes.data(), bytes.size());
+  if (!bytes.empty()) std::memcpy(bytes_ + size_, bytes.data(), bytes.size());
   size_ += bytes.size();
   return true;
 }

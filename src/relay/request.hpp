@@ -20,20 +20,23 @@ using RequestId = std::array<std::uint8_t, 16>;
 using RequestIdText = std::array<char, 32>;
 [[nodiscard]] RequestIdText to_text(const RequestId& id);
 
-/// A body in memory of its own.
+/// Bytes in memory of their own: a body, or a head that is being sent. Small ones come from the frame pool.
 class Body {
  public:
   Body() = default;
   explicit Body(std::size_t capacity_bytes);
+  Body(Body&& other) noexcept;
+  Body& operator=(Body&& other) noexcept;
+  ~Body();
   /// Appends as much as fits; grows up to `limit_bytes`. False when the limit would be passed.
   [[nodiscard]] bool append(std::string_view bytes, std::size_t limit_bytes);
-  [[nodiscard]] std::string_view view() const { return {bytes_.get(), size_}; }
+  [[nodiscard]] std::string_view view() const { return {bytes_, size_}; }
   [[nodiscard]] std::size_t size() const { return size_; }
   [[nodiscard]] std::size_t capacity() const { return capacity_; }
   void reset() { *this = Body(); }
 
  private:
-  std::unique_ptr<char[]> bytes_;
+  char* bytes_ = nullptr;
   std::size_t size_ = 0;
   std::size_t capacity_ = 0;
 };

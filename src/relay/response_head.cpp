@@ -114,11 +114,11 @@ ring::Task<Result<ResponseFacts>> read_response_head(Services& services, net::St
   }
 }
 
-Result<std::string> write_client_head(Services& services, const RequestHeadFacts& request,
+Result<Body> write_client_head(Services& services, const RequestHeadFacts& request,
                                       const ClientHead& head) {
   http::HeadWriter writer(services.scratch->head_text);
   writer.status_line(head.status);
-  writer.field("date", date_text(services.reactor.clock().realtime_ns()));
+  writer.field("date", date_text(request.received_realtime_ns));
   write_lines(writer, head.forwarded);
   if (!head.content_type.empty()) writer.field("content-type", head.content_type);
   const RequestIdText id = to_text(request.id);
@@ -137,7 +137,9 @@ Result<std::string> write_client_head(Services& services, const RequestHeadFacts
   }
   const Result<std::size_t> bytes = writer.finish();
   if (!bytes) return std::unexpected(bytes.error());
-  return std::string(services.scratch->head_text.data(), *bytes);
+  Body text(*bytes);
+  SLUICE_ASSERT(text.append({services.scratch->head_text.data(), *bytes}, *bytes));
+  return text;
 }
 
 }  // namespace sluice::relay

@@ -45,7 +45,7 @@ struct ClientHead {
 };
 
 /// The head as text. Errors: bad_value, full (a forwarded field that may not be sent, or too many).
-[[nodiscard]] Result<std::string> write_client_head(Services& services,
+[[nodiscard]] Result<Body> write_client_head(Services& services,
                                                     const RequestHeadFacts& request,
                                                     const ClientHead& head);
 

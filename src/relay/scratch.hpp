@@ -9,6 +9,7 @@
 #include "sluice/http/limits.hpp"
 #include "sluice/http/request.hpp"
 #include "sluice/http/response.hpp"
+#include "sluice/net/stream.hpp"
 
 namespace sluice::relay {
 
@@ -16,6 +17,8 @@ struct Scratch {
   http::RequestParser request_parser;
   http::ResponseParser response_parser;
   std::array<char, http::kMaxHeadBytes> head_text{};
+  std::array<char, http::Limits{}.target_bytes> path_text{};
+  std::array<iovec, net::Stream::kSendPieces> pieces{};
   std::array<char, dialect::kErrorBodyBytes> error_text{};
 };
 

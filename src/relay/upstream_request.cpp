@@ -54,7 +54,7 @@ Result<> UpstreamRequest::build(Services& services, const Request& request,
                                 const dialect::EditList& edits, const UpstreamTarget& target) {
   const state::Catalog& catalog = *target.snapshot.catalog;
   const state::ChannelEntry& channel = target.channel;
-  std::array<char, http::Limits{}.target_bytes> path_text;
+  auto& path_text = services.scratch->path_text;
   const auto path_bytes = dialect::upstream_target(
       {.operation = request.head.route.operation,
        .base_path = catalog.text(channel.base_path),
@@ -91,23 +91,29 @@ Result<> UpstreamRequest::build(Services& services, const Request& request,
   const Result<std::size_t> head_bytes = writer.finish();
   if (!head_bytes) return std::unexpected(head_bytes.error());
 
-  edits_ = edits;
   count_ = 0;
   const std::string_view body = request.body.view();
   const bool copied = body.size() <= kCopyBodyBytes;
-  head_.clear();
-  head_.reserve(*head_bytes + (copied ? body.size() + sizeof(dialect::EditList) : 0));
-  head_.append(services.scratch->head_text.data(), *head_bytes);
+  const std::size_t edited_bytes = copied ? edits.edited_bytes(body.size()) : 0;
+  head_ = Body(*head_bytes + edited_bytes);
+  const auto put = [&](std::string_view text) {
+    SLUICE_ASSERT(head_.append(text, head_.capacity()));
+  };
+  put({services.scratch->head_text.data(), *head_bytes});
   if (copied) {
     std::size_t at = 0;
-    for (std::size_t i = 0; i < edits_.size(); ++i) {
-      head_.append(body.substr(at, edits_[i].offset - at)).append(edits_.text(edits_[i]));
-      at = edits_[i].offset + edits_[i].remove;
+    for (std::size_t i = 0; i < edits.size(); ++i) {
+      put(body.substr(at, edits[i].offset - at));
+      put(edits.text(edits[i]));
+      at = edits[i].offset + edits[i].remove;
     }
-    head_.append(body.substr(at));
+    put(body.substr(at));
   }
-  add(head_);
-  if (!copied) add_edited_body(body, edits_);
+  add(head_.view());
+  if (!copied) {
+    edits_ = std::make_unique<dialect::EditList>(edits);
+    add_edited_body(body);
+  }
   return {};
 }
 
@@ -117,7 +123,8 @@ void UpstreamRequest::add(std::string_view text) {
   pieces_[count_++] = {const_cast<char*>(text.data()), text.size()};
 }
 
-void UpstreamRequest::add_edited_body(std::string_view body, const dialect::EditList& edits) {
+void UpstreamRequest::add_edited_body(std::string_view body) {
+  const dialect::EditList& edits = *edits_;
   std::size_t at = 0;
   for (std::size_t i = 0; i < edits.size(); ++i) {
     add(body.substr(at, edits[i].offset - at));

@@ -21,7 +21,7 @@ struct UpstreamTarget {
 };
 
 /// Bytes to send as pieces around the client's own body. The body must outlive it.
-class UpstreamRequest {
+class UpstreamRequest : public ring::Pooled {
  public:
   /// Errors: too_large (names that do not fit), bad_value (a configured value that may not be sent).
   [[nodiscard]] Result<> build(Services& services, const Request& request,
@@ -31,11 +31,11 @@ class UpstreamRequest {
 
  private:
   void add(std::string_view text);
-  void add_edited_body(std::string_view body, const dialect::EditList& edits);
+  void add_edited_body(std::string_view body);
 
-  std::string head_;  ///< and the body behind it where that is short
-  dialect::EditList edits_;
-  std::array<iovec, 2 * dialect::EditList::kMaxEdits + 2> pieces_{};
+  Body head_;  ///< and the body behind it where that is short
+  std::unique_ptr<dialect::EditList> edits_;  ///< their text, where the body is sent in pieces
+  std::array<iovec, 2 * dialect::EditList::kMaxEdits + 2> pieces_;
   std::size_t count_ = 0;
 };
 

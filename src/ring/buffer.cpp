@@ -14,7 +14,7 @@ Piece Piece::on_heap(std::size_t bytes) {
   return piece;
 }
 
-void Piece::reset() noexcept {
+void Piece::give_back() noexcept {
   if (pool_ != nullptr) pool_->release(buffer_);
   std::free(block_);
   pool_ = nullptr;
@@ -80,7 +80,8 @@ void BufferPool::wait_for_buffers(StarvedReceive& receive) noexcept {
 }
 
 void BufferPool::wake_starved() noexcept {
-  while (starved_ != nullptr) {
+  // A woken one may use up what there is and wait again.
+  while (starved_ != nullptr && available_ * 8 >= blocks_.size()) {
     StarvedReceive& receive = *starved_;
     receive.stop_waiting();
     receive.callback_(receive.context_);

@@ -8,7 +8,7 @@ namespace sluice::ring {
 namespace {
 
 constexpr std::size_t kClassBytes = 128;
-constexpr std::size_t kClasses = 32;  // frames up to 4 KiB are pooled
+constexpr std::size_t kClasses = 33;  // frames up to 4 KiB are pooled; class 0 is not used
 // Per class: enough for the frames of a burst; beyond it memory goes back to the heap.
 constexpr std::size_t kKeep = 4096;
 

@@ -1,15 +1,40 @@
 #include "sluice/ring/piece_queue.hpp"
 
+#include <new>
 #include <utility>
 
+#include "sluice/ring/frame_pool.hpp"
+
 namespace sluice::ring {
+
+struct PieceQueue::Block {
+  static constexpr std::size_t kPieces = 15;
+  Block* next = nullptr;
+  std::array<Piece, kPieces> pieces;
+};
+
+void PieceQueue::add_block() {
+  auto* const block = new (allocate_frame(sizeof(Block))) Block;
+  (last_ != nullptr ? last_->next : first_) = block;
+  last_ = block;
+}
+
+void PieceQueue::drop_first_block() noexcept {
+  Block* const block = std::exchange(first_, first_->next);
+  if (first_ == nullptr) last_ = nullptr;
+  first_index_ = 0;
+  block->~Block();
+  release_frame(block, sizeof(Block));
+}
 
 void PieceQueue::push(Piece piece) {
   bytes_ += piece.size();
   if (count_ < kInline) {
     inline_[count_] = std::move(piece);
   } else {
-    rest_.push_back(std::move(piece));
+    const std::size_t place = (first_index_ + count_ - kInline) % Block::kPieces;
+    if (place == 0 || last_ == nullptr) add_block();
+    last_->pieces[place] = std::move(piece);
   }
   ++count_;
 }
@@ -17,14 +42,11 @@ void PieceQueue::push(Piece piece) {
 Piece PieceQueue::pop() noexcept {
   SLUICE_ASSERT(count_ > 0);
   Piece oldest = std::move(inline_[0]);
-  inline_[0] = std::move(inline_[1]);
+  if (count_ > 1) inline_[0] = std::move(inline_[1]);
   if (count_ > kInline) {
-    inline_[1] = std::move(rest_[rest_first_++]);
-    if (rest_first_ == rest_.size()) {
-      // A burst is over: its memory goes back, an idle stream holds none.
-      std::vector<Piece>().swap(rest_);
-      rest_first_ = 0;
-    }
+    inline_[1] = std::move(first_->pieces[first_index_++]);
+    // The last piece of a block, or of all: an idle stream holds no block.
+    if (first_index_ == Block::kPieces || count_ == kInline + 1) drop_first_block();
   }
   --count_;
   bytes_ -= oldest.size();
@@ -33,11 +55,24 @@ Piece PieceQueue::pop() noexcept {
 
 const Piece& PieceQueue::operator[](std::size_t index) const noexcept {
   SLUICE_ASSERT(index < count_);
-  return index < kInline ? inline_[index] : rest_[rest_first_ + index - kInline];
+  if (index < kInline) return inline_[index];
+  std::size_t place = first_index_ + index - kInline;
+  const Block* block = first_;
+  for (; place >= Block::kPieces; place -= Block::kPieces) block = block->next;
+  return block->pieces[place];
 }
 
 void PieceQueue::clear() noexcept {
   while (!empty()) static_cast<void>(pop());
+}
+
+void PieceQueue::swap(PieceQueue& other) noexcept {
+  std::swap(inline_, other.inline_);
+  std::swap(first_, other.first_);
+  std::swap(last_, other.last_);
+  std::swap(first_index_, other.first_index_);
+  std::swap(count_, other.count_);
+  std::swap(bytes_, other.bytes_);
 }
 
 }  // namespace sluice::ring

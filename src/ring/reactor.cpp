@@ -17,18 +17,27 @@ Reactor::Reactor(RingPort& port, const Clock& clock, ReactorOptions options)
       buffers_(port),
       now_ns_(clock.monotonic_ns()),
       timers_(now_ns_),
-      slots_(options.operation_slots),
       completions_(kCompletionsATurn),
       spin_now_ns_(options.spin_ns) {
-  for (std::uint32_t i = 0; i < options.operation_slots; ++i) slots_[i].next_free = i + 1;
+  add_slots(std::max(options.operation_slots, 1U));
   ready_.reserve(1024);
   running_.reserve(1024);
+  yielded_.reserve(64);
+}
+
+// All slots are in use: they are bounded by the descriptors of the process, which is no reason to reserve so many.
+void Reactor::add_slots(std::size_t count) {
+  const std::size_t before = slots_.size();
+  slots_.resize(before + count);
+  for (std::size_t i = before; i < slots_.size(); ++i) {
+    slots_[i].next_free = static_cast<std::uint32_t>(i + 1);
+  }
+  first_free_ = static_cast<std::uint32_t>(before);
 }
 
 void Reactor::start(Operation& operation, Submission submission) {
   SLUICE_ASSERT(!operation.in_flight());
-  // Each connection has a fixed number of operations, so the slots are sized by the connection limit.
-  SLUICE_ASSERT(first_free_ < slots_.size());
+  if (first_free_ == slots_.size()) add_slots(slots_.size());
   const std::uint32_t index = first_free_;
   Slot& slot = slots_[index];
   first_free_ = slot.next_free;
@@ -95,6 +104,8 @@ bool Reactor::spin() {
 }
 
 void Reactor::run_turn(TimeNs wait_ns) {
+  ready_.insert(ready_.end(), yielded_.begin(), yielded_.end());
+  yielded_.clear();
   run_ready();
   while (turn_hook_ != nullptr) {
     const TimeNs hook_wait_ns = turn_hook_(turn_context_);
@@ -104,6 +115,8 @@ void Reactor::run_turn(TimeNs wait_ns) {
     }
     run_ready();  // what the hook's commit resumed may have asked for another one
   }
+
+  if (stopped_ || !yielded_.empty()) wait_ns = 0;
 
   const TimeNs worked_until_ns = clock_.monotonic_ns();
   stats_.longest_turn_ns = std::max(stats_.longest_turn_ns, worked_until_ns - now_ns_);

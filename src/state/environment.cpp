@@ -121,11 +121,12 @@ Result<std::optional<KeyRecord>> Environment::find_key(const Digest256& digest) 
 }
 
 Result<std::optional<WalletRecord>> Environment::find_wallet(WalletId id) {
-  return find<WalletRecord>(impl_->lmdb, Table::wallets, span_of(number_key(id)));
+  return find<WalletRecord>(impl_->lmdb, Table::accounts, span_of(wallet_key(id)));
 }
 
-Result<std::optional<CounterRecord>> Environment::find_counters(CounterKind kind, std::uint64_t id) {
-  return find<CounterRecord>(impl_->lmdb, Table::counters, span_of(counter_key(kind, id)));
+Result<std::optional<CounterRecord>> Environment::find_counters(CounterKind kind, WalletId wallet,
+                                                                std::uint64_t id) {
+  return find<CounterRecord>(impl_->lmdb, Table::accounts, span_of(counter_key(kind, wallet, id)));
 }
 
 Result<std::optional<HoldRecord>> Environment::find_hold(const HoldId& id) {

@@ -92,6 +92,23 @@ bool take_key(std::vector<KeyRow>& out, const Row& row) {
   return true;
 }
 
+/// A wallet or counters, as the record's kind says; what was not asked for is checked all the same.
+bool take_account(StateCopy& out, std::uint32_t what, const Row& row) {
+  const bool wallet = row.value.size() == sizeof(WalletRecord);
+  static_assert(sizeof(WalletRecord) != sizeof(CounterRecord));
+  const bool taken = wallet ? take_record(out.wallets, row,
+                                          [&](const WalletRecord& r) {
+                                            return same_bytes(row.key, span_of(wallet_key(r.wallet_id)));
+                                          })
+                            : take_record(out.counters, row, [&](const CounterRecord& r) {
+                                const AccountKey key = counter_key(r.kind, r.wallet_id, r.id);
+                                return same_bytes(row.key, span_of(key));
+                              });
+  if (taken && wallet && (what & kCopyWallets) == 0) out.wallets.pop_back();
+  if (taken && !wallet && (what & kCopyCounters) == 0) out.counters.pop_back();
+  return taken;
+}
+
 Result<MetaRecord> read_meta(LmdbEnv::Read& read) {
   const Result<ByteSpan> bytes = read.get(Table::meta, meta_key());
   if (!bytes) return std::unexpected(bytes.error());
@@ -103,16 +120,8 @@ Result<> copy_tables(LmdbEnv& env, MDB_txn* txn, std::uint32_t what, StateCopy& 
   const auto copy = [&](std::uint32_t bit, Table table, auto take) {
     if (done && (what & bit) != 0) done = walk(env, txn, table, out.corrupt, take);
   };
-  copy(kCopyWallets, Table::wallets, [&](const Row& row) {
-    return take_record(out.wallets, row, [&](const WalletRecord& r) {
-      return same_bytes(row.key, span_of(number_key(r.wallet_id)));
-    });
-  });
-  copy(kCopyCounters, Table::counters, [&](const Row& row) {
-    return take_record(out.counters, row, [&](const CounterRecord& r) {
-      return same_bytes(row.key, span_of(counter_key(r.kind, r.id)));
-    });
-  });
+  copy(kCopyWallets | kCopyCounters, Table::accounts,
+       [&](const Row& row) { return take_account(out, what, row); });
   copy(kCopySlots, Table::slots, [&](const Row& row) {
     return take_record(out.slots, row, [&](const SlotRecord& r) {
       return same_bytes(row.key, span_of(number_key(r.slot)));

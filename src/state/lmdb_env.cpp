@@ -16,9 +16,7 @@ constexpr unsigned kMaxReaders = 512;
 constexpr mdb_mode_t kFileMode = 0660;
 
 /// Tables whose key is one number: LMDB compares those as integers.
-bool number_keyed(Table table) {
-  return table == Table::wallets || table == Table::counters || table == Table::slots;
-}
+bool number_keyed(Table table) { return table == Table::slots; }
 
 struct Readers {
   std::uint32_t count = 0;

@@ -10,8 +10,11 @@
 
 namespace sluice::state {
 
-/// Tables of one write transaction. The slot's row, which every verb of a turn reads and writes, is kept aside
-/// and written once.
+inline constexpr std::size_t kMostKeyBytes = sizeof(HoldKey);
+
+/// Tables of one write transaction. Two things make verbs cheap: the slot's row, which every verb of a turn reads
+/// and writes, is kept aside and written once; and a row that was read is written through the cursor that found
+/// it, without a second descent.
 class LmdbTables final : public Tables {
  public:
   explicit LmdbTables(const TableHandles& handles) : handles_(handles) {}
@@ -29,6 +32,19 @@ class LmdbTables final : public Tables {
   [[nodiscard]] Result<> put_now(Table table, ByteSpan key, ByteSpan value);
   [[nodiscard]] bool is_cached(Table table, ByteSpan key) const;
 
+  /// A cursor of this transaction (LMDB frees it with the transaction) and the key it stands on.
+  struct Place {
+    MDB_cursor* cursor = nullptr;
+    std::array<std::byte, kMostKeyBytes> key{};
+    std::size_t key_bytes = 0;  ///< 0 = nowhere
+    [[nodiscard]] bool stands_on(ByteSpan other) const;
+  };
+  /// The place for this key; null for tables that verbs read without writing.
+  [[nodiscard]] Place* place_of(Table table, ByteSpan key);
+  [[nodiscard]] Result<ByteSpan> get_through(Place& place, Table table, ByteSpan key);
+
+  static constexpr std::size_t kPlaces = 4;  ///< wallets, their counters, counters of keys, holds
+  std::array<Place, kPlaces> places_;
   const TableHandles& handles_;
   MDB_txn* txn_ = nullptr;
   NumberKey slot_key_{};
@@ -56,7 +72,7 @@ class LmdbStore final : public Store {
   LmdbTables tables_;
   MDB_txn* txn_ = nullptr;
   TimeNs crowded_checked_ns_ = 0;
-  bool crowded_ = false;
+  std::uint64_t free_pages_ = 0;
 };
 
 /// Key of the one row of `meta` and of `catalog`.

@@ -1,5 +1,9 @@
 #include "sluice/state/memory_tables.hpp"
 
+#include <utility>
+
+#include "rows.hpp"
+
 namespace sluice::state {
 namespace {
 
@@ -50,5 +54,35 @@ void MemoryTables::fail_at(std::uint64_t n, Error error) {
 }
 
 std::size_t MemoryTables::rows(Table table) const { return map(table).size(); }
+
+Result<Tables*> MemoryStore::begin() {
+  if (begin_error_.code != Errc::none) return std::unexpected(begin_error_);
+  tables_.begin();
+  return &tables_;
+}
+
+Result<> MemoryStore::commit() {
+  const CommitFault fault = std::exchange(commit_fault_, CommitFault::none);
+  fault == CommitFault::lost ? tables_.abort() : tables_.commit();
+  if (fault != CommitFault::none) return fail(Errc::io);
+  ++commits_;
+  return {};
+}
+
+void MemoryStore::abort() { tables_.abort(); }
+
+Result<std::optional<HoldRecord>> MemoryStore::find_hold(const HoldId& id) {
+  const Result<Loaded<HoldRecord>> hold = load<HoldRecord>(tables_, Table::holds, span_of(hold_key(id)));
+  if (!hold) return std::unexpected(hold.error());
+  if (!hold->found) return std::nullopt;
+  return hold->record;
+}
+
+Result<SlotRecord> MemoryStore::find_slot(SlotId slot) {
+  const Result<Loaded<SlotRecord>> loaded =
+      load<SlotRecord>(tables_, Table::slots, span_of(number_key(slot)));
+  if (!loaded) return std::unexpected(loaded.error());
+  return loaded->record;
+}
 
 }  // namespace sluice::state

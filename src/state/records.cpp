@@ -89,7 +89,7 @@ bool valid(const WalletRecord& r) {
 bool valid(const Window& w) { return w.spent >= 0 && w.reserved >= 0; }
 
 bool valid(const CounterRecord& r) {
-  return id_valid(r.id) && r.kind <= CounterKind::wallet &&
+  return id_valid(r.id) && id_valid(r.wallet_id) && r.kind <= CounterKind::wallet &&
          between(r.state, KeyState::active, KeyState::revoked) && r.limits.budget_total >= kNoBudget &&
          r.limits.budget_day >= kNoBudget && r.limits.budget_month >= kNoBudget && valid(r.total) &&
          valid(r.day) && valid(r.month) && r.requests_tat_ns >= 0 && r.tokens_tat_ns >= 0;
@@ -188,8 +188,25 @@ OutboxKey outbox_key(SlotId slot, std::uint64_t seq) {
 
 NumberKey number_key(std::uint64_t id) { return std::bit_cast<NumberKey>(id); }
 
-NumberKey counter_key(CounterKind kind, std::uint64_t id) {
-  return number_key(id << 1 | static_cast<std::uint64_t>(kind));
+namespace {
+
+enum class Rank : std::uint8_t { wallet = 0, counters_of_wallet = 1, counters_of_key = 2 };
+
+AccountKey account_key(WalletId wallet, Rank rank, std::uint64_t id) {
+  AccountKey key;
+  store_be<8>(key.data(), wallet);
+  key[8] = static_cast<std::byte>(rank);
+  store_be<8>(key.data() + 9, id);
+  return key;
+}
+
+}  // namespace
+
+AccountKey wallet_key(WalletId wallet) { return account_key(wallet, Rank::wallet, 0); }
+
+AccountKey counter_key(CounterKind kind, WalletId wallet, std::uint64_t id) {
+  return kind == CounterKind::wallet ? account_key(wallet, Rank::counters_of_wallet, 0)
+                                     : account_key(wallet, Rank::counters_of_key, id);
 }
 
 IdemKey idem_key(KeyId key, const std::array<std::uint8_t, 16>& hash) {

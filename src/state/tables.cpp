@@ -6,8 +6,7 @@ const char* table_name(Table table) {
   switch (table) {
     case Table::meta: return "meta";
     case Table::keys: return "keys";
-    case Table::wallets: return "wallets";
-    case Table::counters: return "counters";
+    case Table::accounts: return "accounts";
     case Table::slots: return "slots";
     case Table::holds: return "holds";
     case Table::outbox: return "outbox";

@@ -18,25 +18,27 @@ struct Account {
 
 Result<Account> load_account(Tables& tables, WalletId wallet_id, KeyId key_id) {
   Result<Loaded<WalletRecord>> wallet =
-      load<WalletRecord>(tables, Table::wallets, span_of(number_key(wallet_id)));
+      load<WalletRecord>(tables, Table::accounts, span_of(wallet_key(wallet_id)));
   if (!wallet) return std::unexpected(wallet.error());
-  Result<Loaded<CounterRecord>> key =
-      load<CounterRecord>(tables, Table::counters, span_of(counter_key(CounterKind::key, key_id)));
+  const AccountKey key_row = counter_key(CounterKind::key, wallet_id, key_id);
+  Result<Loaded<CounterRecord>> key = load<CounterRecord>(tables, Table::accounts, span_of(key_row));
   if (!key) return std::unexpected(key.error());
+  const AccountKey wallet_row = counter_key(CounterKind::wallet, wallet_id, wallet_id);
   Result<Loaded<CounterRecord>> of_wallet =
-      load<CounterRecord>(tables, Table::counters, span_of(counter_key(CounterKind::wallet, wallet_id)));
+      load<CounterRecord>(tables, Table::accounts, span_of(wallet_row));
   if (!of_wallet) return std::unexpected(of_wallet.error());
   if (!wallet->found || !key->found || !of_wallet->found) return fail(Errc::not_found);
   return Account{wallet->record, key->record, of_wallet->record};
 }
 
 Result<> store_account(Tables& tables, Account& account) {
-  const NumberKey wallet = number_key(account.wallet.wallet_id);
-  if (Result<> put = store(tables, Table::wallets, span_of(wallet), account.wallet); !put) return put;
-  const NumberKey key = counter_key(CounterKind::key, account.key.id);
-  if (Result<> put = store(tables, Table::counters, span_of(key), account.key); !put) return put;
-  const NumberKey of_wallet = counter_key(CounterKind::wallet, account.of_wallet.id);
-  return store(tables, Table::counters, span_of(of_wallet), account.of_wallet);
+  const WalletId id = account.wallet.wallet_id;
+  const AccountKey wallet = wallet_key(id);
+  if (Result<> put = store(tables, Table::accounts, span_of(wallet), account.wallet); !put) return put;
+  const AccountKey key = counter_key(CounterKind::key, id, account.key.id);
+  if (Result<> put = store(tables, Table::accounts, span_of(key), account.key); !put) return put;
+  const AccountKey of_wallet = counter_key(CounterKind::wallet, id, id);
+  return store(tables, Table::accounts, span_of(of_wallet), account.of_wallet);
 }
 
 Outcome refuse(Limit limit, Nanos available) {

@@ -10,34 +10,32 @@ namespace sluice::state {
 namespace {
 
 /// Row counters of one party; a key or wallet without counters is money without budgets.
-Result<> close_counters(Tables& tables, CounterKind kind, std::uint64_t id, const WindowIds& windows,
-                        Nanos reserved, Nanos spent, bool in_flight) {
-  const NumberKey key = counter_key(kind, id);
-  Result<Loaded<CounterRecord>> counters = load<CounterRecord>(tables, Table::counters, span_of(key));
+Result<> close_counters(Tables& tables, const AccountKey& key, const WindowIds& windows, Nanos reserved,
+                        Nanos spent, bool in_flight) {
+  Result<Loaded<CounterRecord>> counters = load<CounterRecord>(tables, Table::accounts, span_of(key));
   if (!counters) return std::unexpected(counters.error());
   if (!counters->found) return {};
   CounterRecord& record = counters->record;
   close_reserved(record, windows, reserved, spent);
   if (in_flight && record.in_flight > 0) --record.in_flight;
-  return store(tables, Table::counters, span_of(key), record);
+  return store(tables, Table::accounts, span_of(key), record);
 }
 
 Result<> close_both_counters(Tables& tables, const HoldRecord& hold, Nanos reserved, Nanos spent,
                              bool in_flight) {
-  if (Result<> closed = close_counters(tables, CounterKind::key, hold.key_id, hold.key_windows, reserved,
-                                       spent, in_flight);
-      !closed) {
+  const AccountKey key = counter_key(CounterKind::key, hold.wallet_id, hold.key_id);
+  if (Result<> closed = close_counters(tables, key, hold.key_windows, reserved, spent, in_flight); !closed) {
     return closed;
   }
-  return close_counters(tables, CounterKind::wallet, hold.wallet_id, hold.wallet_windows, reserved, spent,
-                        in_flight);
+  const AccountKey wallet = counter_key(CounterKind::wallet, hold.wallet_id, hold.wallet_id);
+  return close_counters(tables, wallet, hold.wallet_windows, reserved, spent, in_flight);
 }
 
 /// Moves the money of a hold that ends. An open hold gives `amount` back to available first; a tombstone did so
 /// when it was made.
 Result<Nanos> close_wallet(Tables& tables, const HoldRecord& hold, const price::Charge& charge) {
-  const NumberKey key = number_key(hold.wallet_id);
-  Result<Loaded<WalletRecord>> wallet = load<WalletRecord>(tables, Table::wallets, span_of(key));
+  const AccountKey key = wallet_key(hold.wallet_id);
+  Result<Loaded<WalletRecord>> wallet = load<WalletRecord>(tables, Table::accounts, span_of(key));
   if (!wallet) return std::unexpected(wallet.error());
   if (!wallet->found) return fail(Errc::corrupt);
   WalletRecord& record = wallet->record;
@@ -51,7 +49,7 @@ Result<Nanos> close_wallet(Tables& tables, const HoldRecord& hold, const price::
       __builtin_add_overflow(record.excess, charge.excess, &record.excess)) {
     return fail(Errc::bad_value);
   }
-  if (Result<> put = store(tables, Table::wallets, span_of(key), record); !put) {
+  if (Result<> put = store(tables, Table::accounts, span_of(key), record); !put) {
     return std::unexpected(put.error());
   }
   return record.available;

@@ -5,17 +5,18 @@
 namespace sluice::state {
 namespace {
 
-Result<> publish_counters(Tables& tables, CounterKind kind, std::uint64_t id, KeyState state,
-                          const Limits* limits) {
-  const NumberKey key = counter_key(kind, id);
-  Result<Loaded<CounterRecord>> counters = load<CounterRecord>(tables, Table::counters, span_of(key));
+Result<> publish_counters(Tables& tables, CounterKind kind, WalletId wallet, std::uint64_t id,
+                          KeyState state, const Limits* limits) {
+  const AccountKey key = counter_key(kind, wallet, id);
+  Result<Loaded<CounterRecord>> counters = load<CounterRecord>(tables, Table::accounts, span_of(key));
   if (!counters) return std::unexpected(counters.error());
   CounterRecord& record = counters->record;
   record.id = id;
+  record.wallet_id = wallet;
   record.kind = kind;
   record.state = state;
   if (limits != nullptr) record.limits = *limits;
-  return store(tables, Table::counters, span_of(key), record);
+  return store(tables, Table::accounts, span_of(key), record);
 }
 
 /// A digest goes away. The key's counters stay: holds may be open, and another digest may name the same key.
@@ -24,8 +25,9 @@ Result<> remove_key(Tables& tables, const KeyPublish& key) {
   if (Result<bool> erased = tables.erase(Table::keys, digest); !erased) {
     return std::unexpected(erased.error());
   }
-  if (key.record.key_id == 0 || key.record.state == KeyState::active) return {};
-  return publish_counters(tables, CounterKind::key, key.record.key_id, key.record.state, nullptr);
+  if (key.record.key_id == 0 || key.record.wallet_id == 0 || key.record.state == KeyState::active) return {};
+  return publish_counters(tables, CounterKind::key, key.record.wallet_id, key.record.key_id,
+                          key.record.state, nullptr);
 }
 
 Result<> publish_key(Tables& tables, const KeyPublish& key) {
@@ -36,12 +38,13 @@ Result<> publish_key(Tables& tables, const KeyPublish& key) {
   if (Result<> put = store(tables, Table::keys, std::as_bytes(std::span(key.digest)), record); !put) {
     return put;
   }
-  return publish_counters(tables, CounterKind::key, record.key_id, record.state, &key.limits);
+  return publish_counters(tables, CounterKind::key, record.wallet_id, record.key_id, record.state,
+                          &key.limits);
 }
 
 Result<> publish_wallet(Tables& tables, const WalletPublish& wallet) {
-  const NumberKey key = number_key(wallet.wallet_id);
-  Result<Loaded<WalletRecord>> loaded = load<WalletRecord>(tables, Table::wallets, span_of(key));
+  const AccountKey key = wallet_key(wallet.wallet_id);
+  Result<Loaded<WalletRecord>> loaded = load<WalletRecord>(tables, Table::accounts, span_of(key));
   if (!loaded) return std::unexpected(loaded.error());
   WalletRecord& record = loaded->record;
   record.wallet_id = wallet.wallet_id;
@@ -50,8 +53,9 @@ Result<> publish_wallet(Tables& tables, const WalletPublish& wallet) {
   record.zone = wallet.zone;
   record.state = wallet.state;
   if (!decode<WalletRecord>(encode(record))) return fail(Errc::bad_value);
-  if (Result<> put = store(tables, Table::wallets, span_of(key), record); !put) return put;
-  return publish_counters(tables, CounterKind::wallet, wallet.wallet_id, KeyState::active, &wallet.limits);
+  if (Result<> put = store(tables, Table::accounts, span_of(key), record); !put) return put;
+  return publish_counters(tables, CounterKind::wallet, wallet.wallet_id, wallet.wallet_id,
+                          KeyState::active, &wallet.limits);
 }
 
 bool limits_valid(const Limits& limits) {
@@ -63,8 +67,8 @@ bool limits_valid(const Limits& limits) {
 
 // Row 10.
 Result<Outcome> apply(Tables& tables, const DeltaVerb& verb) {
-  const NumberKey key = number_key(verb.wallet_id);
-  Result<Loaded<WalletRecord>> loaded = load<WalletRecord>(tables, Table::wallets, span_of(key));
+  const AccountKey key = wallet_key(verb.wallet_id);
+  Result<Loaded<WalletRecord>> loaded = load<WalletRecord>(tables, Table::accounts, span_of(key));
   if (!loaded) return std::unexpected(loaded.error());
   if (!loaded->found) return fail(Errc::not_found);
   WalletRecord& wallet = loaded->record;
@@ -80,14 +84,14 @@ Result<Outcome> apply(Tables& tables, const DeltaVerb& verb) {
     return fail(Errc::bad_value);
   }
   wallet.applied_no = verb.no;
-  if (Result<> put = store(tables, Table::wallets, span_of(key), wallet); !put) {
+  if (Result<> put = store(tables, Table::accounts, span_of(key), wallet); !put) {
     return std::unexpected(put.error());
   }
   outcome.available = wallet.available;
   return outcome;
 }
 
-Result<> apply(Tables& tables, std::span<const KeyPublish> keys) {
+Result<> apply_keys(Tables& tables, std::span<const KeyPublish> keys) {
   if (keys.size() > kMaxRowsPerTxn) return fail(Errc::bad_value);
   for (const KeyPublish& key : keys) {
     if (!limits_valid(key.limits)) return fail(Errc::bad_value);
@@ -96,7 +100,7 @@ Result<> apply(Tables& tables, std::span<const KeyPublish> keys) {
   return {};
 }
 
-Result<> apply(Tables& tables, std::span<const WalletPublish> wallets) {
+Result<> apply_wallets(Tables& tables, std::span<const WalletPublish> wallets) {
   if (wallets.size() > kMaxRowsPerTxn) return fail(Errc::bad_value);
   for (const WalletPublish& wallet : wallets) {
     if (!limits_valid(wallet.limits)) return fail(Errc::bad_value);

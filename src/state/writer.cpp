@@ -98,13 +98,11 @@ Result<> point_at(Tables& tables, Which which, std::uint64_t generation, std::st
 }  // namespace
 
 Writer::Published Writer::publish_wallets(std::span<const WalletPublish> wallets) {
-  return in_chunks(environment_, wallets,
-                   [](Tables& tables, std::span<const WalletPublish> chunk) { return apply(tables, chunk); });
+  return in_chunks(environment_, wallets, apply_wallets);
 }
 
 Writer::Published Writer::publish_keys(std::span<const KeyPublish> keys) {
-  return in_chunks(environment_, keys,
-                   [](Tables& tables, std::span<const KeyPublish> chunk) { return apply(tables, chunk); });
+  return in_chunks(environment_, keys, apply_keys);
 }
 
 Writer::Published Writer::publish_deltas(std::span<const DeltaVerb> deltas) {

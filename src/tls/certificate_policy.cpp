@@ -19,7 +19,8 @@ constexpr std::uint8_t kExtensions = 0xa3;
 constexpr std::uint8_t kDnsName = 0x82;
 constexpr std::uint8_t kAddress = 0x87;
 
-/// Takes one element of that tag from the front of `der` (X.690 §8.1, lengths of at most three bytes).
+/// Takes one element of that tag from the front of `der` (X.690 §8.1, lengths of at most three
+/// bytes).
 std::optional<Bytes> take(Bytes& der, std::uint8_t tag) {
   if (der.size() < 2 || der[0] != tag) return std::nullopt;
   std::size_t length = der[1];
@@ -69,7 +70,8 @@ std::optional<Parts> split(Bytes certificate) {
   const auto validity = take(*fields, kSequence);
   const auto subject = take(*fields, kSequence);
   const auto key = take(*fields, kSequence);
-  if (!oid || !serial || !inner_algorithm || !issuer || !validity || !subject || !key) return std::nullopt;
+  if (!oid || !serial || !inner_algorithm || !issuer || !validity || !subject || !key)
+    return std::nullopt;
   Parts parts{*oid, *issuer, *subject, {}};
   if (auto explicit_list = take(*fields, kExtensions)) {
     const auto list = take(*explicit_list, kSequence);
@@ -105,7 +107,8 @@ const char* why_refused(Bytes certificate, bool is_leaf) {
   if (is_weak(parts->signature_oid) && !std::ranges::equal(parts->issuer, parts->subject)) {
     return "certificate is signed with SHA-1 or MD5";
   }
-  if (is_leaf && !names_a_host(parts->extensions)) return "certificate names no host but by its common name";
+  if (is_leaf && !names_a_host(parts->extensions))
+    return "certificate names no host but by its common name";
   return nullptr;
 }
 

@@ -4,8 +4,8 @@
 
 #include <array>
 #include <cerrno>
-#include <cstring>
 #include <string_view>
+#include <system_error>
 
 #include "certificate_policy.hpp"
 #include "wire.hpp"
@@ -34,11 +34,11 @@ std::string reason(int code) {
 std::string why_unreadable(const std::string& file, std::string_view what) {
   if (file.empty()) return std::string(what) + ": no file is named";
   if (access(file.c_str(), R_OK) == 0) return {};
-  return std::string(what) + " " + file + ": " + std::strerror(errno);
+  return std::string(what) + " " + file + ": " + std::generic_category().message(errno);
 }
 
-/// Called by wolfSSL for each certificate of the peer's chain. It can refuse what wolfSSL would accept, never the
-/// other way round: the verdict of wolfSSL is passed on.
+/// Called by wolfSSL for each certificate of the peer's chain. It can refuse what wolfSSL would
+/// accept, never the other way round: the verdict of wolfSSL is passed on.
 int judge_certificate(int accepted, WOLFSSL_X509_STORE_CTX* chain) {
   if (accepted == 0) return 0;
   const int index = chain->error_depth;
@@ -62,8 +62,8 @@ std::expected<detail::ContextHandle, std::string> make_context(WOLFSSL_METHOD* m
   std::array<int, 3> groups{WOLFSSL_ECC_X25519, WOLFSSL_ECC_SECP256R1, WOLFSSL_ECC_SECP384R1};
   const bool set = wolfSSL_CTX_SetMinVersion(context, WOLFSSL_TLSV1_2) == WOLFSSL_SUCCESS &&
                    wolfSSL_CTX_set_cipher_list(context, kCiphers) == WOLFSSL_SUCCESS &&
-                   wolfSSL_CTX_set_groups(context, groups.data(), static_cast<int>(groups.size())) ==
-                       WOLFSSL_SUCCESS &&
+                   wolfSSL_CTX_set_groups(context, groups.data(),
+                                          static_cast<int>(groups.size())) == WOLFSSL_SUCCESS &&
                    wolfSSL_CTX_SetMinRsaKey_Sz(context, kMinRsaBits) == WOLFSSL_SUCCESS &&
                    wolfSSL_CTX_SetMinEccKey_Sz(context, kMinEcBits) == WOLFSSL_SUCCESS;
   if (!set) return Error("wolfSSL was built without a group, cipher or version that is needed");
@@ -76,7 +76,9 @@ std::expected<detail::ContextHandle, std::string> make_context(WOLFSSL_METHOD* m
 
 }  // namespace
 
-void detail::ContextDeleter::operator()(WOLFSSL_CTX* context) const noexcept { wolfSSL_CTX_free(context); }
+void detail::ContextDeleter::operator()(WOLFSSL_CTX* context) const noexcept {
+  wolfSSL_CTX_free(context);
+}
 
 std::expected<ServerContext, std::string> ServerContext::load(const std::string& certificate_file,
                                                               const std::string& key_file) {
@@ -87,7 +89,8 @@ std::expected<ServerContext, std::string> ServerContext::load(const std::string&
   if (auto why = why_unreadable(key_file, "key"); !why.empty()) return Error(why);
   int result = wolfSSL_CTX_use_certificate_chain_file(context, certificate_file.c_str());
   if (result != WOLFSSL_SUCCESS) {
-    return Error("certificate " + certificate_file + ": not a PEM certificate chain (" + reason(result) + ")");
+    return Error("certificate " + certificate_file + ": not a PEM certificate chain (" +
+                 reason(result) + ")");
   }
   result = wolfSSL_CTX_use_PrivateKey_file(context, key_file.c_str(), WOLFSSL_FILETYPE_PEM);
   if (result != WOLFSSL_SUCCESS) {
@@ -107,7 +110,8 @@ std::expected<ClientContext, std::string> ClientContext::load(const std::string&
   if (auto why = why_unreadable(ca_file, "CA bundle"); !why.empty()) return Error(why);
   const int result = wolfSSL_CTX_load_verify_locations(handle->get(), ca_file.c_str(), nullptr);
   if (result != WOLFSSL_SUCCESS) {
-    return Error("CA bundle " + ca_file + ": holds no usable PEM certificate (" + reason(result) + ")");
+    return Error("CA bundle " + ca_file + ": holds no usable PEM certificate (" + reason(result) +
+                 ")");
   }
   wolfSSL_CTX_set_verify(handle->get(), WOLFSSL_VERIFY_PEER, judge_certificate);
   return ClientContext(std::move(*handle));

@@ -16,6 +16,12 @@ namespace sluice::tls {
 namespace {
 
 constexpr std::string_view kAlpn = "http/1.1";
+// Each key update that a peer asks for costs us a key schedule and 27 bytes to send, which a peer
+// that never reads leaves to whoever holds the outbox. An honest one needs an update in 2^24
+// records (RFC 8446 §5.5): this allows 606 in a row.
+constexpr std::size_t kMaxControlBytes = 16 * 1024;
+constexpr int kFlooded = -1;  // no error number of wolfSSL's
+
 constexpr std::size_t kMaxHostBytes = 253;  // RFC 1035 §2.3.4, without the final dot
 
 std::size_t put(std::span<const char> bytes, Outbox& out) {
@@ -52,8 +58,8 @@ struct PeerName {
   bool is_address = false;
 };
 
-/// Labels of letters, digits, "-" and "_", none empty: no "*", and nothing that a pattern's "*" could match as an
-/// empty label.
+/// Labels of letters, digits, "-" and "_", none empty: no "*", and nothing that a pattern's "*"
+/// could match as an empty label.
 bool is_dns_name(std::string_view name) {
   bool label_is_empty = true;
   for (const char c : name) {
@@ -70,7 +76,8 @@ bool is_dns_name(std::string_view name) {
 }
 
 Result<PeerName> make_peer_name(std::string_view host) {
-  if (host.ends_with('.')) host.remove_suffix(1);  // SNI and names in certificates have no final dot
+  if (host.ends_with('.'))
+    host.remove_suffix(1);  // SNI and names in certificates have no final dot
   if (host.empty() || host.size() > kMaxHostBytes) return fail(Errc::bad_value);
   PeerName name;
   name.bytes = host.copy(name.text.data(), kMaxHostBytes);
@@ -79,7 +86,7 @@ Result<PeerName> make_peer_name(std::string_view host) {
   if (inet_pton(AF_INET6, name.text.data(), &v6) == 1) {
     // wolfSSL compares text and writes the addresses of a certificate out in full.
     int filled = 0;
-    for (int group = 0; group < 8; ++group) {
+    for (std::size_t group = 0; group < 8; ++group) {
       filled += std::snprintf(name.text.data() + filled, 6, "%02X%02X%s", v6.s6_addr[2 * group],
                               v6.s6_addr[2 * group + 1], group < 7 ? ":" : "");
     }
@@ -94,9 +101,11 @@ Result<PeerName> make_peer_name(std::string_view host) {
 }
 
 bool use_alpn(WOLFSSL* ssl, unsigned char on_mismatch) {
-  std::array<char, kAlpn.size() + 1> list{};  // wolfSSL takes a comma-separated list that it may write to
+  std::array<char, kAlpn.size() + 1>
+      list{};  // wolfSSL takes a comma-separated list that it may write to
   kAlpn.copy(list.data(), kAlpn.size());
-  return wolfSSL_UseALPN(ssl, list.data(), static_cast<unsigned>(kAlpn.size()), on_mismatch) == WOLFSSL_SUCCESS;
+  return wolfSSL_UseALPN(ssl, list.data(), static_cast<unsigned>(kAlpn.size()), on_mismatch) ==
+         WOLFSSL_SUCCESS;
 }
 
 }  // namespace
@@ -110,10 +119,12 @@ int detail::read_from_wire(WOLFSSL*, char* to, int bytes, void* wire) {
   return static_cast<int>(count);
 }
 
-// wolfSSL counts a record that it was told to hold back towards the next write, whatever that write is: so it is
-// never told to. What does not fit the outbox waits in the engine; Engine::receive and send stop until it is gone.
+// wolfSSL counts a record that it was told to hold back towards the next write, whatever that write
+// is: so it is never told to. What does not fit the outbox waits in the engine; Engine::receive and
+// send stop until it is gone.
 int detail::write_to_wire(WOLFSSL*, char* from, int bytes, void* wire) {
-  const auto& lent = *static_cast<Wire*>(wire);
+  auto& lent = *static_cast<Wire*>(wire);
+  lent.written_bytes += static_cast<std::size_t>(bytes);
   const std::span<const char> record(from, static_cast<std::size_t>(bytes));
   const std::size_t placed = lent.spill->empty() ? put(record, *lent.out) : 0;
   if (placed < record.size()) lent.spill->append(record.data() + placed, record.size() - placed);
@@ -129,7 +140,8 @@ Engine::~Engine() = default;
 Result<Engine> Engine::server(const ServerContext& context) {
   Handle handle(wolfSSL_new(context.handle_.get()));
   // A client that offers other protocols only is told so; one that offers none is served.
-  if (handle == nullptr || !use_alpn(handle.get(), WOLFSSL_ALPN_FAILED_ON_MISMATCH)) return fail(Errc::full);
+  if (handle == nullptr || !use_alpn(handle.get(), WOLFSSL_ALPN_FAILED_ON_MISMATCH))
+    return fail(Errc::full);
   return Engine(std::move(handle), Source::client);
 }
 
@@ -137,9 +149,11 @@ Result<Engine> Engine::client(const ClientContext& context, std::string_view hos
   const auto name = make_peer_name(host);
   if (!name) return std::unexpected(name.error());
   Handle handle(wolfSSL_new(context.handle_.get()));
-  if (handle == nullptr || !use_alpn(handle.get(), WOLFSSL_ALPN_CONTINUE_ON_MISMATCH)) return fail(Errc::full);
+  if (handle == nullptr || !use_alpn(handle.get(), WOLFSSL_ALPN_CONTINUE_ON_MISMATCH))
+    return fail(Errc::full);
   // Checked inside the handshake, against DNS names or IP addresses of the certificate.
-  if (wolfSSL_check_domain_name(handle.get(), name->text.data()) != WOLFSSL_SUCCESS) return fail(Errc::full);
+  if (wolfSSL_check_domain_name(handle.get(), name->text.data()) != WOLFSSL_SUCCESS)
+    return fail(Errc::full);
   if (!name->is_address &&  // RFC 6066 §3: no literal addresses in SNI
       wolfSSL_UseSNI(handle.get(), WOLFSSL_SNI_HOST_NAME, name->text.data(),
                      static_cast<unsigned short>(name->bytes)) != WOLFSSL_SUCCESS) {
@@ -182,21 +196,23 @@ Result<> Engine::handshake() {
   return failed(code);
 }
 
-Result<Received> Engine::receive(std::span<const char> ciphertext, std::span<char> plaintext, Outbox& out) {
+Result<Received> Engine::receive(std::span<const char> ciphertext, std::span<char> plaintext,
+                                 Outbox& out) {
   if (!drain_spill(out)) return Received{};
   if (state_ == State::failed) return fail(Errc::tls_failed, peer_);
   detail::Wire wire{ciphertext, &out, &spill_};
   const Lent lent(handle_.get(), wire);
   Received received;
-  const auto consumed = [&] { return ciphertext.size() - wire.in.size(); };
   if (state_ == State::handshaking) {
     const auto step = handshake();
     refusal_ = wire.refusal;
     if (!step) return std::unexpected(step.error());
   }
+  const std::size_t handshake_bytes = wire.written_bytes;
   while (state_ == State::open && spill_.empty() && received.plaintext_bytes < plaintext.size()) {
     const std::span<char> room = plaintext.subspan(received.plaintext_bytes);
-    const int result = wolfSSL_read(handle_.get(), room.data(), static_cast<int>(std::min(room.size(), kMaxRead)));
+    const int result =
+        wolfSSL_read(handle_.get(), room.data(), static_cast<int>(std::min(room.size(), kMaxRead)));
     if (result > 0) {
       received.plaintext_bytes += static_cast<std::size_t>(result);
       continue;
@@ -210,8 +226,17 @@ Result<Received> Engine::receive(std::span<const char> ciphertext, std::span<cha
       break;
     }
   }
-  received.consumed_bytes = consumed();
+  if (is_flooded(wire.written_bytes - handshake_bytes, received.plaintext_bytes)) {
+    return failed(kFlooded);
+  }
+  received.consumed_bytes = ciphertext.size() - wire.in.size();
   return received;
+}
+
+bool Engine::is_flooded(std::size_t written_bytes, std::size_t plaintext_bytes) {
+  control_bytes_ += written_bytes;
+  control_bytes_ -= std::min(control_bytes_, plaintext_bytes);
+  return control_bytes_ > kMaxControlBytes;
 }
 
 bool Engine::has_more() const {
@@ -226,9 +251,10 @@ Result<std::size_t> Engine::send(std::span<const char> plaintext, Outbox& out) {
   const Lent lent(handle_.get(), wire);
   std::size_t sent = 0;
   while (sent < plaintext.size() && out.free_bytes() > kRecordOverhead) {
-    const std::size_t count =
-        std::min({plaintext.size() - sent, kMaxRecordPlaintext, out.free_bytes() - kRecordOverhead});
-    const int result = wolfSSL_write(handle_.get(), plaintext.data() + sent, static_cast<int>(count));
+    const std::size_t count = std::min(
+        {plaintext.size() - sent, kMaxRecordPlaintext, out.free_bytes() - kRecordOverhead});
+    const int result =
+        wolfSSL_write(handle_.get(), plaintext.data() + sent, static_cast<int>(count));
     if (result <= 0) return failed(wolfSSL_get_error(handle_.get(), result));
     SLUICE_ASSERT(static_cast<std::size_t>(result) == count && spill_.empty());
     sent += count;
@@ -261,6 +287,7 @@ std::string_view Engine::failure() const {
   if (state_ != State::failed) return {};
   if (refusal_ != nullptr) return refusal_;
   switch (failure_code_) {
+    case kFlooded: return "peer asks for key updates without end";
     case ASN_NO_SIGNER_E: return "certificate is not signed by a trusted authority";
     case ASN_SELF_SIGNED_E: return "certificate is self-signed and not trusted";
     case DOMAIN_NAME_MISMATCH: return "certificate is for another name";
@@ -278,7 +305,8 @@ std::string_view Engine::version() const {
   return state_ == State::handshaking ? std::string_view{} : wolfSSL_get_version(handle_.get());
 }
 std::string_view Engine::cipher() const {
-  const char* const name = state_ == State::handshaking ? nullptr : wolfSSL_get_cipher(handle_.get());
+  const char* const name =
+      state_ == State::handshaking ? nullptr : wolfSSL_get_cipher(handle_.get());
   return name == nullptr ? std::string_view{} : name;
 }
 bool Engine::resumed() const { return wolfSSL_session_reused(handle_.get()) == 1; }

@@ -33,14 +33,16 @@ wc_Sha256 start_with(std::span<const std::uint8_t> block) {
 
 }  // namespace
 
-// In this build a wc_Sha256 is plain data without pointers to itself: a copy goes on from where the original was.
+// In this build a wc_Sha256 is plain data without pointers to itself: a copy goes on from where the
+// original was.
 static_assert(std::is_trivially_copyable_v<wc_Sha256>);
 struct HmacKeyHasher::Pads {
   wc_Sha256 inner;
   wc_Sha256 outer;
 };
 
-HmacKeyHasher::HmacKeyHasher(std::span<const std::uint8_t> pepper) : pads_(std::make_unique<Pads>()) {
+HmacKeyHasher::HmacKeyHasher(std::span<const std::uint8_t> pepper)
+    : pads_(std::make_unique<Pads>()) {
   std::array<std::uint8_t, kBlockBytes> key{};
   if (pepper.size() > kBlockBytes) {
     wc_Sha256 hash = start_with(pepper);

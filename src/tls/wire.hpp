@@ -18,6 +18,7 @@ struct Wire {
   std::span<const char> in;
   Outbox* out;
   std::string* spill;  ///< takes what the outbox cannot: wolfSSL is never told to wait with a write
+  std::size_t written_bytes = 0;
   const char* refusal = nullptr;  ///< set by the judge of certificates when it refuses one
 };
 

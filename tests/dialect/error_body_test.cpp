@@ -20,17 +20,21 @@ std::string body(Format format, ErrorKind kind, const ErrorText& text) {
 
 std::string stream_error(Format format, const StreamErrorPlace& place) {
   std::array<char, kErrorBodyBytes> out{};
-  return {out.data(), render_stream_error(format, ErrorKind::no_funds, {.message = "no \"credit\""}, place, out)};
+  return {out.data(), render_stream_error(format, ErrorKind::no_funds, {.message = "no \"credit\""},
+                                          place, out)};
 }
 
 TEST(ErrorBody, HasTheShapeOfEachFormat) {
   const ErrorText text{.message = "a \"b\"\r\n\\", .request_id = "req_1", .param = "model"};
-  EXPECT_EQ(body(Format::openai, ErrorKind::bad_request, text),
-            R"({"error":{"message":"a \"b\"\u000d\u000a\\","type":"invalid_request_error","param":"model","code":null}})");
-  EXPECT_EQ(body(Format::responses, ErrorKind::no_funds, {.message = "m"}),
-            R"({"error":{"message":"m","type":"insufficient_quota","param":null,"code":"insufficient_quota"}})");
-  EXPECT_EQ(body(Format::claude, ErrorKind::no_funds, text),
-            R"({"type":"error","error":{"type":"billing_error","message":"a \"b\"\u000d\u000a\\"},"request_id":"req_1"})");
+  EXPECT_EQ(
+      body(Format::openai, ErrorKind::bad_request, text),
+      R"({"error":{"message":"a \"b\"\u000d\u000a\\","type":"invalid_request_error","param":"model","code":null}})");
+  EXPECT_EQ(
+      body(Format::responses, ErrorKind::no_funds, {.message = "m"}),
+      R"({"error":{"message":"m","type":"insufficient_quota","param":null,"code":"insufficient_quota"}})");
+  EXPECT_EQ(
+      body(Format::claude, ErrorKind::no_funds, text),
+      R"({"type":"error","error":{"type":"billing_error","message":"a \"b\"\u000d\u000a\\"},"request_id":"req_1"})");
   EXPECT_EQ(body(Format::gemini, ErrorKind::rate_limited, {.message = "m"}),
             R"({"error":{"code":429,"message":"m","status":"RESOURCE_EXHAUSTED"}})");
 }
@@ -55,7 +59,8 @@ TEST(ErrorBody, StaysValidJsonWhateverTheMessage) {
   for (int i = 0; i < 6; ++i) nasty += nasty;
   for (const Format format : kFormats) {
     for (int kind = 0; kind <= static_cast<int>(ErrorKind::internal); ++kind) {
-      const std::string text = body(format, static_cast<ErrorKind>(kind), {.message = nasty, .request_id = nasty, .param = nasty});
+      const std::string text = body(format, static_cast<ErrorKind>(kind),
+                                    {.message = nasty, .request_id = nasty, .param = nasty});
       ASSERT_FALSE(text.empty());
       EXPECT_EQ(text.find_first_of("\r\n"), std::string::npos);
       simdjson::dom::parser parser;
@@ -83,24 +88,30 @@ TEST(ErrorHeaders, SayWhetherARetryHelps) {
 
 TEST(StreamError, IsTheFormatsOwnEvent) {
   EXPECT_EQ(stream_error(Format::openai, {}),
-            "data: {\"error\":{\"message\":\"no \\\"credit\\\"\",\"type\":\"insufficient_quota\",\"param\":null,"
+            "data: {\"error\":{\"message\":\"no "
+            "\\\"credit\\\"\",\"type\":\"insufficient_quota\",\"param\":null,"
             "\"code\":\"insufficient_quota\"}}\n\n");
   EXPECT_EQ(stream_error(Format::responses, {}),
-            "event: error\ndata: {\"type\":\"error\",\"code\":\"insufficient_quota\",\"message\":\"no \\\"credit\\\"\","
+            "event: error\ndata: "
+            "{\"type\":\"error\",\"code\":\"insufficient_quota\",\"message\":\"no \\\"credit\\\"\","
             "\"param\":null,\"sequence_number\":0}\n\n");
   EXPECT_EQ(stream_error(Format::claude, {.at_boundary = false}),
-            "\n\nevent: error\ndata: {\"type\":\"error\",\"error\":{\"type\":\"billing_error\",\"message\":\"no "
+            "\n\nevent: error\ndata: "
+            "{\"type\":\"error\",\"error\":{\"type\":\"billing_error\",\"message\":\"no "
             "\\\"credit\\\"\"},\"request_id\":null}\n\n");
   EXPECT_EQ(stream_error(Format::gemini, {.json_array = true}),
-            ",\r\n{\"error\":{\"code\":429,\"message\":\"no \\\"credit\\\"\",\"status\":\"RESOURCE_EXHAUSTED\"}}\n]");
-  EXPECT_TRUE(stream_error(Format::gemini, {.json_array = true, .first_element = true}).starts_with("[{"));
+            ",\r\n{\"error\":{\"code\":429,\"message\":\"no "
+            "\\\"credit\\\"\",\"status\":\"RESOURCE_EXHAUSTED\"}}\n]");
+  EXPECT_TRUE(
+      stream_error(Format::gemini, {.json_array = true, .first_element = true}).starts_with("[{"));
 }
 
 TEST(StreamError, IsSeenAsAnErrorByOurOwnMeter) {
-  const std::pair<Format, Operation> operations[] = {{Format::openai, Operation::openai_chat},
-                                                     {Format::responses, Operation::openai_responses},
-                                                     {Format::claude, Operation::claude_messages},
-                                                     {Format::gemini, Operation::gemini_stream_generate}};
+  const std::pair<Format, Operation> operations[] = {
+      {Format::openai, Operation::openai_chat},
+      {Format::responses, Operation::openai_responses},
+      {Format::claude, Operation::claude_messages},
+      {Format::gemini, Operation::gemini_stream_generate}};
   for (const auto& [format, operation] : operations) {
     StreamMeter meter(operation, {});
     const Fed fed = meter.feed(stream_error(format, {}));

@@ -8,7 +8,7 @@
 namespace sluice::dialect {
 namespace {
 
-/// Writes down all that the reader says; the role of a value is the sum of the bytes of its key.
+/// Writes down all that the reader says; the role of a value is the first byte of its key.
 struct Recorder {
   std::string log;
   TokenClasses text;
@@ -16,16 +16,20 @@ struct Recorder {
 
   std::uint8_t role_of_key(std::uint8_t, Key, const JsonString& name) {
     log += "k:" + std::string(name.text) + (name.overflow ? "+" : "") + ' ';
-    return name.text.empty() ? 0 : static_cast<std::uint8_t>(name.text[0]);
+    return name.text.empty() ? 'x' : static_cast<std::uint8_t>(name.text[0]);
   }
   std::uint8_t role_of_element(std::uint8_t) {
     log += "e ";
     return 'e';
   }
   StringMode string_mode(std::uint8_t role) const {
-    return role == 'c' ? StringMode::capture : role == 't' ? StringMode::count : role == 'l' ? StringMode::collect : StringMode::skip;
+    return role == 'c'   ? StringMode::capture
+           : role == 't' ? StringMode::count
+           : role == 'l' ? StringMode::collect
+                         : StringMode::skip;
   }
   TokenClasses& classes(std::uint8_t) { return text; }
+  void on_text_start(const char*) {}
   void collect(std::uint8_t, std::string_view piece) { collected += piece; }
   void on_string(std::uint8_t role, const JsonString& s) {
     log += "s";
@@ -33,9 +37,12 @@ struct Recorder {
     log += s.empty ? "0 " : " ";
   }
   void on_number(std::uint8_t, const JsonNumber& n) {
-    log += "n:" + std::string(n.negative ? "-" : "") + std::to_string(n.magnitude) + (n.fraction ? "f " : " ");
+    log += "n:" + std::string(n.negative ? "-" : "") + std::to_string(n.magnitude) +
+           (n.fraction ? "f " : " ");
   }
-  void on_literal(std::uint8_t, JsonLiteral which, std::string_view) { log += "l" + std::to_string(static_cast<int>(which)) + ' '; }
+  void on_literal(std::uint8_t, JsonLiteral which, std::string_view) {
+    log += "l" + std::to_string(static_cast<int>(which)) + ' ';
+  }
   void on_open(std::uint8_t, bool object, const char*) { log += object ? "{ " : "[ "; }
   void on_close(std::uint8_t, bool object, const char*) { log += object ? "} " : "] "; }
 };
@@ -50,12 +57,15 @@ struct Outcome {
 
 Outcome outcome(const Recorder& recorder, const JsonState& state) {
   const bool valid = state.step == JsonStep::done;
-  return {valid ? recorder.log : "", valid, valid ? recorder.collected : "", valid ? recorder.text.letters : 0,
-          valid ? recorder.text.cjk : 0, valid ? recorder.text.emoji : 0, valid ? recorder.text.other : 0};
+  return {valid ? recorder.log : "",       valid,
+          valid ? recorder.collected : "", valid ? recorder.text.letters : 0,
+          valid ? recorder.text.cjk : 0,   valid ? recorder.text.emoji : 0,
+          valid ? recorder.text.other : 0};
 }
 
 Outcome read_whole(std::string_view text) {
   JsonState state;
+  state.role = 'r';
   Recorder recorder;
   JsonReader<Recorder>(state, recorder, text.data()).feed(text);
   return outcome(recorder, state);
@@ -63,6 +73,7 @@ Outcome read_whole(std::string_view text) {
 
 Outcome read_cut(std::string_view text, const std::vector<std::size_t>& cuts) {
   JsonState state;
+  state.role = 'r';
   Recorder recorder;
   std::size_t from = 0;
   for (const std::size_t cut : cuts) {
@@ -93,7 +104,8 @@ TEST(JsonReader, ReadsTheSameCutAtEveryByte) {
   EXPECT_EQ(whole.emoji, 1U);
   for (std::size_t i = 0; i <= kDocument.size(); ++i) {
     ASSERT_EQ(read_cut(kDocument, {i}), whole) << "cut at " << i;
-    for (std::size_t j = i; j <= std::min(i + 6, kDocument.size()); ++j) ASSERT_EQ(read_cut(kDocument, {i, j}), whole);
+    for (std::size_t j = i; j <= std::min(i + 6, kDocument.size()); ++j)
+      ASSERT_EQ(read_cut(kDocument, {i, j}), whole);
   }
   std::vector<std::size_t> all;
   for (std::size_t i = 1; i < kDocument.size(); ++i) all.push_back(i);
@@ -107,7 +119,8 @@ TEST(JsonReader, JudgesMutationsTheSameHoweverTheyAreCut) {
     text[random() % text.size()] = "{}[]\",:\\ut0e-.1 \n\x01\xc3"[random() % 20];
     const Outcome whole = read_whole(text);
     std::vector<std::size_t> cuts;
-    for (std::size_t at = random() % 9; at < text.size(); at += 1 + random() % 40) cuts.push_back(at);
+    for (std::size_t at = random() % 9; at < text.size(); at += 1 + random() % 40)
+      cuts.push_back(at);
     ASSERT_EQ(read_cut(text, cuts), whole) << text;
   }
 }
@@ -122,7 +135,8 @@ TEST(JsonReader, BoundsKeysAndDepth) {
 
 TEST(JsonKeys, FindsEachSpellingAndNothingElse) {
   for (std::size_t i = 1; i < kKeyCount; ++i) {
-    EXPECT_EQ(static_cast<std::uint8_t>(find_key(kKeySpellings[i].text)), kKeySpellings[i].id) << kKeySpellings[i].text;
+    EXPECT_EQ(static_cast<std::uint8_t>(find_key(kKeySpellings[i].text)), kKeySpellings[i].id)
+        << kKeySpellings[i].text;
   }
   EXPECT_EQ(find_key(""), Key::unknown);
   EXPECT_EQ(find_key("Model"), Key::unknown);

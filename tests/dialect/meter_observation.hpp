@@ -22,20 +22,23 @@ struct Observation {
   std::string sent;  ///< what the client would get
 
   [[nodiscard]] std::string text() const {
-    return std::to_string(usage.reported) + ' ' + std::to_string(usage.has_output) + ' ' + std::to_string(usage.doubts) + " in " +
-           std::to_string(usage.input) + " read " + std::to_string(usage.cache_read) + " write " +
-           std::to_string(usage.cache_write_short) + '/' + std::to_string(usage.cache_write_long) + " out " +
-           std::to_string(usage.output) + " reasoning " + std::to_string(usage.reasoning) + " tools " +
-           std::to_string(usage.web_searches) + '/' + std::to_string(usage.web_fetches) + " counted " + std::to_string(counted) +
-           " events " + std::to_string(events) + ' ' + std::to_string(semantic) + ' ' + std::to_string(malformed) + " end " +
-           std::to_string(static_cast<int>(end)) + ' ' + std::to_string(finish_reason) + " error " + error_type + '|' +
-           error_code + '|' + error_message + "\n" + sent;
+    return std::to_string(usage.reported) + ' ' + std::to_string(usage.has_output) + ' ' +
+           std::to_string(usage.doubts) + " in " + std::to_string(usage.input) + " read " +
+           std::to_string(usage.cache_read) + " write " + std::to_string(usage.cache_write_short) +
+           '/' + std::to_string(usage.cache_write_long) + " out " + std::to_string(usage.output) +
+           " reasoning " + std::to_string(usage.reasoning) + " tools " +
+           std::to_string(usage.web_searches) + '/' + std::to_string(usage.web_fetches) +
+           " counted " + std::to_string(counted) + " events " + std::to_string(events) + ' ' +
+           std::to_string(semantic) + ' ' + std::to_string(malformed) + " end " +
+           std::to_string(static_cast<int>(end)) + ' ' + std::to_string(finish_reason) + " error " +
+           error_type + '|' + error_code + '|' + error_message + "\n" + sent;
   }
 };
 
-/// Feeds `stream` cut at `cuts` (ascending) as the relay would, with the bytes it is told to hold, pass and drop.
-inline Observation observe(Operation operation, const StreamOptions& options, std::string_view stream,
-                           const std::vector<std::size_t>& cuts = {}) {
+/// Feeds `stream` cut at `cuts` (ascending) as the relay would, with the bytes it is told to hold,
+/// pass and drop.
+inline Observation observe(Operation operation, const StreamOptions& options,
+                           std::string_view stream, const std::vector<std::size_t>& cuts = {}) {
   StreamMeter meter(operation, options);
   Observation seen;
   std::string held;
@@ -78,9 +81,10 @@ inline Observation observe(Operation operation, const StreamOptions& options, st
   return seen;
 }
 
-/// The observation of the whole stream, after checking that no cut changes it: at every byte, one byte at
-/// a time, and at random.
-inline Observation observe_all_cuts(Operation operation, const StreamOptions& options, std::string_view stream) {
+/// The observation of the whole stream, after checking that no cut changes it: at every byte, one
+/// byte at a time, and at random.
+inline Observation observe_all_cuts(Operation operation, const StreamOptions& options,
+                                    std::string_view stream) {
   const Observation whole = observe(operation, options, stream);
   for (std::size_t i = 1; i < stream.size(); ++i) {
     const Observation cut = observe(operation, options, stream, {i});
@@ -93,7 +97,8 @@ inline Observation observe_all_cuts(Operation operation, const StreamOptions& op
   std::mt19937 random(20261122);
   for (int round = 0; round < 50; ++round) {
     std::vector<std::size_t> cuts;
-    for (std::size_t at = 1 + random() % 60; at < stream.size(); at += 1 + random() % 90) cuts.push_back(at);
+    for (std::size_t at = 1 + random() % 60; at < stream.size(); at += 1 + random() % 90)
+      cuts.push_back(at);
     EXPECT_EQ(observe(operation, options, stream, cuts).text(), whole.text()) << "round " << round;
   }
   return whole;

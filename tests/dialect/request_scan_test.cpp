@@ -11,7 +11,9 @@ namespace {
 
 using enum Operation;
 
-std::string_view text_of(std::string_view body, const ValueSpan& value) { return body.substr(value.offset, value.size); }
+std::string_view text_of(std::string_view body, const ValueSpan& value) {
+  return body.substr(value.offset, value.size);
+}
 
 TEST(RequestScan, ReadsAChatRequest) {
   const std::string_view body =
@@ -45,8 +47,9 @@ TEST(RequestScan, ReadsAChatRequest) {
 
 TEST(RequestScan, CountsOnlyWhatTheModelReads) {
   const auto scan = scan_request(
-      openai_chat, R"({"model":"mmm mmm","messages":[{"role":"user","content":"one two, 3\n\u4f60好 \ud83d\ude00"}],)"
-                   R"("metadata":{"a":"b c d"},"temperature":0.123})");
+      openai_chat,
+      R"({"model":"mmm mmm","messages":[{"role":"user","content":"one two, 3\n\u4f60好 \ud83d\ude00"}],)"
+      R"("metadata":{"a":"b c d"},"temperature":0.123})");
   ASSERT_TRUE(scan.has_value());
   EXPECT_EQ(scan->text.words, 2U);
   EXPECT_EQ(scan->text.letters, 6U);
@@ -64,16 +67,43 @@ struct ErrorCase {
 };
 
 TEST(RequestScan, RefusesWhatIsNotJson) {
-  const std::string_view bodies[] = {
-      "", " ", "{", "[]", "null", "\"model\"", "{\"model\":\"m\"", "{\"model\":\"m\"}}", "{\"model\":\"m\"} x",
-      "{\"model\":\"m\",}", "{\"model\" \"m\"}", "{model:\"m\"}", "{'model':'m'}", "{\"model\":\"m\"}{}",
-      "{\"model\":\"m\",\"a\":01}", "{\"model\":\"m\",\"a\":1.}", "{\"model\":\"m\",\"a\":.5}", "{\"model\":\"m\",\"a\":+1}",
-      "{\"model\":\"m\",\"a\":1e}", "{\"model\":\"m\",\"a\":-}", "{\"model\":\"m\",\"a\":nul}", "{\"model\":\"m\",\"a\":True}",
-      "{\"model\":\"m\",\"a\":\"\\x\"}", "{\"model\":\"m\",\"a\":\"\\u12g4\"}", "{\"model\":\"m\",\"a\":\"line\nbreak\"}",
-      "{\"model\":\"m\",\"a\":\"\\\"}", "{\"model\":\"m\" \"a\":1}", "{\"model\":\"m\",\"a\":[1,]}", "{\"model\":\"m\",\"a\":[1 2]}",
-      "{\"model\":\"m\",\"a\":[}", "{\"model\":\"m\",\"a\":{]}", "{\"model\":\"m\"/*c*/}", "{\"model\":\"m\",\"a\":NaN}",
-      "\xef\xbb\xbf{\"model\":\"m\"}", "{\"model\":\"m\",\"a\":\"\xff\"}", "{\"model\":\"m\",\"\xc1\xad\":1}",
-      "{\"model\":\"m\",\"a\":\"\xed\xa0\x80\"}"};
+  const std::string_view bodies[] = {"",
+                                     " ",
+                                     "{",
+                                     "[]",
+                                     "null",
+                                     "\"model\"",
+                                     "{\"model\":\"m\"",
+                                     "{\"model\":\"m\"}}",
+                                     "{\"model\":\"m\"} x",
+                                     "{\"model\":\"m\",}",
+                                     "{\"model\" \"m\"}",
+                                     "{model:\"m\"}",
+                                     "{'model':'m'}",
+                                     "{\"model\":\"m\"}{}",
+                                     "{\"model\":\"m\",\"a\":01}",
+                                     "{\"model\":\"m\",\"a\":1.}",
+                                     "{\"model\":\"m\",\"a\":.5}",
+                                     "{\"model\":\"m\",\"a\":+1}",
+                                     "{\"model\":\"m\",\"a\":1e}",
+                                     "{\"model\":\"m\",\"a\":-}",
+                                     "{\"model\":\"m\",\"a\":nul}",
+                                     "{\"model\":\"m\",\"a\":True}",
+                                     "{\"model\":\"m\",\"a\":\"\\x\"}",
+                                     "{\"model\":\"m\",\"a\":\"\\u12g4\"}",
+                                     "{\"model\":\"m\",\"a\":\"line\nbreak\"}",
+                                     "{\"model\":\"m\",\"a\":\"\\\"}",
+                                     "{\"model\":\"m\" \"a\":1}",
+                                     "{\"model\":\"m\",\"a\":[1,]}",
+                                     "{\"model\":\"m\",\"a\":[1 2]}",
+                                     "{\"model\":\"m\",\"a\":[}",
+                                     "{\"model\":\"m\",\"a\":{]}",
+                                     "{\"model\":\"m\"/*c*/}",
+                                     "{\"model\":\"m\",\"a\":NaN}",
+                                     "\xef\xbb\xbf{\"model\":\"m\"}",
+                                     "{\"model\":\"m\",\"a\":\"\xff\"}",
+                                     "{\"model\":\"m\",\"\xc1\xad\":1}",
+                                     "{\"model\":\"m\",\"a\":\"\xed\xa0\x80\"}"};
   for (const std::string_view body : bodies) {
     const auto scan = scan_request(openai_chat, body);
     ASSERT_FALSE(scan.has_value()) << body;
@@ -89,7 +119,8 @@ TEST(RequestScan, BoundsDepthAndSize) {
   EXPECT_TRUE(scan_request(openai_chat, nested(63)).has_value());
   EXPECT_EQ(scan_request(openai_chat, nested(64)).error().code, Errc::bad_syntax);
   EXPECT_EQ(scan_request(openai_chat, nested(100'000)).error().code, Errc::bad_syntax);
-  EXPECT_EQ(scan_request(openai_chat, nested(10), {.body_bytes = 20}).error().code, Errc::too_large);
+  EXPECT_EQ(scan_request(openai_chat, nested(10), {.body_bytes = 20}).error().code,
+            Errc::too_large);
 }
 
 TEST(RequestScan, RefusesWhatParsersCouldReadDifferently) {
@@ -112,7 +143,9 @@ TEST(RequestScan, RefusesWhatParsersCouldReadDifferently) {
       {openai_chat, R"({"model":"m","stream":1})", Errc::bad_value},
       {openai_chat, R"({"model":"m","messages":[],"messages":[]})", Errc::bad_value},
       {openai_chat, R"({"model":"m","stream_options":[]})", Errc::bad_value},
-      {openai_chat, R"({"model":"m","stream_options":{"include_usage":true,"include_usage":false}})", Errc::bad_value},
+      {openai_chat,
+       R"({"model":"m","stream_options":{"include_usage":true,"include_usage":false}})",
+       Errc::bad_value},
       {openai_chat, R"({"model":"m","stream_options":{"Include_Usage":false}})", Errc::bad_value},
       {openai_chat, R"({"model":"m","max_tokens":-1})", Errc::bad_value},
       {openai_chat, R"({"model":"m","max_tokens":1.5})", Errc::bad_value},
@@ -123,7 +156,8 @@ TEST(RequestScan, RefusesWhatParsersCouldReadDifferently) {
       {openai_chat, R"({"model":"m","n":100000})", Errc::bad_value},
       {openai_responses, R"({"model":"m","background":"yes"})", Errc::bad_value},
       {gemini_generate, R"({"generationConfig":{},"generation_config":{}})", Errc::bad_value},
-      {gemini_generate, R"({"generationConfig":{"maxOutputTokens":1,"max_output_tokens":2}})", Errc::bad_value},
+      {gemini_generate, R"({"generationConfig":{"maxOutputTokens":1,"max_output_tokens":2}})",
+       Errc::bad_value},
       {claude_messages, R"({"max_tokens":5})", Errc::bad_value},
   };
   for (const ErrorCase& c : cases) {
@@ -131,7 +165,9 @@ TEST(RequestScan, RefusesWhatParsersCouldReadDifferently) {
     ASSERT_FALSE(scan.has_value()) << c.body;
     EXPECT_EQ(scan.error().code, c.code) << c.body;
   }
-  EXPECT_TRUE(scan_request(openai_chat, R"({"model":"m","Temperature":1,"temperature":1,"x":1,"x":2})").has_value());
+  EXPECT_TRUE(
+      scan_request(openai_chat, R"({"model":"m","Temperature":1,"temperature":1,"x":1,"x":2})")
+          .has_value());
 }
 
 TEST(RequestScan, DecodesAnEscapedModelName) {
@@ -148,33 +184,43 @@ TEST(RequestScan, FlagsWhatNeedsADecision) {
   };
   const Case cases[] = {
       {openai_responses, R"({"model":"m","background":true})", Special::background},
-      {openai_responses, R"({"model":"m","previous_response_id":"resp_1"})", Special::previous_response},
+      {openai_responses, R"({"model":"m","previous_response_id":"resp_1"})",
+       Special::previous_response},
       {openai_responses, R"({"model":"m","conversation":{"id":"c"}})", Special::previous_response},
-      {openai_responses, R"({"model":"m","input":[{"type":"item_reference","id":"x"}]})", Special::previous_response},
-      {openai_responses, R"({"model":"m","input":[{"role":"user","content":[{"type":"input_file","file_id":"f"}]}]})",
+      {openai_responses, R"({"model":"m","input":[{"type":"item_reference","id":"x"}]})",
+       Special::previous_response},
+      {openai_responses,
+       R"({"model":"m","input":[{"role":"user","content":[{"type":"input_file","file_id":"f"}]}]})",
        Special::stored_file},
       {openai_responses,
        R"({"model":"m","input":[{"role":"user","content":[{"type":"input_image","image_url":"https://a/b"}]}]})",
        Special::remote_url},
       {openai_responses, R"({"model":"m","tools":[{"type":"web_search"}]})", Special::server_tools},
-      {openai_chat, R"({"model":"m","messages":[{"content":[{"type":"image_url","image_url":{"url":"http://a/b"}}]}]})",
+      {openai_chat,
+       R"({"model":"m","messages":[{"content":[{"type":"image_url","image_url":{"url":"http://a/b"}}]}]})",
        Special::remote_url},
-      {openai_chat, R"({"model":"m","messages":[{"content":[{"type":"file","file":{"file_id":"f"}}]}]})",
+      {openai_chat,
+       R"({"model":"m","messages":[{"content":[{"type":"file","file":{"file_id":"f"}}]}]})",
        Special::stored_file},
       {openai_chat, R"({"model":"m","service_tier":"priority"})", Special::service_tier},
       {openai_chat, R"({"model":"m","web_search_options":{}})", Special::server_tools},
       {openai_chat, R"({"model":"m","modalities":["text","audio"]})", Special::output_modality},
       {openai_chat, R"({"model":"m","models":["a","b"]})", Special::model_fallback},
       {claude_messages, R"({"model":"m","speed":"fast"})", Special::speed},
-      {claude_messages, R"({"model":"m","tools":[{"type":"web_search_20260318","name":"web_search"}]})",
+      {claude_messages,
+       R"({"model":"m","tools":[{"type":"web_search_20260318","name":"web_search"}]})",
        Special::server_tools},
-      {claude_messages, R"({"model":"m","messages":[{"content":[{"type":"document","source":{"type":"file","file_id":"f"}}]}]})",
+      {claude_messages,
+       R"({"model":"m","messages":[{"content":[{"type":"document","source":{"type":"file","file_id":"f"}}]}]})",
        Special::stored_file},
-      {claude_messages, R"({"model":"m","messages":[{"content":[{"type":"image","source":{"type":"url","url":"https://x"}}]}]})",
+      {claude_messages,
+       R"({"model":"m","messages":[{"content":[{"type":"image","source":{"type":"url","url":"https://x"}}]}]})",
        Special::remote_url},
       {gemini_generate, R"({"cachedContent":"cachedContents/x"})", Special::cached_content},
       {gemini_generate, R"({"tools":[{"googleSearch":{}}]})", Special::server_tools},
-      {gemini_generate, R"({"contents":[{"parts":[{"fileData":{"fileUri":"https://youtu.be/x"}}]}]})", Special::remote_url},
+      {gemini_generate,
+       R"({"contents":[{"parts":[{"fileData":{"fileUri":"https://youtu.be/x"}}]}]})",
+       Special::remote_url},
       {gemini_generate,
        R"({"contents":[{"parts":[{"file_data":{"file_uri":"https://generativelanguage.googleapis.com/v1beta/files/x"}}]}]})",
        Special::stored_file},
@@ -189,14 +235,18 @@ TEST(RequestScan, FlagsWhatNeedsADecision) {
 TEST(RequestScan, DoesNotFlagWhatIsHarmless) {
   const Operation chat = openai_chat;
   const std::pair<Operation, std::string_view> cases[] = {
-      {chat, R"({"model":"m","service_tier":"auto","background":false,"modalities":["text"],"enable_search":false})"},
+      {chat,
+       R"({"model":"m","service_tier":"auto","background":false,"modalities":["text"],"enable_search":false})"},
       {chat, R"({"model":"m","service_tier":null,"previous_response_id":null})"},
-      {chat, R"({"model":"m","messages":[{"content":"see https://a.b/c"}],"tools":[{"type":"function","function":{"name":"f",)"
-             R"("parameters":{"properties":{"url":{"type":"string"},"file_id":{"type":"string"},"type":{"type":"string"}}}}}]})"},
-      {claude_messages, R"({"model":"m","service_tier":"standard_only","speed":"standard","tools":[{"name":"f","input_schema":{}},)"
-                        R"({"type":"custom","name":"g"},{"type":"bash_20250124","name":"bash"}]})"},
-      {claude_messages, R"({"model":"m","messages":[{"role":"assistant","content":[{"type":"tool_use","id":"t","name":"f",)"
-                        R"("input":{"url":"https://x","file_id":"y","source":{"type":"url","url":"http://z"}}}]}]})"},
+      {chat,
+       R"({"model":"m","messages":[{"content":"see https://a.b/c"}],"tools":[{"type":"function","function":{"name":"f",)"
+       R"("parameters":{"properties":{"url":{"type":"string"},"file_id":{"type":"string"},"type":{"type":"string"}}}}}]})"},
+      {claude_messages,
+       R"({"model":"m","service_tier":"standard_only","speed":"standard","tools":[{"name":"f","input_schema":{}},)"
+       R"({"type":"custom","name":"g"},{"type":"bash_20250124","name":"bash"}]})"},
+      {claude_messages,
+       R"({"model":"m","messages":[{"role":"assistant","content":[{"type":"tool_use","id":"t","name":"f",)"
+       R"("input":{"url":"https://x","file_id":"y","source":{"type":"url","url":"http://z"}}}]}]})"},
   };
   for (const auto& [operation, body] : cases) {
     const auto scan = scan_request(operation, body);
@@ -245,7 +295,9 @@ TEST(RequestScan, ReadsClaudeAndGemini) {
 
 TEST(RequestScan, CountsPlainTextDocumentsAsTextWhateverTheOrder) {
   const auto words = [](std::string_view source) {
-    const std::string body = R"({"model":"m","messages":[{"content":[{"type":"document","source":)" + std::string(source) + "}]}]}";
+    const std::string body =
+        R"({"model":"m","messages":[{"content":[{"type":"document","source":)" +
+        std::string(source) + "}]}]}";
     return scan_request(claude_messages, body)->text.words;
   };
   EXPECT_EQ(words(R"({"type":"text","media_type":"text/plain","data":"a b c d"})"), 4U);
@@ -254,8 +306,12 @@ TEST(RequestScan, CountsPlainTextDocumentsAsTextWhateverTheOrder) {
 }
 
 TEST(RequestScan, MultipliesChoicesByPrompts) {
-  EXPECT_EQ(scan_request(openai_completions, R"({"model":"m","prompt":["a","b","c"],"n":2})")->choices, 6U);
-  EXPECT_EQ(scan_request(openai_completions, R"({"model":"m","prompt":"a","best_of":4,"n":2})")->choices, 4U);
+  EXPECT_EQ(
+      scan_request(openai_completions, R"({"model":"m","prompt":["a","b","c"],"n":2})")->choices,
+      6U);
+  EXPECT_EQ(
+      scan_request(openai_completions, R"({"model":"m","prompt":"a","best_of":4,"n":2})")->choices,
+      4U);
   EXPECT_EQ(scan_request(openai_completions, R"({"model":"m","prompt":[[1,2],[3]]})")->choices, 2U);
   const auto embeddings = scan_request(openai_embeddings, R"({"model":"m","input":[1,2,3]})");
   EXPECT_EQ(embeddings->input_token_ids, 3U);
@@ -275,9 +331,14 @@ TEST(RequestScan, AgreesWithAnIndependentParserOnMutatedBodies) {
       constexpr std::string_view kBytes = "{}[]\",:\\ut0e-.1 \n\x01\xc3\xa9n";
       const char byte = kBytes[random() % kBytes.size()];
       switch (random() % 3) {
-        case 0: body[at] = byte; break;
-        case 1: body.insert(at, 1, byte); break;
-        default: body.erase(at, 1);
+        case 0:
+          body[at] = byte;
+          break;
+        case 1:
+          body.insert(at, 1, byte);
+          break;
+        default:
+          body.erase(at, 1);
       }
     }
     simdjson::dom::element root;
@@ -286,9 +347,11 @@ TEST(RequestScan, AgreesWithAnIndependentParserOnMutatedBodies) {
     // simdjson also refuses numbers out of range and lone surrogates when it makes values of them.
     if (error == simdjson::SUCCESS) {
       ++valid;
-      if (!scan.has_value()) EXPECT_NE(scan.error().code, root.is_object() ? Errc::bad_syntax : Errc::none) << body;
+      if (!scan.has_value())
+        EXPECT_NE(scan.error().code, root.is_object() ? Errc::bad_syntax : Errc::none) << body;
     } else if (scan.has_value()) {
-      EXPECT_TRUE(error == simdjson::NUMBER_ERROR || error == simdjson::STRING_ERROR) << body << " " << error;
+      EXPECT_TRUE(error == simdjson::NUMBER_ERROR || error == simdjson::STRING_ERROR)
+          << body << " " << error;
     }
     if (error == simdjson::SUCCESS && scan.has_value()) {
       std::string_view model;
@@ -300,13 +363,19 @@ TEST(RequestScan, AgreesWithAnIndependentParserOnMutatedBodies) {
 }
 
 TEST(InputEstimate, GrowsWithEachPart) {
-  const auto tokens = [](std::string_view body) { return estimate_input_tokens(*scan_request(claude_messages, body)); };
+  const auto tokens = [](std::string_view body) {
+    return estimate_input_tokens(*scan_request(claude_messages, body));
+  };
   const Tokens base = tokens(R"({"model":"m","messages":[{"role":"user","content":"hi"}]})");
   EXPECT_GT(base, 5);
   EXPECT_LT(base, 40);
   EXPECT_GT(tokens(R"({"model":"m","messages":[{"content":"hi"},{"content":"hi"}]})"), base);
-  EXPECT_GT(tokens(R"({"model":"m","messages":[{"content":"hi"}],"tools":[{"name":"f"}]})"), base + 300);
-  EXPECT_GE(tokens(R"({"model":"m","messages":[{"content":[{"type":"image","source":{"type":"url","url":"https://x"}}]}]})"), 4784);
+  EXPECT_GT(tokens(R"({"model":"m","messages":[{"content":"hi"}],"tools":[{"name":"f"}]})"),
+            base + 300);
+  EXPECT_GE(
+      tokens(
+          R"({"model":"m","messages":[{"content":[{"type":"image","source":{"type":"url","url":"https://x"}}]}]})"),
+      4784);
 }
 
 }  // namespace

@@ -59,14 +59,28 @@ struct SseCase {
 std::vector<SseCase> cases() {
   const std::string filler(2048, 'x');
   return {
-      {"comments", "data:1\r:\0\n:\r\ndata:2\n:"s + filler + "\rdata:3\n:data:fail\r:" + filler + "\ndata:4\n\n",
+      {"comments",
+       "data:1\r:\0\n:\r\ndata:2\n:"s + filler + "\rdata:3\n:data:fail\r:" + filler +
+           "\ndata:4\n\n",
        {"1\n2\n3\n4"}},
       {"field-data", "data:\n\ndata\ndata\n\ndata:test\n\n", {"", "\n", "test"}},
-      {"bom", "\xef\xbb\xbf" "data:1\n\ndata:2\n\ndata:3\n\n", {"1", "2", "3"}},
-      {"bom-2", "\xef\xbb\xbf\xef\xbb\xbf" "data:1\n\ndata:2\n\ndata:3\n\n", {"2", "3"}},
-      {"half a bom", "\xef\xbb" "data:1\n\ndata:2\n\n", {"2"}},
-      {"field-unknown", "data:test\n data\ndata\nfoobar:xxx\njustsometext\n:thisisacommentyay\ndata:test\n\n", {"test\n\ntest"}},
-      {"field-parsing", "data:\0\ndata:  2\rData:1\ndata\0:2\ndata:1\r\0data:4\nda-ta:3\rdata_5\ndata:3\rdata:\r\n data:32\ndata:4\n\n"s,
+      {"bom",
+       "\xef\xbb\xbf"
+       "data:1\n\ndata:2\n\ndata:3\n\n",
+       {"1", "2", "3"}},
+      {"bom-2",
+       "\xef\xbb\xbf\xef\xbb\xbf"
+       "data:1\n\ndata:2\n\ndata:3\n\n",
+       {"2", "3"}},
+      {"half a bom",
+       "\xef\xbb"
+       "data:1\n\ndata:2\n\n",
+       {"2"}},
+      {"field-unknown",
+       "data:test\n data\ndata\nfoobar:xxx\njustsometext\n:thisisacommentyay\ndata:test\n\n",
+       {"test\n\ntest"}},
+      {"field-parsing",
+       "data:\0\ndata:  2\rData:1\ndata\0:2\ndata:1\r\0data:4\nda-ta:3\rdata_5\ndata:3\rdata:\r\n data:32\ndata:4\n\n"s,
        {"\0\n 2\n1\n3\n\n4"s}},
       {"leading-space", "data:\ttest\rdata: \ndata:test\n\n", {"\ttest\n\ntest"}},
       {"newlines", "data:test\r\ndata\ndata:test\r\n\r\n", {"test\n\ntest"}},
@@ -85,20 +99,25 @@ std::vector<SseCase> cases() {
 
 TEST(SseReader, FollowsTheStandardHoweverTheStreamIsCut) {
   for (const SseCase& c : cases()) {
-    for (const std::size_t size : {c.stream.size(), std::size_t{1}, std::size_t{2}, std::size_t{3}, std::size_t{7}, std::size_t{33}}) {
+    for (const std::size_t size : {c.stream.size(), std::size_t{1}, std::size_t{2}, std::size_t{3},
+                                   std::size_t{7}, std::size_t{33}}) {
       EXPECT_EQ(read(c.stream, size).events, c.events) << c.name << " in pieces of " << size;
     }
   }
 }
 
 TEST(SseReader, ReadsEventNames) {
-  const Sink sink = read("event: a\nevent:b\ndata: 1\n\nevent: c\n\ndata: 2\n\nevent\ndata: 3\n\n", 1);
+  const Sink sink =
+      read("event: a\nevent:b\ndata: 1\n\nevent: c\n\ndata: 2\n\nevent\ndata: 3\n\n", 1);
   EXPECT_EQ(sink.names, (std::vector<std::string>{"b", "", ""}));
 }
 
 TEST(SseReader, KnowsWhereAnEventMayBeInserted) {
   const std::string_view stream = "data: a\n\n: c\n\ndata: b\n";
-  const std::string_view open = "111111110111" "10" "11111111";
+  const std::string_view open =
+      "111111110111"
+      "10"
+      "11111111";
   for (std::size_t size = 1; size <= stream.size(); ++size) {
     SseState state;
     Sink sink;

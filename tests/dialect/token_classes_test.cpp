@@ -15,8 +15,8 @@ TokenClasses classes_of(std::string_view text) {
 }
 
 auto fields(const TokenClasses& c) {
-  return std::tuple(c.words, c.letters, c.long_letters, c.inner_capitals, c.digit_runs, c.digits, c.symbols, c.spaces,
-                    c.newlines, c.cjk, c.other, c.emoji);
+  return std::tuple(c.words, c.letters, c.long_letters, c.inner_capitals, c.digit_runs, c.digits,
+                    c.symbols, c.spaces, c.newlines, c.cjk, c.other, c.emoji);
 }
 
 TEST(TokenClasses, CountsByClass) {
@@ -40,7 +40,8 @@ TEST(TokenClasses, CountsByClass) {
 TEST(TokenClasses, DoesNotDependOnCuts) {
   std::mt19937 random(3);
   std::string text;
-  const std::string_view pieces[] = {"word", "LongerIdentifierName", " ", "  ", "12345", "\n", "你", "é", "🙂", "{}", "a"};
+  const std::string_view pieces[] = {
+      "word", "LongerIdentifierName", " ", "  ", "12345", "\n", "你", "é", "🙂", "{}", "a"};
   for (int i = 0; i < 300; ++i) text += pieces[random() % std::size(pieces)];
   const auto whole = fields(classes_of(text));
   for (int round = 0; round < 200; ++round) {

@@ -9,9 +9,12 @@ namespace {
 constexpr StreamOptions kWithhold{.withhold_usage = true};
 constexpr auto kChat = Operation::openai_chat;
 
-const std::string kDelta = "data: {\"id\":\"c\",\"choices\":[{\"index\":0,\"delta\":{\"content\":\"hi\"}}]}\n\n";
+const std::string kDelta =
+    "data: {\"id\":\"c\",\"choices\":[{\"index\":0,\"delta\":{\"content\":\"hi\"}}]}\n\n";
 const std::string kUsage =
-    "data: {\"id\":\"c\",\"choices\":[],\"usage\":{\"prompt_tokens\":3,\"completion_tokens\":4,\"total_tokens\":7}}\n\n";
+    "data: "
+    "{\"id\":\"c\",\"choices\":[],\"usage\":{\"prompt_tokens\":3,\"completion_tokens\":4,\"total_"
+    "tokens\":7}}\n\n";
 const std::string kDone = "data: [DONE]\n\n";
 
 struct WithholdCase {
@@ -21,28 +24,37 @@ struct WithholdCase {
 
 TEST(Withhold, LeavesExactlyTheUsageChunkOut) {
   const std::string azure = "data: {\"choices\":[],\"prompt_filter_results\":[]}\n\n";
-  const std::string usage_with_choice = "data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"}],\"usage\":{\"prompt_tokens\":3}}\n\n";
+  const std::string usage_with_choice =
+      "data: "
+      "{\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"}],\"usage\":{\"prompt_tokens\":3}}"
+      "\n\n";
   const std::string null_usage = "data: {\"choices\":[],\"usage\":null}\n\n";
   const std::string usage_first = "data: {\"usage\":{\"prompt_tokens\":3},\"choices\":[]}\n\n";
-  const std::string error = "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":1},\"error\":{\"message\":\"m\"}}\n\n";
+  const std::string error =
+      "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":1},\"error\":{\"message\":\"m\"}}\n\n";
   const WithholdCase cases[] = {
       {kDelta + kUsage + kDone, kDelta + kDone},
       {kUsage, ""},
       {kUsage + kUsage + kDone, kDone},
       {kDelta + usage_first + kDone, kDelta + kDone},
       {"id: 4\nevent: x\n" + kUsage + kDone, kDone},
-      {kDelta + ": comment\n\n" + kUsage + ": bye\n\n" + kDone, kDelta + ": comment\n\n: bye\n\n" + kDone},
-      {azure + null_usage + usage_with_choice + error + kDone, azure + null_usage + usage_with_choice + error + kDone},
+      {kDelta + ": comment\n\n" + kUsage + ": bye\n\n" + kDone,
+       kDelta + ": comment\n\n: bye\n\n" + kDone},
+      {azure + null_usage + usage_with_choice + error + kDone,
+       azure + null_usage + usage_with_choice + error + kDone},
       {"\n\n\n" + kUsage + "\n\n", "\n\n\n\n\n"},
       // not complete, not JSON: not ours to judge
       {kUsage.substr(0, kUsage.size() - 1), kUsage.substr(0, kUsage.size() - 1)},
-      {"data: {\"choices\":[],\"usage\":{\"a\":1}\n\n", "data: {\"choices\":[],\"usage\":{\"a\":1}\n\n"},
+      {"data: {\"choices\":[],\"usage\":{\"a\":1}\n\n",
+       "data: {\"choices\":[],\"usage\":{\"a\":1}\n\n"},
       {"data: {\"choices\":[],\"usage\":{}}\n\n", "data: {\"choices\":[],\"usage\":{}}\n\n"},
   };
   for (const WithholdCase& c : cases) {
     EXPECT_EQ(observe_all_cuts(kChat, kWithhold, c.stream).sent, c.sent) << c.stream;
-    EXPECT_EQ(observe_all_cuts(kChat, kWithhold, with_crlf(c.stream)).sent, with_crlf(c.sent)) << c.stream;
-    EXPECT_EQ(observe_all_cuts(kChat, kWithhold, with_cr(c.stream)).sent, with_cr(c.sent)) << c.stream;
+    EXPECT_EQ(observe_all_cuts(kChat, kWithhold, with_crlf(c.stream)).sent, with_crlf(c.sent))
+        << c.stream;
+    EXPECT_EQ(observe_all_cuts(kChat, kWithhold, with_cr(c.stream)).sent, with_cr(c.sent))
+        << c.stream;
     EXPECT_EQ(observe(kChat, {}, c.stream).sent, c.stream);
   }
 }
@@ -71,7 +83,8 @@ TEST(Withhold, HoldsOnlyWhatCouldBeTheUsageChunk) {
 }
 
 TEST(Withhold, ReleasesAnEventThatIsTooLong) {
-  const std::string event = "data: {\"choices\":[],\"x\":\"" + std::string(10'000, 'x') + "\",\"usage\":{\"prompt_tokens\":1}}\n\n";
+  const std::string event = "data: {\"choices\":[],\"x\":\"" + std::string(10'000, 'x') +
+                            "\",\"usage\":{\"prompt_tokens\":1}}\n\n";
   std::vector<std::size_t> cuts;
   for (std::size_t at = 1000; at < event.size(); at += 1000) cuts.push_back(at);
   EXPECT_EQ(observe(kChat, kWithhold, event, cuts).sent, event);
@@ -83,7 +96,8 @@ TEST(Withhold, ReleasesAnEventThatIsTooLong) {
 }
 
 TEST(Withhold, IsForChatAndCompletionsOnly) {
-  for (const Operation operation : {Operation::claude_messages, Operation::openai_responses, Operation::gemini_stream_generate}) {
+  for (const Operation operation : {Operation::claude_messages, Operation::openai_responses,
+                                    Operation::gemini_stream_generate}) {
     EXPECT_EQ(observe(operation, kWithhold, kUsage).sent, kUsage);
   }
   EXPECT_EQ(observe(Operation::openai_completions, kWithhold, kUsage).sent, "");

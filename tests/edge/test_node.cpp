@@ -162,8 +162,8 @@ void TestNode::publish(const NodePlan& plan) {
   ASSERT_TRUE(state::write_file(epoch, state::catalog_file_name(1), *catalog));
   ASSERT_TRUE(state::write_file(epoch, state::addresses_file_name(1), *book));
   state::Writer writer(**environment);
-  ASSERT_TRUE(writer.set_catalog(1, state::catalog_file_name(1), state::catalog_hash(*catalog)));
-  ASSERT_TRUE(writer.set_addresses(1, state::addresses_file_name(1), state::catalog_hash(*book)));
+  ASSERT_TRUE(writer.set_catalog(1, state::catalog_file_name(1), state::file_hash(*catalog)));
+  ASSERT_TRUE(writer.set_addresses(1, state::addresses_file_name(1), state::file_hash(*book)));
   (*environment)->boards().admission().ready.store(1);
 }
 

@@ -43,7 +43,9 @@ Decoded decode(BodyDecoder decoder, const std::string& text, std::size_t piece =
   return result;
 }
 
-BodyDecoder chunked(std::uint64_t limit = UINT64_MAX) { return {Framing::chunked, 0, limit, Source::client}; }
+BodyDecoder chunked(std::uint64_t limit = UINT64_MAX) {
+  return {Framing::chunked, 0, limit, Source::client};
+}
 
 TEST(BodyDecoder, EndsByLength) {
   const Decoded result = decode({Framing::length, 5, 100, Source::client}, "hello world");
@@ -75,7 +77,8 @@ TEST(BodyDecoder, PointsIntoTheBytesItWasGiven) {
 
 TEST(BodyDecoder, DropsExtensionsAndTrailers) {
   const std::string text =
-      "5;a;b=c;d=\"e;\\\"\\\\ f\"\r\nhello\r\n0;z\r\nContent-Length: 50\r\nX:\r\nY: \xff\t z\r\n\r\nGET";
+      "5;a;b=c;d=\"e;\\\"\\\\ f\"\r\nhello\r\n0;z\r\nContent-Length: 50\r\nX:\r\nY: \xff\t "
+      "z\r\n\r\nGET";
   for (const std::size_t piece : {std::size_t{1}, std::size_t{2}, std::size_t{7}, SIZE_MAX}) {
     const Decoded result = decode(chunked(), text, piece);
     EXPECT_EQ(result.payload, "hello") << result.error;
@@ -85,13 +88,39 @@ TEST(BodyDecoder, DropsExtensionsAndTrailers) {
 }
 
 TEST(BodyDecoder, RefusesWhatTheGrammarDoesNotHave) {
-  const std::string cases[] = {
-      "\r\n",          "g\r\n",          " 5\r\n",        "5 \r\n",         "5\t;a\r\n",    "5; a\r\n",
-      "5;\r\n",        "5;a=\r\n",       "5;=a\r\n",      "5;a=\"\r\n",     "5;a=\"b\"c\r\n", "5;a=\"\\\r\"\r\n",
-      "5;a b\r\n",     "5,a\r\n",        "-5\r\n",        "5\n",            "5\r\r",        "5;a\n",
-      "1\r\nab\r\n",   "1\r\na\n",       "1\r\na\r\r",    "1\r\na0\r\n",    "0\r\n\n",      "0\r\n\r\r",
-      "0\r\n a: b\r\n", "0\r\n: b\r\n",  "0\r\na\r\n",    "0\r\na b: c\r\n", "0\r\na: b\n",  "0\r\na: \x01\r\n",
-      "0\r\na: b\r\n c\r\n\r\n",         "100000000\r\n", "00000000000000005\r\n"};
+  const std::string cases[] = {"\r\n",
+                               "g\r\n",
+                               " 5\r\n",
+                               "5 \r\n",
+                               "5\t;a\r\n",
+                               "5; a\r\n",
+                               "5;\r\n",
+                               "5;a=\r\n",
+                               "5;=a\r\n",
+                               "5;a=\"\r\n",
+                               "5;a=\"b\"c\r\n",
+                               "5;a=\"\\\r\"\r\n",
+                               "5;a b\r\n",
+                               "5,a\r\n",
+                               "-5\r\n",
+                               "5\n",
+                               "5\r\r",
+                               "5;a\n",
+                               "1\r\nab\r\n",
+                               "1\r\na\n",
+                               "1\r\na\r\r",
+                               "1\r\na0\r\n",
+                               "0\r\n\n",
+                               "0\r\n\r\r",
+                               "0\r\n a: b\r\n",
+                               "0\r\n: b\r\n",
+                               "0\r\na\r\n",
+                               "0\r\na b: c\r\n",
+                               "0\r\na: b\n",
+                               "0\r\na: \x01\r\n",
+                               "0\r\na: b\r\n c\r\n\r\n",
+                               "100000000\r\n",
+                               "00000000000000005\r\n"};
   for (const std::string& text : cases) {
     EXPECT_EQ(decode(chunked(), text).error, "bad_framing") << text;
     EXPECT_EQ(decode(chunked(), text, 1).error, "bad_framing") << text;

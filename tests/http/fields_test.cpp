@@ -30,8 +30,9 @@ TEST(Fields, DoesNotFindOthers) {
 }
 
 TEST(Fields, KnowsWhatEndsAtThisHop) {
-  for (const char* name : {"Connection", "Keep-Alive", "TE", "Trailer", "Transfer-Encoding", "Upgrade",
-                           "Proxy-Connection", "Proxy-Authorization", "Proxy-Authenticate"}) {
+  for (const char* name :
+       {"Connection", "Keep-Alive", "TE", "Trailer", "Transfer-Encoding", "Upgrade",
+        "Proxy-Connection", "Proxy-Authorization", "Proxy-Authenticate"}) {
     EXPECT_TRUE(is_hop_by_hop(name)) << name;
   }
   for (const char* name : {"Host", "Content-Type", "Authorization", "X-Custom"}) {

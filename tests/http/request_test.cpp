@@ -27,7 +27,8 @@ struct Parsed {
 TEST(RequestParser, GivesViewsOfTheHead) {
   const Parsed parsed(
       "POST /v1/messages?beta=true&x=? HTTP/1.1\r\nHost: api.example:8443\r\nX-Api-Key:sk-1\r\n"
-      "Content-Length: 12\r\nanthropic-version: 2023-06-01\r\nX-Custom: \t a  b \t\r\nX-Empty:\r\n\r\n{");
+      "Content-Length: 12\r\nanthropic-version: 2023-06-01\r\nX-Custom: \t a  b "
+      "\t\r\nX-Empty:\r\n\r\n{");
   ASSERT_TRUE(parsed.complete());
   const RequestHead head = parsed.head();
   EXPECT_EQ(head.method(), Method::post);
@@ -53,8 +54,8 @@ TEST(RequestParser, GivesViewsOfTheHead) {
 }
 
 TEST(RequestParser, KnowsTheMethods) {
-  for (const Method method : {Method::get, Method::head, Method::post, Method::put, Method::patch, Method::del,
-                              Method::options}) {
+  for (const Method method : {Method::get, Method::head, Method::post, Method::put, Method::patch,
+                              Method::del, Method::options}) {
     const Parsed parsed(std::string(to_string(method)) + " / HTTP/1.1\r\nHost: a\r\n\r\n");
     ASSERT_TRUE(parsed.complete()) << to_string(method);
     EXPECT_EQ(parsed.head().method(), method);
@@ -99,14 +100,28 @@ TEST(RequestParser, AnswersEachRefusalWithItsStatus) {
   for (const Case& one : cases) EXPECT_EQ(Parsed(one.text).refusal(), one.status) << one.text;
 }
 
+TEST(RequestParser, StaysRefusedWhateverComesNext) {
+  const std::string bad = "GET / HTTP/1.1\r\nHost: a\r\nX y: 1\r\n";
+  RequestParser parser;
+  const auto first = parser.parse(bad, {});
+  ASSERT_FALSE(first.has_value());
+  const std::string good = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+  EXPECT_EQ(parser.parse(good, {}), first);
+  EXPECT_EQ(parser.parse({}, {}), first);
+  parser.reset();
+  EXPECT_EQ(parser.parse(good, {}), HeadStatus::complete);
+}
+
 TEST(RequestParser, AcceptsOnlyWellFormedHosts) {
-  for (const char* host : {"a", "a.example", "A-1.example:80", "127.0.0.1:65535", "[::1]", "[::1]:8080",
-                           "under_score"}) {
-    EXPECT_TRUE(Parsed(std::string("GET / HTTP/1.1\r\nHost: ") + host + "\r\n\r\n").complete()) << host;
+  for (const char* host : {"a", "a.example", "A-1.example:80", "127.0.0.1:65535", "[::1]",
+                           "[::1]:8080", "under_score"}) {
+    EXPECT_TRUE(Parsed(std::string("GET / HTTP/1.1\r\nHost: ") + host + "\r\n\r\n").complete())
+        << host;
   }
-  for (const char* host : {"", "a:", ":80", "a:65536", "a:8x", "a/b", "u@a", "a,b", "[::1", "[]", "[g]", "a b",
-                           "[::1]8080", "a:1:2", "a%2e"}) {
-    EXPECT_EQ(Parsed(std::string("GET / HTTP/1.1\r\nHost: ") + host + "\r\n\r\n").refusal(), 400) << host;
+  for (const char* host : {"", "a:", ":80", "a:65536", "a:8x", "a/b", "u@a", "a,b", "[::1", "[]",
+                           "[g]", "a b", "[::1]8080", "a:1:2", "a%2e"}) {
+    EXPECT_EQ(Parsed(std::string("GET / HTTP/1.1\r\nHost: ") + host + "\r\n\r\n").refusal(), 400)
+        << host;
   }
 }
 
@@ -125,7 +140,8 @@ TEST(RequestParser, DecidesKeepAlive) {
 }
 
 TEST(RequestParser, KnowsWhatConnectionNames) {
-  const Parsed parsed("GET / HTTP/1.1\r\nHost: a\r\nConnection: X-One\r\nConnection: te , X-Two\r\n\r\n");
+  const Parsed parsed(
+      "GET / HTTP/1.1\r\nHost: a\r\nConnection: X-One\r\nConnection: te , X-Two\r\n\r\n");
   ASSERT_TRUE(parsed.complete());
   EXPECT_TRUE(parsed.head().connection_names("x-one"));
   EXPECT_TRUE(parsed.head().connection_names("x-two"));
@@ -135,10 +151,12 @@ TEST(RequestParser, KnowsWhatConnectionNames) {
 }
 
 TEST(RequestParser, ContinueIsOnlyExpectedByHttp11) {
-  const Parsed newer("POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-Continue\r\nContent-Length: 1\r\n\r\n");
+  const Parsed newer(
+      "POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-Continue\r\nContent-Length: 1\r\n\r\n");
   ASSERT_TRUE(newer.complete());
   EXPECT_TRUE(newer.head().expects_continue());
-  const Parsed older("POST / HTTP/1.0\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 1\r\n\r\n");
+  const Parsed older(
+      "POST / HTTP/1.0\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 1\r\n\r\n");
   ASSERT_TRUE(older.complete());
   EXPECT_FALSE(older.head().expects_continue());
 }
@@ -183,7 +201,8 @@ TEST(RequestParser, HoldsAsManyFieldsAsTheTableHas) {
   EXPECT_EQ(Parsed(head + "Y: v\r\n\r\n", limits).refusal(), 431);
 }
 
-// A wrong byte and a passed limit in one run of bytes: which one is answered must not depend on the cut.
+// A wrong byte and a passed limit in one run of bytes: which one is answered must not depend on the
+// cut.
 TEST(RequestParser, AnswersTheSameWhereverAWrongByteMeetsALimit) {
   Limits limits;
   limits.target_bytes = 20;
@@ -191,6 +210,11 @@ TEST(RequestParser, AnswersTheSameWhereverAWrongByteMeetsALimit) {
   const std::string cases[] = {
       "GET /" + std::string(30, 'a') + "\x01 HTTP/1.1\r\nHost: a\r\n\r\n",
       "GET /" + std::string(10, 'a') + "\x01 HTTP/1.1\r\nHost: a\r\n\r\n",
+      "GET /" + std::string(30, 'a') + "\t HTTP/1.1\r\nHost: a\r\n\r\n",
+      "GET /" + std::string(30, 'a') + "\n",
+      "GET  /" + std::string(30, 'a') + "\x01",
+      "GET / HTTP/1.1\r\nHost: a\r\n" + std::string(140, 'n') + "\t: v\r\n\r\n",
+      "GET / HTTP/1.1\r\nHost: a\r\nX: b\n\r\n",
       "GET / HTTP/1.1\r\nHost: a\r\n" + std::string(140, 'n') + "\x01: v\r\n\r\n",
       "GET / HTTP/1.1\r\nHost: a\r\n" + std::string(100, 'n') + "\x01: v\r\n\r\n",
       "GET / HTTP/1.1\r\nHost: a\r\nX: b\r\nY\x01: v\r\n\r\n",
@@ -202,7 +226,8 @@ TEST(RequestParser, AnswersTheSameWhereverAWrongByteMeetsALimit) {
     const std::string whole = run_session({text}, limits);
     EXPECT_TRUE(whole.starts_with("refused")) << whole;
     for (std::size_t cut = 1; cut < text.size(); ++cut) {
-      ASSERT_EQ(run_session({text.substr(0, cut), text.substr(cut)}, limits), whole) << text << " at " << cut;
+      ASSERT_EQ(run_session({text.substr(0, cut), text.substr(cut)}, limits), whole)
+          << text << " at " << cut;
     }
     std::vector<std::string> bytes;
     for (const char c : text) bytes.emplace_back(1, c);

@@ -5,6 +5,7 @@
 #include <memory>
 #include <string>
 
+#include "mutate.hpp"
 #include "sluice/http/body.hpp"
 #include "sluice/http/status.hpp"
 
@@ -30,7 +31,8 @@ std::string outcome(const std::string& text, std::size_t cut, Method method = Me
     if (*status == HeadStatus::need_more) continue;
     const ResponseHead head = parser.head(bytes);
     constexpr const char* framings[] = {"none", "length", "chunked", "until_close"};
-    std::string result = std::to_string(head.status()) + " " + framings[static_cast<int>(head.framing())];
+    std::string result =
+        std::to_string(head.status()) + " " + framings[static_cast<int>(head.framing())];
     if (head.framing() == Framing::length) result += " " + std::to_string(head.content_length());
     result += head.keep_alive() ? " keep" : " close";
     if (parser.interim_count() > 0) result += " interim " + std::to_string(parser.interim_count());
@@ -64,19 +66,25 @@ TEST(ResponseParser, JudgesHostileHeads) {
   const std::string ok = "HTTP/1.1 200 OK\r\n";
   const std::string final_head = ok + "Content-Length: 5\r\n\r\n";
   const Case cases[] = {
-      {"U01", ok + "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n", "refused bad_framing"},
-      {"U01 other order", ok + "Transfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n", "refused bad_framing"},
+      {"U01", ok + "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n",
+       "refused bad_framing"},
+      {"U01 other order", ok + "Transfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n",
+       "refused bad_framing"},
       {"U04", final_head + "helloMORE", "200 length 5 keep rest 9"},
-      {"U06 100", "HTTP/1.1 100 Continue\r\n\r\n" + final_head, "200 length 5 keep interim 1 rest 0"},
+      {"U06 100", "HTTP/1.1 100 Continue\r\n\r\n" + final_head,
+       "200 length 5 keep interim 1 rest 0"},
       {"U06 103", repeat("HTTP/1.1 103 Early Hints\r\nLink: <x>\r\n\r\n", 8) + final_head,
        "200 length 5 keep interim 8 rest 0"},
-      {"U06 nine", repeat("HTTP/1.1 103 Early Hints\r\n\r\n", 9) + final_head, "refused head_too_large"},
-      {"U06 with length", "HTTP/1.1 100 Continue\r\nContent-Length: 3\r\n\r\n" + final_head, "refused bad_framing"},
+      {"U06 nine", repeat("HTTP/1.1 103 Early Hints\r\n\r\n", 9) + final_head,
+       "refused head_too_large"},
+      {"U06 with length", "HTTP/1.1 100 Continue\r\nContent-Length: 3\r\n\r\n" + final_head,
+       "refused bad_framing"},
       {"U07 101", "HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n",
        "refused bad_framing"},
       {"U07 200", ok + "Upgrade: x\r\nConnection: Upgrade\r\nContent-Length: 2\r\n\r\nhi",
        "200 length 2 keep rest 2"},
-      {"U08 204", "HTTP/1.1 204 No Content\r\nContent-Length: 5\r\n\r\nhello", "204 none close rest 5"},
+      {"U08 204", "HTTP/1.1 204 No Content\r\nContent-Length: 5\r\n\r\nhello",
+       "204 none close rest 5"},
       {"U08 304", "HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\n\r\n", "304 none keep rest 0"},
       {"U09 CR", ok + "X: a\rb\r\nContent-Length: 0\r\n\r\n", "refused bad_syntax"},
       {"U09 LF", ok + "X: a\nContent-Length: 0\r\n\r\n", "refused bad_syntax"},
@@ -95,11 +103,14 @@ TEST(ResponseParser, JudgesHostileHeads) {
       {"U10 empty line first", "\r\nHTTP/1.1 200 OK\r\n\r\n", "refused bad_syntax"},
       {"U11 bytes", ok + "X: " + std::string(70000, 'x') + "\r\n\r\n", "refused head_too_large"},
       {"U11 fields", ok + repeat("X: y\r\n", 129) + "\r\n", "refused head_too_large"},
-      {"U11 fields that fit", ok + repeat("X: y\r\n", 127) + "Content-Length: 0\r\n\r\n", "200 none keep rest 0"},
+      {"U11 fields that fit", ok + repeat("X: y\r\n", 127) + "Content-Length: 0\r\n\r\n",
+       "200 none keep rest 0"},
       {"U13 gzip", ok + "Transfer-Encoding: gzip, chunked\r\n\r\n", "refused unsupported"},
       {"U13 identity", ok + "Transfer-Encoding: chunked, identity\r\n\r\n", "refused bad_framing"},
-      {"U13 two", ok + "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n", "refused bad_framing"},
-      {"U13 HTTP/1.0", "HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", "refused bad_framing"},
+      {"U13 two", ok + "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n",
+       "refused bad_framing"},
+      {"U13 HTTP/1.0", "HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
+       "refused bad_framing"},
       {"U13 underscore", ok + "Transfer_Encoding: chunked\r\n\r\n", "refused bad_syntax"},
       {"U14 two", ok + "Content-Length: 5\r\nContent-Length: 6\r\n\r\n", "refused bad_framing"},
       {"U14 hex", ok + "Content-Length: 0x5\r\n\r\n", "refused bad_framing"},
@@ -117,19 +128,37 @@ TEST(ResponseParser, JudgesHostileHeads) {
   }
 }
 
+TEST(ResponseParser, DoesNotDependOnTheCutWhenMutated) {
+  const std::string heads[] = {
+      "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n",
+      "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 429 \r\nContent-Length: 2\r\nRetry-After: 1\r\n\r\n{}",
+      "HTTP/1.0 200\r\nConnection: keep-alive\r\nContent-Length: 0\r\n\r\n",
+  };
+  std::mt19937 random(mutation_seed());
+  for (int round = 0; round < 20 * mutation_rounds(); ++round) {
+    for (std::string text : heads) {
+      for (unsigned edits = 1 + random() % 3; edits > 0; --edits) text = mutate(text, random);
+      outcome(text);  // compares every cut with the whole
+    }
+  }
+}
+
 TEST(ResponseParser, AcceptsWhatServersSend) {
   EXPECT_EQ(outcome("HTTP/1.1 200\r\nContent-Length: 0\r\n\r\n"), "200 none keep rest 0");
   EXPECT_EQ(outcome("HTTP/1.1 200 \r\nContent-Length: 1\r\n\r\n"), "200 length 1 keep rest 0");
-  EXPECT_EQ(outcome("HTTP/1.1 200 \xc3\x9c\r\ntransfer-encoding: Chunked\r\n\r\n"), "200 chunked keep rest 0");
+  EXPECT_EQ(outcome("HTTP/1.1 200 \xc3\x9c\r\ntransfer-encoding: Chunked\r\n\r\n"),
+            "200 chunked keep rest 0");
   EXPECT_EQ(outcome("HTTP/1.0 200 OK\r\nContent-Length: 1\r\n\r\n"), "200 length 1 close rest 0");
   EXPECT_EQ(outcome("HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 1\r\n\r\n"),
             "200 length 1 keep rest 0");
   EXPECT_EQ(outcome("HTTP/1.1 529 \r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n"),
             "529 chunked close rest 0");
-  EXPECT_EQ(outcome("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n", Method::head), "200 none keep rest 0");
-  // Twice the same field that frames nothing is not worth a broken request.
-  EXPECT_EQ(outcome("HTTP/1.1 200 OK\r\nContent-Type: a\r\nContent-Type: b\r\nContent-Length: 0\r\n\r\n"),
+  EXPECT_EQ(outcome("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n", Method::head),
             "200 none keep rest 0");
+  // Twice the same field that frames nothing is not worth a broken request.
+  EXPECT_EQ(
+      outcome("HTTP/1.1 200 OK\r\nContent-Type: a\r\nContent-Type: b\r\nContent-Length: 0\r\n\r\n"),
+      "200 none keep rest 0");
 }
 
 TEST(ResponseParser, GivesViewsBehindInterimHeads) {
@@ -167,7 +196,8 @@ TEST(ResponseBody, TellsATruncatedOneFromAWholeOne) {
   EXPECT_EQ(ends(Framing::until_close, 0, "hello"), "whole");
   EXPECT_EQ(ends(Framing::none, 0, ""), "whole");
   EXPECT_EQ(ends(Framing::chunked, 0, "FFFFFFFFFFFFFFFF\r\n"), "bad_framing");
-  EXPECT_EQ(ends(Framing::chunked, 0, "5;x=" + std::string(65536, 'a') + "\r\nhello"), "bad_framing");
+  EXPECT_EQ(ends(Framing::chunked, 0, "5;x=" + std::string(65536, 'a') + "\r\nhello"),
+            "bad_framing");
 }
 
 }  // namespace

@@ -1,5 +1,5 @@
-// Plays received pieces through the request parser and the body decoder as an edge would, and writes down what it
-// made of them.
+// Plays received pieces through the request parser and the body decoder as an edge would, and
+// writes down what it made of them.
 #pragma once
 
 #include <cstring>
@@ -35,8 +35,8 @@ class Session {
  private:
   std::string take_head(const std::string& piece) {
     head_ += piece;
-    // A copy of exactly the bytes that exist, at a new place each time: AddressSanitizer sees every step outside,
-    // and an offset that was kept as a pointer.
+    // A copy of exactly the bytes that exist, at a new place each time: AddressSanitizer sees every
+    // step outside, and an offset that was kept as a pointer.
     const std::unique_ptr<char[]> exact(new char[head_.size()]);
     std::memcpy(exact.get(), head_.data(), head_.size());
     const std::span<const char> bytes(exact.get(), head_.size());
@@ -50,7 +50,8 @@ class Session {
     title_ = std::string(to_string(head.method())) + " " + std::string(head.target());
     if (head.expects_continue()) title_ += " (100-continue)";
     keep_alive_ = head.keep_alive();
-    decoder_ = BodyDecoder(head.framing(), head.content_length(), limits_.body_bytes, Source::client);
+    decoder_ =
+        BodyDecoder(head.framing(), head.content_length(), limits_.body_bytes, Source::client);
     std::string rest = head_.substr(parser_.head_bytes());
     head_.clear();
     parser_.reset();

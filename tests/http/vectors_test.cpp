@@ -1,14 +1,16 @@
-// The corpus of inputs on which HTTP servers have disagreed: each must be refused, accepted or waited for as its
-// line says, wherever the bytes are cut.
+// The corpus of inputs on which HTTP servers have disagreed: each must be refused, accepted or
+// waited for as its line says, wherever the bytes are cut.
 #include <gtest/gtest.h>
 
 #include <algorithm>
 #include <fstream>
 #include <map>
+#include <random>
 #include <regex>
 #include <string>
 #include <vector>
 
+#include "mutate.hpp"
 #include "session.hpp"
 
 namespace sluice::http {
@@ -114,8 +116,9 @@ std::vector<int> allowed_statuses(const std::string& verdict) {
   if (verdict[0] == 'R') statuses.push_back(400);
   const std::string text = verdict.substr(0, verdict.find('('));
   for (std::size_t i = 0; i + 3 <= text.size(); ++i) {
-    const bool number = std::all_of(text.begin() + static_cast<long>(i), text.begin() + static_cast<long>(i) + 3,
-                                    [](unsigned char c) { return std::isdigit(c) != 0; });
+    const bool number =
+        std::all_of(text.begin() + static_cast<long>(i), text.begin() + static_cast<long>(i) + 3,
+                    [](unsigned char c) { return std::isdigit(c) != 0; });
     if (number) statuses.push_back(std::stoi(text.substr(i, 3)));
   }
   return statuses;
@@ -123,8 +126,9 @@ std::vector<int> allowed_statuses(const std::string& verdict) {
 
 TEST(Vectors, AreAllThere) {
   EXPECT_EQ(vectors().size(), 160U);
-  const auto must_refuse = std::count_if(vectors().begin(), vectors().end(),
-                                         [](const Vector& vector) { return vector.verdict[0] == 'R'; });
+  const auto must_refuse =
+      std::count_if(vectors().begin(), vectors().end(),
+                    [](const Vector& vector) { return vector.verdict[0] == 'R'; });
   EXPECT_EQ(must_refuse, 129);
 }
 
@@ -168,8 +172,36 @@ TEST(Vectors, DoNotChangeCutAnywhere) {
     const std::string whole = run_session({vector.bytes});
     // Nothing behind the head limit is read of the long ones: step over it.
     for (std::size_t cut = 1; cut < vector.bytes.size(); cut += cut < 1500 ? 1 : 97) {
-      const std::string outcome = run_session({vector.bytes.substr(0, cut), vector.bytes.substr(cut)});
+      const std::string outcome =
+          run_session({vector.bytes.substr(0, cut), vector.bytes.substr(cut)});
       ASSERT_EQ(outcome, whole) << vector.id << " cut at " << cut;
+    }
+  }
+}
+
+TEST(Vectors, DoNotChangeWithTheCutWhenMutated) {
+  std::mt19937 random(mutation_seed());
+  Limits small;  // so that limits and wrong bytes meet
+  small.head_bytes = 200;
+  small.target_bytes = 24;
+  small.fields = 4;
+  small.body_bytes = 60;
+  for (int round = 0; round < mutation_rounds(); ++round) {
+    for (const Vector& vector : vectors()) {
+      if (vector.bytes.size() > 1000) continue;
+      std::string text = vector.bytes;
+      for (unsigned edits = 1 + random() % 3; edits > 0 && !text.empty(); --edits) {
+        text = mutate(text, random);
+      }
+      if (text.empty()) continue;
+      const Limits limits = random() % 2 == 0 ? small : Limits();
+      const std::string whole = run_session({text}, limits);
+      std::vector<std::string> bytes;
+      for (const char c : text) bytes.emplace_back(1, c);
+      ASSERT_EQ(run_session(bytes, limits), whole) << testing::PrintToString(text);
+      const std::size_t cut = random() % text.size();
+      ASSERT_EQ(run_session({text.substr(0, cut), text.substr(cut)}, limits), whole)
+          << cut << " " << testing::PrintToString(text);
     }
   }
 }

@@ -11,7 +11,9 @@
 namespace sluice::http {
 namespace {
 
-Errc failure(const Result<std::size_t>& result) { return result ? Errc::none : result.error().code; }
+Errc failure(const Result<std::size_t>& result) {
+  return result ? Errc::none : result.error().code;
+}
 
 TEST(HeadWriter, WritesARequestThatTheParserReads) {
   std::array<char, 512> room{};
@@ -65,12 +67,22 @@ TEST(HeadWriter, NeverEmitsBytesThatCouldSplitAHead) {
     EXPECT_EQ(writer.finish().has_value(), allowed) << byte;
     EXPECT_EQ(is_field_value(value), allowed) << byte;
 
+    // At each place of a longer value, where bytes are looked at eight at a time.
+    for (std::size_t at = 0; at < 21; ++at) {
+      std::string longer(21, 'v');
+      longer[at] = static_cast<char>(byte);
+      ASSERT_EQ(is_field_value(longer), allowed) << byte << " at " << at;
+      longer[(at + 1) % 21] = '\x80';
+      ASSERT_EQ(is_field_value(longer), allowed) << byte << " at " << at;
+    }
+
     HeadWriter named(room);
     named.status_line(200);
     named.field(value, "x");
     EXPECT_EQ(named.finish().has_value(), is_token(value)) << byte;
   }
-  for (const char* name : {"", "a:", "a b", "a\r\nb", "\xc3\xa9"}) EXPECT_FALSE(is_token(name)) << name;
+  for (const char* name : {"", "a:", "a b", "a\r\nb", "\xc3\xa9"})
+    EXPECT_FALSE(is_token(name)) << name;
 }
 
 TEST(HeadWriter, RefusesATargetThatCouldSplitAHead) {
@@ -86,9 +98,26 @@ TEST(HeadWriter, RefusesATargetThatCouldSplitAHead) {
   EXPECT_EQ(failure(writer.finish()), Errc::bad_value);
 }
 
+TEST(HeadWriter, TakesWellKnownNamesByNumber) {
+  std::array<char, 128> room{};
+  HeadWriter writer(room);
+  writer.status_line(200);
+  writer.field(Field::x_request_id, "req", "_1");
+  const auto size = writer.finish();
+  ASSERT_TRUE(size.has_value());
+  EXPECT_EQ(std::string(room.data(), *size), "HTTP/1.1 200 OK\r\nx-request-id: req_1\r\n\r\n");
+  for (const Field reserved :
+       {Field::content_length, Field::transfer_encoding, Field::connection, Field::none}) {
+    HeadWriter other(room);
+    other.status_line(200);
+    other.field(reserved, "1");
+    EXPECT_EQ(failure(other.finish()), Errc::bad_value) << name_of(reserved);
+  }
+}
+
 TEST(HeadWriter, KeepsFramingForItself) {
-  for (const char* name : {"Content-Length", "transfer-encoding", "Connection", "Upgrade", "TE", "Trailer",
-                           "Keep-Alive", "Proxy-Connection"}) {
+  for (const char* name : {"Content-Length", "transfer-encoding", "Connection", "Upgrade", "TE",
+                           "Trailer", "Keep-Alive", "Proxy-Connection"}) {
     std::array<char, 128> room{};
     HeadWriter writer(room);
     writer.status_line(200);

@@ -93,10 +93,10 @@ TEST(Environment, SnapshotSumsAndNumbersArriveInTheTables) {
   auto environment = open({scratch.path()}, message);
   ASSERT_TRUE(environment) << message;
   EXPECT_EQ((*environment)->find_wallet(5).value()->applied_no, 41U);
-  const CounterRecord of_wallet = (*environment)->find_counters(CounterKind::wallet, 5).value().value();
+  const CounterRecord of_wallet = (*environment)->find_counters(CounterKind::wallet, 5, 5).value().value();
   EXPECT_EQ(of_wallet.total.spent, 700);
   EXPECT_EQ(of_wallet.windows, (WindowIds{100, 9}));
-  const CounterRecord of_key = (*environment)->find_counters(CounterKind::key, 8).value().value();
+  const CounterRecord of_key = (*environment)->find_counters(CounterKind::key, 5, 8).value().value();
   EXPECT_EQ(of_key.limits.budget_day, 50);
   EXPECT_EQ(of_key.month.spent, 33) << "the first digest's sums";
   EXPECT_EQ((*environment)->find_key(digest_of(99)).value()->key_id, 8U);
@@ -111,6 +111,8 @@ TEST(Environment, RefusesSnapshotsThatCannotBe) {
   EXPECT_EQ(build_epoch(build_options(scratch.path()), *lock, {wallet_snapshot(5, 1), wallet_snapshot(5, 2)}, {},
                         rng, message).error().code, Errc::bad_value);
   EXPECT_EQ(build_epoch(build_options(scratch.path()), *lock, {wallet_snapshot(0, 1)}, {}, rng, message)
+                .error().code, Errc::bad_value);
+  EXPECT_EQ(build_epoch(build_options(scratch.path()), *lock, {}, {key_snapshot(0, 1)}, rng, message)
                 .error().code, Errc::bad_value);
   EXPECT_FALSE(std::filesystem::exists(scratch.path() + "/epoch.1")) << "nothing half made stays";
 }

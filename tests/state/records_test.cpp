@@ -88,7 +88,11 @@ TEST(Records, KeysSortAsTheirNumbers) {
   EXPECT_EQ(parse_hold_key(b).value(), HoldId(1, 2, 256));
   EXPECT_EQ(parse_outbox_key(outbox_key(7, 1ULL << 40)).value(), (OutboxId{7, 1ULL << 40}));
   EXPECT_FALSE(parse_hold_key(ByteSpan(a).first(19)));
-  EXPECT_NE(counter_key(CounterKind::key, 5), counter_key(CounterKind::wallet, 5));
+  // A wallet, its counters and those of its keys lie side by side, before the next wallet.
+  EXPECT_LT(wallet_key(5), counter_key(CounterKind::wallet, 5, 5));
+  EXPECT_LT(counter_key(CounterKind::wallet, 5, 5), counter_key(CounterKind::key, 5, 1));
+  EXPECT_LT(counter_key(CounterKind::key, 5, 255), counter_key(CounterKind::key, 5, 256));
+  EXPECT_LT(counter_key(CounterKind::key, 5, ~0ULL), wallet_key(6));
 }
 
 }  // namespace

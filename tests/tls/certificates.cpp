@@ -48,8 +48,10 @@ Certificates::Certificates() {
   make_leaf("nul-name", kNulName);
   const std::string ec = "-newkey ec -pkeyopt ec_paramgen_curve:P-256";
   make_leaf("intermediate", "basicConstraints=critical,CA:TRUE\nkeyUsage=critical,keyCertSign");
-  make_leaf("sha1-intermediate", "basicConstraints=critical,CA:TRUE\nkeyUsage=critical,keyCertSign", "-md sha1");
-  make_leaf("not-an-authority", "basicConstraints=critical,CA:FALSE\nkeyUsage=critical,keyCertSign");
+  make_leaf("sha1-intermediate", "basicConstraints=critical,CA:TRUE\nkeyUsage=critical,keyCertSign",
+            "-md sha1");
+  make_leaf("not-an-authority",
+            "basicConstraints=critical,CA:FALSE\nkeyUsage=critical,keyCertSign");
   make_leaf("by-intermediate", names, "", ec, "intermediate");
   make_leaf("by-sha1", names, "", ec, "sha1-intermediate");
   make_leaf("by-sha1-root", names, "", ec, "sha1-root");
@@ -77,19 +79,23 @@ void Certificates::write(const std::string& file, const std::string& text) const
 }
 
 void Certificates::make_root(const std::string& name, const std::string& options) const {
-  run("openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout " + name + ".key -out " + name +
-      ".pem -days 30 -subj '/CN=" + name + "' -addext keyUsage=keyCertSign " + options);
+  run("openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout " + name +
+      ".key -out " + name + ".pem -days 30 -subj '/CN=" + name + "' -addext keyUsage=keyCertSign " +
+      options);
   run("cp " + name + ".pem " + name + ".leaf");
 }
 
-void Certificates::make_leaf(const std::string& name, const std::string& extensions, const std::string& options,
-                             const std::string& key, const std::string& issuer) const {
+void Certificates::make_leaf(const std::string& name, const std::string& extensions,
+                             const std::string& options, const std::string& key,
+                             const std::string& issuer) const {
   write(name + ".ext", extensions + "\n");
   const std::string subject = name == "cn-only" || name == "mail-only" ? "good.test" : name;
-  run("openssl req " + key + " -nodes -keyout " + name + ".key -out " + name + ".csr -subj '/CN=" + subject + "'");
+  run("openssl req " + key + " -nodes -keyout " + name + ".key -out " + name +
+      ".csr -subj '/CN=" + subject + "'");
   const std::string dates = options.find("-startdate") == std::string::npos ? " -days 30 " : " ";
-  run("openssl ca -batch -notext -config ca.cnf -cert " + issuer + ".pem -keyfile " + issuer + ".key -in " + name +
-      ".csr -out " + name + ".leaf -extfile " + name + ".ext" + dates + options);
+  run("openssl ca -batch -notext -config ca.cnf -cert " + issuer + ".pem -keyfile " + issuer +
+      ".key -in " + name + ".csr -out " + name + ".leaf -extfile " + name + ".ext" + dates +
+      options);
   run("cat " + name + ".leaf > " + name + ".pem");
   if (issuer != "ca") run("cat " + issuer + ".leaf >> " + name + ".pem");
 }

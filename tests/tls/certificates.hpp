@@ -24,7 +24,8 @@ class Certificates {
   void write(const std::string& file, const std::string& text) const;
   void make_root(const std::string& name, const std::string& options = "") const;
   /// A certificate that `issuer` signed, with the issuer's own behind it unless that is the root.
-  void make_leaf(const std::string& name, const std::string& extensions, const std::string& options = "",
+  void make_leaf(const std::string& name, const std::string& extensions,
+                 const std::string& options = "",
                  const std::string& key = "-newkey ec -pkeyopt ec_paramgen_curve:P-256",
                  const std::string& issuer = "ca") const;
 

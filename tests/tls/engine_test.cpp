@@ -199,9 +199,10 @@ TEST(Engine, OutlivesItsContext) {
 
 TEST(Engine, RefusesImpossibleHosts) {
   const ClientContext client = client_context();
-  for (const std::string& host : {std::string(), std::string(254, 'a'), std::string("a\0b", 3), std::string("."),
-                                  std::string(".a.test"), std::string("a..test"), std::string("*.a.test"),
-                                  std::string("a b"), std::string("[::1]"), std::string("a:443")}) {
+  for (const std::string& host :
+       {std::string(), std::string(254, 'a'), std::string("a\0b", 3), std::string("."),
+        std::string(".a.test"), std::string("a..test"), std::string("*.a.test"), std::string("a b"),
+        std::string("[::1]"), std::string("a:443")}) {
     const auto engine = Engine::client(client, host);
     ASSERT_FALSE(engine.has_value());
     EXPECT_EQ(engine.error().code, Errc::bad_value);
@@ -212,19 +213,28 @@ TEST(Context, SaysWhatIsWrongWithAFile) {
   const Certificates& certificates = Certificates::get();
   const std::string good = certificates.path("good.pem");
   const std::string key = certificates.path("good.key");
-  const auto error = [](const auto& context) { return context ? std::string("none") : context.error(); };
+  const auto error = [](const auto& context) {
+    return context ? std::string("none") : context.error();
+  };
   EXPECT_EQ(error(ServerContext::load(good, key)), "none");
   EXPECT_EQ(error(ServerContext::load("/nowhere.pem", key)),
             "certificate /nowhere.pem: No such file or directory");
-  EXPECT_EQ(error(ServerContext::load(good, "/nowhere.key")), "key /nowhere.key: No such file or directory");
+  EXPECT_EQ(error(ServerContext::load(good, "/nowhere.key")),
+            "key /nowhere.key: No such file or directory");
   EXPECT_EQ(error(ServerContext::load("", key)), "certificate: no file is named");
-  EXPECT_NE(error(ServerContext::load(key, key)).find("not a PEM certificate chain"), std::string::npos);
-  EXPECT_NE(error(ServerContext::load(good, good)).find("not a PEM private key"), std::string::npos);
-  EXPECT_NE(error(ServerContext::load(good, certificates.path("rsa.key"))).find("good.pem"), std::string::npos);
-  EXPECT_NE(error(ServerContext::load(good, certificates.path("ca.key"))).find("does not belong to"),
+  EXPECT_NE(error(ServerContext::load(key, key)).find("not a PEM certificate chain"),
             std::string::npos);
-  EXPECT_EQ(error(ClientContext::load("/nowhere.pem")), "CA bundle /nowhere.pem: No such file or directory");
-  EXPECT_NE(error(ClientContext::load(key)).find("holds no usable PEM certificate"), std::string::npos);
+  EXPECT_NE(error(ServerContext::load(good, good)).find("not a PEM private key"),
+            std::string::npos);
+  EXPECT_NE(error(ServerContext::load(good, certificates.path("rsa.key"))).find("good.pem"),
+            std::string::npos);
+  EXPECT_NE(
+      error(ServerContext::load(good, certificates.path("ca.key"))).find("does not belong to"),
+      std::string::npos);
+  EXPECT_EQ(error(ClientContext::load("/nowhere.pem")),
+            "CA bundle /nowhere.pem: No such file or directory");
+  EXPECT_NE(error(ClientContext::load(key)).find("holds no usable PEM certificate"),
+            std::string::npos);
   EXPECT_EQ(error(ClientContext::load("/nowhere.pem")).find('\n'), std::string::npos);
 }
 

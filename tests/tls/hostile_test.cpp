@@ -1,11 +1,24 @@
-// What an engine must refuse: certificates (U20), protocol versions (U21), and bytes that are no TLS (U17).
+// What an engine must refuse: certificates (U20), protocol versions (U21), and bytes that are no
+// TLS (U17).
 #include <gtest/gtest.h>
 
 #include <random>
 
 #include "link.hpp"
+#include "wire.hpp"
+#include "wolfssl.hpp"
 
 namespace sluice::tls {
+
+/// Makes an engine do what its interface does not offer.
+struct EngineProbe {
+  static void ask_for_key_update(Engine& engine, Outbox& out) {
+    detail::Wire wire{{}, &out, &engine.spill_};
+    wolfSSL_SetIOWriteCtx(engine.handle_.get(), &wire);
+    ASSERT_EQ(wolfSSL_update_keys(engine.handle_.get()), WOLFSSL_SUCCESS);
+  }
+};
+
 namespace {
 
 /// Why the client refuses the server's certificate; empty when it accepts it.
@@ -40,8 +53,9 @@ TEST(Certificate, IsAcceptedForItsNames) {
 
 TEST(Certificate, IsRefusedForAnotherName) {
   const std::string other_name = "certificate is for another name";
-  for (const char* host : {"evil.test", "good.test.evil.test", "ood.test", "xgood.test", "127.0.0.2", "::2",
-                           "wild.test", "a.b.wild.test", "127.0.0.1.good.test"}) {
+  for (const char* host :
+       {"evil.test", "good.test.evil.test", "ood.test", "xgood.test", "127.0.0.2", "::2",
+        "wild.test", "a.b.wild.test", "127.0.0.1.good.test"}) {
     EXPECT_EQ(refusal("good", host), other_name) << host;
   }
   // A name that goes on behind a NUL is not the name before it.
@@ -49,7 +63,8 @@ TEST(Certificate, IsRefusedForAnotherName) {
 }
 
 TEST(Certificate, IsRefusedWithoutATrustedChain) {
-  EXPECT_EQ(refusal("good", "good.test", "other-ca"), "certificate is not signed by a trusted authority");
+  EXPECT_EQ(refusal("good", "good.test", "other-ca"),
+            "certificate is not signed by a trusted authority");
   EXPECT_NE(refusal("self-signed"), "");
   EXPECT_NE(refusal("by-leaf"), "");
 }
@@ -78,8 +93,9 @@ TEST(Certificate, IsRefusedWhenWeak) {
 TEST(Hostile, PlaintextIsNoHandshake) {
   const ServerContext server = server_context("good");
   const ClientContext client = client_context();
-  for (const std::string& bytes : {std::string("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"),
-                                   std::string("GET / HTTP/1.1\r\nHost: a\r\n\r\n"), std::string(100, '\0')}) {
+  for (const std::string& bytes :
+       {std::string("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"),
+        std::string("GET / HTTP/1.1\r\nHost: a\r\n\r\n"), std::string(100, '\0')}) {
     Link link(server, client);
     link.client.step(0, 0);
     for (Side* side : {&link.client, &link.server}) {
@@ -124,6 +140,37 @@ TEST(Hostile, NoiseNeverCrashesNorOpens) {
     EXPECT_NE(link.server.engine.state(), State::open);
     EXPECT_TRUE(link.server.text.empty());
   }
+}
+
+TEST(Hostile, KeyUpdatesAreAnsweredButNotWithoutEnd) {
+  const ServerContext server = server_context("good");
+  const ClientContext client = client_context();
+  Link link(server, client);
+  link.run();
+  const auto update = [&] {
+    EngineProbe::ask_for_key_update(link.client.engine, link.client.out);
+    // The answer is never read by the client, whose next request is made with keys of its own.
+    link.server.arrived.append(link.client.out.pending().data(), link.client.out.used);
+    link.client.out.used = 0;
+    link.server.step(SIZE_MAX, 64);
+    link.carry();
+  };
+  int answered = 0;
+  for (; link.server.engine.state() == State::open && answered < 10'000; ++answered) update();
+  EXPECT_EQ(link.server.engine.failure(), "peer asks for key updates without end");
+  // wolfSSL's client asks for an answer with every other update only.
+  EXPECT_GT(answered, 600);
+  EXPECT_LT(answered, 1400);
+
+  // What comes with plaintext is no flood.
+  Link busy(server, client);
+  busy.run();
+  for (int i = 0; i < 2000; ++i) {
+    EngineProbe::ask_for_key_update(busy.client.engine, busy.client.out);
+    ASSERT_TRUE(send_all(busy, busy.client, std::string(100, 'x')));
+  }
+  EXPECT_TRUE(busy.open()) << busy.server.engine.failure();
+  EXPECT_EQ(busy.server.text.size(), 200'000U);
 }
 
 TEST(Hostile, EveryByteOfAClientHelloTwice) {

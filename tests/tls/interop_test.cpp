@@ -51,7 +51,9 @@ class OpenSsl {
   OpenSsl(const OpenSsl&) = delete;
   OpenSsl& operator=(const OpenSsl&) = delete;
 
-  void type(const std::string& text) const { EXPECT_EQ(write(in_, text.data(), text.size()), ssize_t(text.size())); }
+  void type(const std::string& text) const {
+    EXPECT_EQ(write(in_, text.data(), text.size()), ssize_t(text.size()));
+  }
 
   /// Output up to and including `end`, or all of it.
   [[nodiscard]] std::string read_until(const std::string& end) const {
@@ -103,14 +105,17 @@ class Listener {
     port_ = ntohs(address.sin_port);
   }
   [[nodiscard]] int port() const { return port_; }
-  [[nodiscard]] int accept_one() const { return accept4(socket_.fd(), nullptr, nullptr, SOCK_CLOEXEC); }
+  [[nodiscard]] int accept_one() const {
+    return accept4(socket_.fd(), nullptr, nullptr, SOCK_CLOEXEC);
+  }
 
  private:
   Socket socket_;
   int port_ = 0;
 };
 
-/// Runs an engine on a socket until a line has come in, then answers. Returns the line, or why there was none.
+/// Runs an engine on a socket until a line has come in, then answers. Returns the line, or why
+/// there was none.
 std::string converse(Engine& engine, int fd, const std::string& first, const std::string& answer) {
   std::vector<char> cipher(16'384);
   std::vector<char> plain(16'384);
@@ -131,7 +136,8 @@ std::string converse(Engine& engine, int fd, const std::string& first, const std
     }
     const bool whole = text.find('\n') != std::string::npos;
     if (whole && !answer.empty()) EXPECT_TRUE(engine.send(answer, out).has_value());
-    if (out.used > 0) EXPECT_EQ(::send(fd, memory.data(), out.used, MSG_NOSIGNAL), ssize_t(out.used));
+    if (out.used > 0)
+      EXPECT_EQ(::send(fd, memory.data(), out.used, MSG_NOSIGNAL), ssize_t(out.used));
     out.used = 0;
     if (!received) return "refused: " + std::string(engine.failure());
     if (whole) return text.substr(0, text.find('\n'));
@@ -150,9 +156,11 @@ struct ClientRun {
 };
 
 /// `openssl s_client` with these options says hello to our server.
-ClientRun serve(const ServerContext& context, const std::string& options, const std::string& say = "hello\n") {
+ClientRun serve(const ServerContext& context, const std::string& options,
+                const std::string& say = "hello\n") {
   const Listener listener;
-  const OpenSsl client("s_client -connect 127.0.0.1:" + std::to_string(listener.port()) + " " + options);
+  const OpenSsl client("s_client -connect 127.0.0.1:" + std::to_string(listener.port()) + " " +
+                       options);
   const Socket socket(listener.accept_one());
   auto engine = Engine::server(context).value();
   client.type(say);
@@ -176,7 +184,8 @@ TEST(Interop, ServesOpenSslClients) {
   EXPECT_EQ(older.version, "TLSv1.2");
   EXPECT_EQ(older.alpn, "");
   EXPECT_EQ(serve(context, "-quiet -tls1_3 -groups P-256").said, "hello");
-  EXPECT_EQ(serve(context, "-quiet -tls1_3 -groups P-521:X25519").said, "hello");  // a second hello is needed
+  EXPECT_EQ(serve(context, "-quiet -tls1_3 -groups P-521:X25519").said,
+            "hello");  // a second hello is needed
   EXPECT_EQ(serve(server_context("rsa"), "-quiet -tls1_2").said, "hello");
 }
 
@@ -184,16 +193,19 @@ TEST(Interop, RefusesWhatIsNotOffered) {
   const ServerContext context = server_context("good");
   EXPECT_EQ(serve(context, "-quiet -tls1_1 -cipher DEFAULT@SECLEVEL=0").said,
             "refused: peer offers no TLS version of 1.2 or above");
-  EXPECT_TRUE(serve(context, "-quiet -tls1_2 -cipher ECDHE-ECDSA-AES128-SHA").said.starts_with("refused"));
-  EXPECT_TRUE(serve(server_context("rsa"), "-quiet -tls1_2 -cipher AES128-GCM-SHA256").said.starts_with("refused"));
-  EXPECT_EQ(serve(context, "-quiet -tls1_3 -alpn h2").said, "refused: peer offers other application protocols only");
+  EXPECT_TRUE(
+      serve(context, "-quiet -tls1_2 -cipher ECDHE-ECDSA-AES128-SHA").said.starts_with("refused"));
+  EXPECT_TRUE(serve(server_context("rsa"), "-quiet -tls1_2 -cipher AES128-GCM-SHA256")
+                  .said.starts_with("refused"));
+  EXPECT_EQ(serve(context, "-quiet -tls1_3 -alpn h2").said,
+            "refused: peer offers other application protocols only");
 }
 
 TEST(Interop, DoesNotRenegotiate) {
   // s_client asks for it at a line "R". The server neither answers nor lets what follows through.
-  const ClientRun run = serve(server_context("good"), "-tls1_2 -legacy_renegotiation", "R\nhello\n");
-  EXPECT_NE(run.said, "R");
-  EXPECT_NE(run.said, "hello");
+  const ClientRun run =
+      serve(server_context("good"), "-tls1_2 -legacy_renegotiation", "R\nhello\n");
+  EXPECT_TRUE(run.said.starts_with("refused")) << run.said;
 }
 
 TEST(Interop, ResumesWithATicket) {
@@ -214,15 +226,17 @@ TEST(Interop, ResumesWithATicket) {
 /// Our client asks `openssl s_server` with these options for a line.
 std::string ask(const std::string& certificate, const std::string& options) {
   const Certificates& certificates = Certificates::get();
-  const OpenSsl server("s_server -accept 127.0.0.1:0 -naccept 1 -www -cert " + certificates.path(certificate + ".pem") +
-                       " -key " + certificates.path(certificate + ".key") + " " + options);
+  const OpenSsl server("s_server -accept 127.0.0.1:0 -naccept 1 -www -cert " +
+                       certificates.path(certificate + ".pem") + " -key " +
+                       certificates.path(certificate + ".key") + " " + options);
   std::string ready = server.read_until("\n");
   while (!ready.empty() && !ready.starts_with("ACCEPT")) ready = server.read_until("\n");
   if (ready.empty()) return "no server";
   const int port = std::stoi(ready.substr(ready.rfind(':') + 1));
   const Socket socket(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
   const sockaddr_in address = loopback(port);
-  if (connect(socket.fd(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) return "no connection";
+  if (connect(socket.fd(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0)
+    return "no connection";
   const ClientContext context = client_context();
   auto engine = Engine::client(context, "127.0.0.1").value();
   return converse(engine, socket.fd(), "GET / HTTP/1.0\r\n\r\n", "");

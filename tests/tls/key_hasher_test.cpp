@@ -32,7 +32,8 @@ TEST(HmacKeyHasher, MatchesPublishedVectors) {
        "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843"},
       {std::vector<std::uint8_t>(20, 0xaa), std::string(50, '\xdd'),
        "773ea91e36800e46854db8ebd09181a72959098b3ef8c122d9635514ced565fe"},
-      {std::vector<std::uint8_t>(131, 0xaa), "Test Using Larger Than Block-Size Key - Hash Key First",
+      {std::vector<std::uint8_t>(131, 0xaa),
+       "Test Using Larger Than Block-Size Key - Hash Key First",
        "60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54"},
   };
   for (const Case& one : cases) {
@@ -43,7 +44,8 @@ TEST(HmacKeyHasher, MatchesPublishedVectors) {
 }
 
 TEST(HmacKeyHasher, TakesEmptyInputs) {
-  EXPECT_EQ(hex(HmacKeyHasher({}).hash("")), "b613679a0814d9ec772f95d778c35fc5ff1697c493715653c6c712144292c5ad");
+  EXPECT_EQ(hex(HmacKeyHasher({}).hash("")),
+            "b613679a0814d9ec772f95d778c35fc5ff1697c493715653c6c712144292c5ad");
 }
 
 }  // namespace

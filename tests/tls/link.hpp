@@ -16,7 +16,8 @@ namespace sluice::tls {
 
 inline ServerContext server_context(const std::string& name) {
   const Certificates& certificates = Certificates::get();
-  auto context = ServerContext::load(certificates.path(name + ".pem"), certificates.path(name + ".key"));
+  auto context =
+      ServerContext::load(certificates.path(name + ".pem"), certificates.path(name + ".key"));
   if (!context) throw std::runtime_error(context.error());
   return std::move(*context);
 }
@@ -29,7 +30,8 @@ inline ClientContext client_context(const std::string& ca = "ca") {
 
 /// One side: an engine, the ciphertext on its way to it, and what it has received.
 struct Side {
-  explicit Side(Engine made, std::size_t outbox_bytes) : engine(std::move(made)), memory(outbox_bytes) {
+  explicit Side(Engine made, std::size_t outbox_bytes)
+      : engine(std::move(made)), memory(outbox_bytes) {
     out.room = memory;
   }
 
@@ -55,8 +57,8 @@ struct Side {
 };
 
 struct Link {
-  Link(const ServerContext& server_side, const ClientContext& client_side, const std::string& host = "good.test",
-       std::size_t outbox_bytes = 64 * 1024)
+  Link(const ServerContext& server_side, const ClientContext& client_side,
+       const std::string& host = "good.test", std::size_t outbox_bytes = 64 * 1024)
       : client(Engine::client(client_side, host).value(), outbox_bytes),
         server(Engine::server(server_side).value(), outbox_bytes) {}
 
@@ -90,7 +92,8 @@ struct Link {
 };
 
 /// Sends all of the text, carrying and running in between. False if the engine stops taking it.
-inline bool send_all(Link& link, Side& from, const std::string& text, std::size_t piece = SIZE_MAX) {
+inline bool send_all(Link& link, Side& from, const std::string& text,
+                     std::size_t piece = SIZE_MAX) {
   std::size_t at = 0;
   for (int idle = 0; at < text.size() && idle < 100;) {
     const auto sent = from.engine.send(std::span<const char>(text).subspan(at), from.out);

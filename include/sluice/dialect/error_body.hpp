@@ -15,19 +15,19 @@ namespace sluice::dialect {
 enum class ErrorKind : std::uint8_t {
   bad_request,
   unauthenticated,
-  forbidden,           ///< the key may not do this
-  model_forbidden,     ///< the key may not use this model
+  forbidden,        ///< the key may not do this
+  model_forbidden,  ///< the key may not use this model
   model_not_found,
   not_found,
   method_not_allowed,
-  not_offered,         ///< a part of the protocol that is not served here
+  not_offered,  ///< a part of the protocol that is not served here
   too_large,
-  conflict,            ///< an Idempotency-Key that was used before
-  no_funds,            ///< the wallet is empty
-  budget_exhausted,    ///< a budget of the key or customer is used up
+  conflict,          ///< an Idempotency-Key that was used before
+  no_funds,          ///< the wallet is empty
+  budget_exhausted,  ///< a budget of the key or customer is used up
   rate_limited,
-  upstream_failed,     ///< every candidate failed, or a provider's answer made no sense
-  unavailable,         ///< a part of the gateway is away
+  upstream_failed,  ///< every candidate failed, or a provider's answer made no sense
+  unavailable,      ///< a part of the gateway is away
   overloaded,
   timed_out,
   internal,
@@ -40,7 +40,8 @@ struct ErrorText {
 };
 
 inline constexpr std::size_t kMaxErrorMessage = 1024;  ///< bytes of the message that are used
-inline constexpr std::size_t kErrorBodyBytes = 8192;   ///< an output span of this size always suffices
+inline constexpr std::size_t kErrorBodyBytes =
+    8192;  ///< an output span of this size always suffices
 
 /// The kind of refusal that an Error of a lower layer becomes.
 [[nodiscard]] ErrorKind kind_of(const Error& error);
@@ -52,19 +53,22 @@ inline constexpr std::size_t kErrorBodyBytes = 8192;   ///< an output span of th
 [[nodiscard]] std::size_t render_error(Format format, ErrorKind kind, const ErrorText& text,
                                        std::span<char> out);
 
-/// Writes the additional header lines of an error, each ended by CRLF: x-should-retry where a retry cannot or can
-/// help, retry-after in seconds (≥ 0; −1 = none). Returns the length; 64 bytes suffice, 0 if too small or none.
+/// Writes the additional header lines of an error, each ended by CRLF: x-should-retry where a retry
+/// cannot or can help, retry-after in seconds (≥ 0; −1 = none). Returns the length; 64 bytes
+/// suffice, 0 if too small or none.
 [[nodiscard]] std::size_t render_error_headers(ErrorKind kind, std::int64_t retry_after_s,
                                                std::span<char> out);
 
-/// Writes the format's error event for a stream that is under way, blank line included. To be sent at an event
-/// boundary; call with `at_boundary` false to have the broken event closed by a blank line first.
-/// `json_array` is Gemini's stream without SSE: the error object becomes the last element.
+/// Where in a stream an error event goes.
 struct StreamErrorPlace {
-  bool at_boundary = true;
-  bool json_array = false;
+  bool at_boundary = true;     ///< StreamMeter::at_boundary()
+  bool json_array = false;     ///< Gemini's stream without SSE
   bool first_element = false;  ///< json_array: nothing was sent before
 };
+
+/// Writes the format's error event for a stream that is under way, blank line included, and returns
+/// its length; 0 if `out` is too small. Away from an event boundary the broken event is closed by a
+/// blank line first. In Gemini's stream without SSE the error object becomes the last element.
 [[nodiscard]] std::size_t render_stream_error(Format format, ErrorKind kind, const ErrorText& text,
                                               const StreamErrorPlace& place, std::span<char> out);
 
@@ -83,11 +87,12 @@ enum class ErrorClass : std::uint8_t {
 
 [[nodiscard]] std::string_view to_string(ErrorClass error_class);
 
-/// Classifies an answer by status and body, never by status alone. `status` 200 is allowed: errors come with it too.
-/// `body` is the start of the body (4 KiB is plenty). Does not allocate.
+/// Classifies an answer by status and body, never by status alone. `status` 200 is allowed: errors
+/// come with it too. `body` is the start of the body (4 KiB is plenty). Does not allocate.
 [[nodiscard]] ErrorClass classify_upstream_error(Format format, int status, std::string_view body);
 
-/// True where the text is one of the known ways to say that the prompt does not fit the context window.
+/// True where the text is one of the known ways to say that the prompt does not fit the context
+/// window.
 [[nodiscard]] bool is_context_overflow(std::string_view text);
 
 }  // namespace sluice::dialect

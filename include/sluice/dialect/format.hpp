@@ -25,7 +25,8 @@ enum class Operation : std::uint8_t {
   get_model,    ///< of any format: see Route::format
 };
 
-/// The format that an operation belongs to; `openai` for the model lists, whose format the route holds.
+/// The format that an operation belongs to; `openai` for the model lists, whose format the route
+/// holds.
 [[nodiscard]] Format format_of(Operation operation);
 
 /// True where the caller's wallet pays: false for token counts and model lists (design §12).

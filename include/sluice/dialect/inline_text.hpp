@@ -1,4 +1,5 @@
-// Short text with its storage inside: names that outlive the buffer they were read from, without allocation.
+// Short text with its storage inside: names that outlive the buffer they were read from, without
+// allocation.
 #pragma once
 
 #include <array>

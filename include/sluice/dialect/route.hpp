@@ -1,5 +1,5 @@
-// From a request target to an operation, where its API key is, and the target of the same call upstream.
-// Nothing here allocates.
+// From a request target to an operation, where its API key is, and the target of the same call
+// upstream. Nothing here allocates.
 #pragma once
 
 #include <cstddef>
@@ -12,8 +12,8 @@
 
 namespace sluice::dialect {
 
-/// Values of the headers that may carry a key; empty = absent. `anthropic_version` only tells the three
-/// protocols apart that share /v1/models.
+/// Values of the headers that may carry a key; empty = absent. `anthropic_version` only tells the
+/// three protocols apart that share /v1/models.
 struct AuthHeaders {
   std::string_view authorization;
   std::string_view x_api_key;
@@ -26,18 +26,19 @@ enum class RouteVerdict : std::uint8_t {
   ok,
   not_found,           ///< 404: no such path
   method_not_allowed,  ///< 405: the path exists for another method
-  not_offered,         ///< 501: a path of the protocol that this gateway does not serve (files, batches …)
-  bad_target,          ///< 400: broken percent-encoding, empty or too long model name
+  not_offered,  ///< 501: a path of the protocol that this gateway does not serve (files, batches …)
+  bad_target,   ///< 400: broken percent-encoding, empty or too long model name
 };
 
-/// What a target asks for. `format` is set whatever the verdict, so that a refusal has the right shape.
+/// What a target asks for. `format` is set whatever the verdict, so that a refusal has the right
+/// shape.
 struct Route {
   RouteVerdict verdict = RouteVerdict::not_found;
   Format format = Format::openai;
   Operation operation = Operation::openai_chat;
-  bool stream = false;        ///< the path asks for a stream (Gemini); else the body's `stream` decides
-  bool json_array = false;    ///< Gemini stream without alt=sse: one JSON array instead of SSE
-  ModelName model;            ///< Gemini calls and get_model: the decoded model name; else empty
+  bool stream = false;  ///< the path asks for a stream (Gemini); else the body's `stream` decides
+  bool json_array = false;  ///< Gemini stream without alt=sse: one JSON array instead of SSE
+  ModelName model;          ///< Gemini calls and get_model: the decoded model name; else empty
 };
 
 /// Routes one request. `path` is the target up to '?', `query` what follows it (without '?').
@@ -45,8 +46,9 @@ struct Route {
 [[nodiscard]] Route route(std::string_view method, std::string_view path, std::string_view query,
                           const AuthHeaders& headers);
 
-/// The client's API key: x-api-key, Authorization: Bearer, x-goog-api-key, ?key=, api-key; the first
-/// that is not empty. A view into the arguments; empty = none. A key in the query is not percent-decoded.
+/// The client's API key: x-api-key, Authorization: Bearer, x-goog-api-key, ?key=, api-key; the
+/// first that is not empty. A view into the arguments; empty = none. A key in the query is not
+/// percent-decoded.
 [[nodiscard]] std::string_view find_api_key(const AuthHeaders& headers, std::string_view query);
 
 /// The value of `name` in a query string (raw), or an empty view.
@@ -54,14 +56,16 @@ struct Route {
 
 struct UpstreamTarget {
   Operation operation = Operation::openai_chat;
-  std::string_view base_path;  ///< of the channel, e.g. "/v1", "/api/paas/v4", "" for Claude, "/v1beta"
-  std::string_view model;      ///< upstream's model name; used by Gemini only
-  std::string_view query;      ///< the client's query; credentials in it are left out
+  std::string_view
+      base_path;           ///< of the channel, e.g. "/v1", "/api/paas/v4", "" for Claude, "/v1beta"
+  std::string_view model;  ///< upstream's model name; used by Gemini only
+  std::string_view query;  ///< the client's query; credentials in it are left out
 };
 
-/// Writes the origin-form target of the same operation upstream into `out` and returns its length. A slash at
-/// the end of base_path is ignored; the model is percent-encoded (slashes stay).
-/// Errors: too_large (does not fit), unsupported (model lists: answered locally).
-[[nodiscard]] Result<std::size_t> upstream_target(const UpstreamTarget& target, std::span<char> out);
+/// Writes the origin-form target of the same operation upstream into `out` and returns its length.
+/// A slash at the end of base_path is ignored; the model is percent-encoded (slashes stay). Errors:
+/// too_large (does not fit), unsupported (model lists: answered locally).
+[[nodiscard]] Result<std::size_t> upstream_target(const UpstreamTarget& target,
+                                                  std::span<char> out);
 
 }  // namespace sluice::dialect

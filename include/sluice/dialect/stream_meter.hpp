@@ -1,5 +1,6 @@
-// The tap on a response: it reads every byte once, in place, and alters none. Usage, end, errors, visible
-// output and event boundaries, from spans that may be cut at any byte. No allocation, bounded memory.
+// The tap on a response: it reads every byte once, in place, and alters none. Usage, end, errors,
+// visible output and event boundaries, from spans that may be cut at any byte. No allocation,
+// bounded memory.
 #pragma once
 
 #include <cstddef>
@@ -35,10 +36,11 @@ enum class Held : std::uint8_t {
 };
 
 /// What one call of feed() saw. The bytes of the span divide into pass, then drop, then hold:
-/// `pass` bytes may go out, `drop` bytes must not, `hold` bytes are the start of an event that may be
-/// the usage chunk: keep a copy until a later call releases or drops it (together at most
-/// StreamMeter::kMaxHeld bytes). pass + drop + hold = consumed. Without withhold_usage pass is always
-/// the whole span. Feed the rest (from `consumed`) again if consumed < size: that happens only after a drop.
+/// `pass` bytes may go out, `drop` bytes must not, `hold` bytes are the start of an event that may
+/// be the usage chunk: keep a copy until a later call releases or drops it (together at most
+/// StreamMeter::kMaxHeld bytes). pass + drop + hold = consumed. Without withhold_usage pass is
+/// always the whole span. Feed the rest (from `consumed`) again if consumed < size: that happens
+/// only after a drop.
 struct Fed {
   std::size_t consumed = 0;
   std::size_t pass = 0;
@@ -56,8 +58,8 @@ enum class StreamEnd : std::uint8_t {
   truncated,  ///< neither: the upstream broke off
 };
 
-/// Meters one streamed response. Owner: the exchange; one thread. Lifecycle: construct, feed() every span in
-/// order, then finish() once at the end of the body, however it ended.
+/// Meters one streamed response. Owner: the exchange; one thread. Lifecycle: construct, feed()
+/// every span in order, then finish() once at the end of the body, however it ended.
 class StreamMeter {
  public:
   static constexpr std::size_t kMaxHeld = 4096;  ///< bytes; usage chunks seen are below 1 KiB
@@ -74,7 +76,8 @@ class StreamMeter {
   [[nodiscard]] Usage usage() const;
   /// Tokens of the visible output so far, by class counts: text, reasoning text, tool arguments.
   [[nodiscard]] Tokens counted_output() const;
-  /// The format's own end was seen: [DONE], message_stop, response.completed or .incomplete, finishReason.
+  /// The format's own end was seen: [DONE], message_stop, response.completed or .incomplete,
+  /// finishReason.
   [[nodiscard]] bool ended() const { return state_.end_seen; }
   /// A finish reason was seen, which may be before the end.
   [[nodiscard]] bool finish_reason_seen() const { return state_.finish_seen; }
@@ -96,7 +99,8 @@ class StreamMeter {
   Operation operation_;
 };
 
-/// Meters a response body that is one JSON value: an answer or an error. Large bodies need no more memory.
+/// Meters a response body that is one JSON value: an answer or an error. Large bodies need no more
+/// memory.
 class BodyMeter {
  public:
   explicit BodyMeter(Operation operation, const Quirks& quirks = {});

@@ -1,5 +1,6 @@
-// Counts text by class and estimates its tokens, in constant memory: no tokenizer, no allocation. The
-// result is meant to lie above the true count; the price module multiplies its own margin (design §12).
+// Counts text by class and estimates its tokens, in constant memory: no tokenizer, no allocation.
+// The result is meant to lie above the true count; the price module multiplies its own margin
+// (design §12).
 #pragma once
 
 #include <cstdint>
@@ -10,17 +11,18 @@
 
 namespace sluice::dialect {
 
-/// Counts of characters by class. Text may come in pieces that are cut anywhere, inside UTF-8 too: the result
-/// does not depend on the cuts.
+/// Counts of characters by class. Text may come in pieces that are cut anywhere, inside UTF-8 too:
+/// the result does not depend on the cuts.
 struct TokenClasses {
-  std::uint32_t words = 0;         ///< runs of ASCII letters
-  std::uint32_t letters = 0;       ///< ASCII letters
-  std::uint32_t long_letters = 0;  ///< letters past the eighth of their run: long words are several tokens
-  std::uint32_t inner_capitals = 0;  ///< capitals after a letter: they split words
+  std::uint32_t words = 0;    ///< runs of ASCII letters
+  std::uint32_t letters = 0;  ///< ASCII letters
+  std::uint32_t long_letters =
+      0;  ///< letters past the eighth of their run: long words are several tokens
+  std::uint32_t inner_capitals = 0;  ///< capitals after a small letter: they split words
   std::uint32_t digit_runs = 0;
   std::uint32_t digits = 0;
-  std::uint32_t symbols = 0;   ///< other printable ASCII
-  std::uint32_t spaces = 0;    ///< U+0020 that follows a space: a single one belongs to the next word
+  std::uint32_t symbols = 0;  ///< other printable ASCII
+  std::uint32_t spaces = 0;  ///< U+0020 that follows a space: a single one belongs to the next word
   std::uint32_t newlines = 0;  ///< and other control characters
   std::uint32_t cjk = 0;       ///< U+3000 to U+DFFF: kana, Han, Hangul
   std::uint32_t other = 0;     ///< all other characters of two or three bytes

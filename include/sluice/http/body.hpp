@@ -12,30 +12,32 @@ namespace sluice::http {
 
 /// What one call of BodyDecoder::next found.
 struct BodyStep {
-  std::span<const char> payload;   ///< inside the bytes that were given; empty if only framing was seen
-  std::size_t consumed_bytes = 0;  ///< from the front of the bytes that were given, payload included
-  bool done = false;               ///< the body is complete; what follows is not part of the message
+  std::span<const char> payload;   ///< inside the given bytes; empty if only framing was seen
+  std::size_t consumed_bytes = 0;  ///< from the front of the given bytes, payload included
+  bool done = false;               ///< complete: what follows is not part of the message
 };
 
-/// Decodes one body. 40 bytes, trivially copyable, never allocates; each byte of framing is looked at once and
-/// payload is not looked at. Chunk extensions and trailers are checked and dropped.
+/// Decodes one body. 40 bytes, trivially copyable, never allocates; each byte of framing is looked
+/// at once and payload is not looked at. Chunk extensions and trailers are checked and dropped.
 ///
-/// Caps of the chunked coding: chunk size 16 hex digits and 4 GiB - 1; one extension list 1 KiB; a leaky sum of
-/// framing above 16 bytes + twice the payload a chunk, 16 KiB (CVE-2023-39326); trailers 8 KiB and 64 lines.
+/// Caps of the chunked coding: chunk size 16 hex digits and 4 GiB - 1; one extension list 1 KiB; a
+/// leaky sum of framing above 16 bytes + twice the payload a chunk, 16 KiB (CVE-2023-39326);
+/// trailers 8 KiB and 64 lines.
 class BodyDecoder {
  public:
   /// A decoder for nothing: done at once.
   BodyDecoder() = default;
-  /// `length` counts for Framing::length only. `limit_bytes` caps the decoded body: above it too_large.
-  /// `source` is who sends it and goes into every error.
+  /// `length` counts for Framing::length only. `limit_bytes` caps the decoded body: above it
+  /// too_large. `source` is who sends it and goes into every error.
   BodyDecoder(Framing framing, std::uint64_t length, std::uint64_t limit_bytes, Source source);
 
-  /// Takes the next run of framing and at most one run of payload from `bytes`. Call in a loop until
-  /// consumed_bytes stops moving, done, or an error: bad_framing (chunked coding broken) or too_large.
-  /// The verdict does not depend on how the bytes were cut.
+  /// Takes the next run of framing and at most one run of payload from `bytes`. Call in a loop
+  /// until consumed_bytes stops moving, done, or an error: bad_framing (chunked coding broken) or
+  /// too_large. The verdict does not depend on how the bytes were cut.
   Result<BodyStep> next(std::span<const char> bytes);
 
-  /// The peer's stream ended. Success if the body was complete or ends with the stream, else truncated.
+  /// The peer's stream ended. Success if the body was complete or ends with the stream, else
+  /// truncated.
   Result<> end_of_stream();
 
   [[nodiscard]] bool done() const { return state_ == State::done; }

@@ -61,22 +61,24 @@ inline constexpr std::size_t kFieldCount = static_cast<std::size_t>(Field::none)
 /// The field's name in lower case. Empty for Field::none.
 [[nodiscard]] std::string_view name_of(Field field);
 
-/// Whether the field ends at this hop and is never forwarded (RFC 9110 §7.6.1), its `Connection` list apart.
+/// Whether the field ends at this hop and is never forwarded (RFC 9110 §7.6.1), its `Connection`
+/// list apart.
 [[nodiscard]] bool is_hop_by_hop(Field field);
 [[nodiscard]] bool is_hop_by_hop(std::string_view name);
 
 /// Compares two ASCII texts without case.
 [[nodiscard]] bool equal_ignoring_case(std::string_view left, std::string_view right);
 
-/// One field of a head: views into the bytes that were parsed. The value has no white space at either end.
+/// One field of a head: views into the bytes that were parsed. The value has no white space at
+/// either end.
 struct FieldView {
   std::string_view name;
   std::string_view value;
   Field id = Field::none;
 };
 
-/// The fields of one head as offsets from the head's first byte, so that the bytes may move while a head is
-/// still incomplete. Filled by a parser; trivially copyable; 1.2 KB.
+/// The fields of one head as offsets from the head's first byte, so that the bytes may move while a
+/// head is still incomplete. Filled by a parser; trivially copyable; 1.2 KB.
 class FieldTable {
  public:
   [[nodiscard]] std::size_t count() const { return count_; }
@@ -89,7 +91,9 @@ class FieldTable {
             entry.id};
   }
 
-  [[nodiscard]] bool has(Field field) const { return first_[static_cast<std::size_t>(field)] != kAbsent; }
+  [[nodiscard]] bool has(Field field) const {
+    return first_[static_cast<std::size_t>(field)] != kAbsent;
+  }
 
   /// Value of the first field of that name, or an empty view with a null pointer.
   [[nodiscard]] std::string_view value(const char* base, Field field) const {

@@ -1,4 +1,5 @@
-// What the request parser and the response parser share: llhttp driven over one head, and the table it fills.
+// What the request parser and the response parser share: llhttp driven over one head, and the table
+// it fills.
 #pragma once
 
 #include <array>
@@ -21,13 +22,13 @@ enum class HeadStatus : std::uint8_t {
 /// How a message says where its body ends (RFC 9112 §6).
 enum class Framing : std::uint8_t { none, length, chunked, until_close };
 
-/// Internal base of RequestParser and ResponseParser. Trivially copyable, no allocation, no pointer that
-/// outlives a call: a caller may start in a shared scratch object and move it to a connection's own only when
-/// a head arrives in pieces.
+/// Internal base of RequestParser and ResponseParser. Trivially copyable, no allocation, no pointer
+/// that outlives a call: a caller may start in a shared scratch object and move it to a
+/// connection's own only when a head arrives in pieces.
 class HeadParser {
  public:
-  /// Bytes of the head, once complete: the body or the next message begins there. For a response this counts
-  /// the interim (1xx) heads in front of it too.
+  /// Bytes of the head, once complete: the body or the next message begins there. For a response
+  /// this counts the interim (1xx) heads in front of it too.
   [[nodiscard]] std::size_t head_bytes() const { return parsed_bytes_; }
 
  protected:
@@ -35,19 +36,22 @@ class HeadParser {
   enum class Kind : std::uint8_t { request, response };
 
   void start(Kind kind, std::size_t at);
-  /// Feeds what is new in `bytes` to llhttp; when the head is complete, checks the shape of its field lines and
-  /// resolves the well-known ones. The first line is the derived class's.
+  /// Feeds what is new in `bytes` to llhttp; when the head is complete, checks the shape of its
+  /// field lines and resolves the well-known ones. The first line is the derived class's.
   Result<HeadStatus> advance(std::span<const char> bytes, const Limits& limits);
   /// One empty line in front of a request is passed over (RFC 9112 §2.2).
   Result<HeadStatus> skip_empty_line(std::span<const char> bytes);
 
-  [[nodiscard]] std::unexpected<Error> refuse(Errc code, int sys_errno = 0) const;
+  /// Makes the error and keeps it: parse() gives it again, whatever it is called with.
+  [[nodiscard]] std::unexpected<Error> refuse(Errc code, int sys_errno = 0);
+  [[nodiscard]] bool is_broken() const { return failure_.code != Errc::none; }
   /// Reads Content-Length, Transfer-Encoding and Connection.
   Result<> read_framing(const char* base);
 
   FieldTable fields_;
+  Error failure_;
   std::uint64_t length_;
-  std::uint32_t head_offset_;    ///< where the head in hand begins: behind an empty line or interim heads
+  std::uint32_t head_offset_;    ///< begin of this head: behind an empty line or interim heads
   std::uint16_t target_offset_;  ///< of a request
   std::uint16_t target_bytes_;
   std::uint8_t version_minor_;
@@ -60,7 +64,9 @@ class HeadParser {
   enum class Stop : std::uint8_t { none, target, fields, name, shape };
   enum class Phase : std::uint8_t { line, name, value };
 
-  Errc errc_of(int llhttp_code, std::size_t error_offset, const char* base, const Limits& limits) const;
+  Errc passed_limit(std::string_view seen, const Limits& limits) const;
+  Errc errc_of(int llhttp_code, std::size_t error_offset, const char* base,
+               const Limits& limits) const;
   Result<> resolve_fields(const char* base);
   Result<> resolve_field(const char* base, std::size_t index, std::size_t line_end);
   Result<> read_transfer_encoding(std::string_view value);

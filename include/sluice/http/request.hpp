@@ -1,10 +1,11 @@
 // Request heads from clients: an incremental, strict parser and the view it gives.
 //
-// Strict means llhttp without one of its lenient flags, and on top of it: exactly one space between the parts of
-// the request line, HTTP/1.0 or 1.1, a target that begins with "/" and has no "#", exactly one valid Host, no
-// CONNECT or TRACE, no field whose name is a known one with "_" for "-", no framing field named by Connection,
-// Transfer-Encoding exactly "chunked" and once and never with HTTP/1.0, no body on GET or HEAD, singletons once,
-// no folded lines, names of at most 128 bytes, at most one empty line in front.
+// Strict means llhttp without one of its lenient flags, and on top of it: exactly one space between
+// the parts of the request line, HTTP/1.0 or 1.1, a target that begins with "/" and has no "#",
+// exactly one valid Host, no CONNECT or TRACE, no field whose name is a known one with "_" for "-",
+// no framing field named by Connection, Transfer-Encoding exactly "chunked" and once and never with
+// HTTP/1.0, no body on GET or HEAD, singletons once, no folded lines, names of at most 128 bytes,
+// at most one empty line in front.
 #pragma once
 
 #include <cstdint>
@@ -22,8 +23,8 @@ enum class Method : std::uint8_t { get, head, post, put, patch, del, options };
 
 class RequestParser;
 
-/// A complete request head: light views over the parser's table and the bytes that were parsed. Valid as long
-/// as both the parser (not reset) and the bytes are.
+/// A complete request head: light views over the parser's table and the bytes that were parsed.
+/// Valid as long as both the parser (not reset) and the bytes are.
 class RequestHead {
  public:
   [[nodiscard]] Method method() const;
@@ -63,21 +64,27 @@ class RequestHead {
   const char* base_;
 };
 
-/// Parses one request head. Owner: whoever reads the connection; no thread affinity; trivially copyable (1.3 KB).
-/// Life: default constructed or reset() → parse() until complete or an error → head() → reset() for the next.
+/// Parses one request head. Owner: whoever reads the connection; no thread affinity; trivially
+/// copyable (1.2 KB). Life: default constructed or reset() → parse() until complete or an error →
+/// head() → reset() for the next.
 class RequestParser : public HeadParser {
  public:
   RequestParser() { reset(); }
 
   void reset();
 
-  /// `bytes` begins at the head's first byte and holds everything received since, in one piece: what an earlier
-  /// call has seen is not looked at again, and the bytes may have moved in between. Does not allocate.
-  /// Returns complete (head_bytes() says where the body begins) or need_more. Errors, all with Source::client:
-  ///   bad_syntax, bad_framing, bad_value → 400;  too_large (announced length above limits.body_bytes) → 413;
-  ///   target_too_long → 414;  expectation_failed → 417;  head_too_large → 431;
-  ///   unsupported → 501 (method, transfer coding), or 505 when sys_errno is EPROTONOSUPPORT (version).
-  /// The verdict does not depend on how the bytes were cut. After an error: answer status_of(error), close.
+  /// `bytes` begins at the head's first byte and holds everything received since, in one piece:
+  /// what an earlier call has seen is not looked at again, and the bytes may have moved in between.
+  /// Does not allocate. Returns complete (head_bytes() says where the body begins) or need_more.
+  /// Errors, all with Source::client:
+  ///   bad_syntax, bad_framing, bad_value → 400
+  ///   too_large (announced length above limits.body_bytes) → 413
+  ///   target_too_long → 414
+  ///   expectation_failed → 417
+  ///   head_too_large → 431
+  ///   unsupported → 501 (method, transfer coding); 505 with sys_errno EPROTONOSUPPORT (version)
+  /// The verdict does not depend on how the bytes were cut. After an error, which sticks: answer
+  /// status_of(error), close. Not to be called again after complete.
   Result<HeadStatus> parse(std::span<const char> bytes, const Limits& limits);
 
   /// The parsed head; `bytes` is where it lies now. Only after parse() returned complete.

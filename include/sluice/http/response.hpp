@@ -1,4 +1,5 @@
-// Response heads from upstreams: as strict as requests, since a provider is not to be trusted either.
+// Response heads from upstreams: as strict as requests, since a provider is not to be trusted
+// either.
 #pragma once
 
 #include <cstdint>
@@ -12,7 +13,8 @@ namespace sluice::http {
 
 class ResponseParser;
 
-/// A complete final response head: light views, valid as long as the parser (not reset) and the bytes are.
+/// A complete final response head: light views, valid as long as the parser (not reset) and the
+/// bytes are.
 class ResponseHead {
  public:
   /// 200 to 599.
@@ -41,8 +43,8 @@ class ResponseHead {
   const char* base_;
 };
 
-/// Parses one response head and skips the interim (1xx) ones before it, at most 8; 101 is refused, since
-/// nothing here asks for an upgrade. Same life and same contract on bytes as RequestParser.
+/// Parses one response head and skips the interim (1xx) ones before it, at most 8; 101 is refused,
+/// since nothing here asks for an upgrade. Same life and same contract on bytes as RequestParser.
 class ResponseParser : public HeadParser {
  public:
   ResponseParser() { reset(Method::post); }
@@ -50,8 +52,9 @@ class ResponseParser : public HeadParser {
   /// `request_method`: the method this answers; a response to HEAD has no body.
   void reset(Method request_method);
 
-  /// As RequestParser::parse. `bytes` begins at the first byte behind the previous message and keeps interim
-  /// heads. Use Limits::upstream(). Every error has Source::upstream: the connection is closed, never pooled.
+  /// As RequestParser::parse. `bytes` begins at the first byte behind the previous message and
+  /// keeps interim heads. Use Limits::upstream(). Every error has Source::upstream: the connection
+  /// is closed, never pooled.
   Result<HeadStatus> parse(std::span<const char> bytes, const Limits& limits);
 
   /// The final head; `bytes` is where everything given to parse() lies now. Only after complete.

@@ -11,9 +11,9 @@ namespace sluice::http {
 [[nodiscard]] std::string_view reason_phrase(int status);
 
 /// The status with which the edge answers what RequestParser or the request's BodyDecoder refused:
-/// bad_syntax, bad_framing, bad_value 400; too_large 413; target_too_long 414; expectation_failed 417;
-/// head_too_large 431; unsupported 501, or 505 when sys_errno is EPROTONOSUPPORT; timed_out 408.
-/// Of an error with Source::upstream: 502, timed_out 504. Any other error: 500.
+/// bad_syntax, bad_framing, bad_value 400; too_large 413; target_too_long 414; expectation_failed
+/// 417; head_too_large 431; unsupported 501, or 505 when sys_errno is EPROTONOSUPPORT; timed_out
+/// 408. Of an error with Source::upstream: 502, timed_out 504. Any other error: 500.
 [[nodiscard]] int status_of(const Error& error);
 
 }  // namespace sluice::http

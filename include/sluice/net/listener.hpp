@@ -19,10 +19,10 @@ class Listener {
 
   /// Arms the accept if the gate allows it. Also called when the gate may have opened.
   void arm() noexcept;
-  /// Stops accepting; the descriptor stays open. Done when !in_flight().
+  /// Stops accepting; the descriptor stays open. Done when !in_flight(); until then one more connection may come.
   void stop() noexcept;
   [[nodiscard]] bool in_flight() const noexcept { return operation_.in_flight(); }
-  /// Accepts that failed for lack of descriptors or memory.
+  /// Accepts that failed for lack of descriptors or memory, or because the socket is of no use.
   [[nodiscard]] std::uint64_t failures() const noexcept { return failures_; }
 
  private:

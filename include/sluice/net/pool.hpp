@@ -29,7 +29,8 @@ class Pool {
   /// The connection of that endpoint that was used last, or nullptr.
   [[nodiscard]] std::unique_ptr<Stream> take(PoolKey key);
 
-  /// Keeps a connection whose last exchange ended with nothing left to read.
+  /// Keeps a connection whose last exchange ended with nothing left to read. One that has ended, or has something
+  /// to read, is closed, and so is every one after close().
   void put(PoolKey key, std::unique_ptr<Stream> stream);
 
   /// Closes a connection in the background.
@@ -45,7 +46,6 @@ class Pool {
   struct Entry {
     PoolKey key;
     TimeNs since_ns;
-    Pool* pool;
     std::unique_ptr<Stream> stream;
   };
   static void on_end(void* context, const Error& end);
@@ -60,6 +60,7 @@ class Pool {
   ring::Timer idle_timer_;
   ring::Scope closing_;
   std::uint64_t reused_ = 0;
+  bool closed_ = false;
 };
 
 }  // namespace sluice::net

@@ -35,6 +35,8 @@ class Stream {
   static constexpr std::size_t kSendPieces = 32;
   /// Received bytes that may wait to be taken before reading stops; it goes on at half of it.
   static constexpr std::size_t kReceiveCredit = 64 * 1024;
+  /// The same for pieces: a sender of single bytes would take a buffer with each.
+  static constexpr std::size_t kReceivePieces = 64;
 
   /// Called once when the peer has ended or broken the connection, or abort() was called: not from within
   /// receive() or send(). `end` says how.
@@ -103,6 +105,12 @@ class Stream {
   void watch_end(EndWatcher watcher, void* context) noexcept {
     end_watcher_ = watcher;
     end_context_ = context;
+    watch_bytes_ = false;
+  }
+  /// As watch_end(); the watcher is also called when bytes arrive, with Errc::none: nobody has asked for any.
+  void watch_idle(EndWatcher watcher, void* context) noexcept {
+    watch_end(watcher, context);
+    watch_bytes_ = true;
   }
 
   /// How the connection ended; Errc::none while it is open.
@@ -123,6 +131,7 @@ class Stream {
   static void on_buffers_back(void* context);
 
   void arm_receive() noexcept;
+  void pause_receive() noexcept;
   void set_end(const Error& end) noexcept;
   void wake_receiver() noexcept;
   void finish_send(Result<> result) noexcept;
@@ -145,6 +154,9 @@ class Stream {
   bool connecting_ = false;
   bool timed_out_ = false;
   bool send_timed_out_ = false;
+  bool send_broke_ = false;
+  bool receive_stopping_ = false;  ///< its cancel is under way
+  bool watch_bytes_ = false;
   Error end_;
   Result<> send_result_;
 

@@ -20,10 +20,20 @@ class BufferPool;
 class Piece {
  public:
   Piece() = default;
-  Piece(Piece&& other) noexcept { swap(other); }
+  Piece(Piece&& other) noexcept
+      : pool_(std::exchange(other.pool_, nullptr)),
+        block_(std::exchange(other.block_, nullptr)),
+        data_(std::exchange(other.data_, nullptr)),
+        bytes_(std::exchange(other.bytes_, 0)),
+        buffer_(other.buffer_) {}
   Piece& operator=(Piece&& other) noexcept {
-    Piece moved(std::move(other));
-    swap(moved);
+    if (this == &other) return *this;
+    reset();
+    pool_ = std::exchange(other.pool_, nullptr);
+    block_ = std::exchange(other.block_, nullptr);
+    data_ = std::exchange(other.data_, nullptr);
+    bytes_ = std::exchange(other.bytes_, 0);
+    buffer_ = other.buffer_;
     return *this;
   }
   ~Piece() { reset(); }
@@ -49,17 +59,13 @@ class Piece {
     bytes_ = static_cast<std::uint32_t>(count);
   }
   /// Gives the bytes back now.
-  void reset() noexcept;
+  void reset() noexcept {
+    if (pool_ != nullptr || block_ != nullptr) give_back();
+  }
 
  private:
   friend class BufferPool;
-  void swap(Piece& other) noexcept {
-    std::swap(pool_, other.pool_);
-    std::swap(block_, other.block_);
-    std::swap(data_, other.data_);
-    std::swap(bytes_, other.bytes_);
-    std::swap(buffer_, other.buffer_);
-  }
+  void give_back() noexcept;
 
   BufferPool* pool_ = nullptr;
   char* block_ = nullptr;  ///< heap block, when not in the pool
@@ -77,6 +83,7 @@ class StarvedReceive {
   StarvedReceive& operator=(const StarvedReceive&) = delete;
   ~StarvedReceive() { stop_waiting(); }
   void stop_waiting() noexcept;
+  [[nodiscard]] bool waiting() const noexcept { return pool_ != nullptr; }
 
  private:
   friend class BufferPool;
@@ -92,7 +99,7 @@ class BufferPool {
  public:
   explicit BufferPool(RingPort& port);
 
-  /// Calls `receive` back once when an eighth of the blocks is available again.
+  /// Calls `receive` (not waiting) back once when an eighth of the blocks is available again.
   void wait_for_buffers(StarvedReceive& receive) noexcept;
 
   /// The piece that a receive completion filled.

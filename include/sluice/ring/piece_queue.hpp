@@ -1,9 +1,11 @@
-// A queue of pieces: usually holds one or two, so that many fit inline; grows when a peer is ahead.
+// A queue of pieces: usually holds one or two, so that many fit inline; more go to blocks of the frame pool, which
+// are given back as they empty.
 #pragma once
 
 #include <array>
 #include <cstddef>
-#include <vector>
+#include <cstdint>
+#include <utility>
 
 #include "sluice/ring/buffer.hpp"
 
@@ -11,6 +13,15 @@ namespace sluice::ring {
 
 class PieceQueue {
  public:
+  PieceQueue() = default;
+  PieceQueue(PieceQueue&& other) noexcept { swap(other); }
+  PieceQueue& operator=(PieceQueue&& other) noexcept {
+    PieceQueue moved(std::move(other));
+    swap(moved);
+    return *this;
+  }
+  ~PieceQueue() { clear(); }
+
   [[nodiscard]] bool empty() const noexcept { return count_ == 0; }
   [[nodiscard]] std::size_t size() const noexcept { return count_; }
   /// Bytes in all pieces.
@@ -21,13 +32,20 @@ class PieceQueue {
   [[nodiscard]] Piece pop() noexcept;
   [[nodiscard]] const Piece& operator[](std::size_t index) const noexcept;
   void clear() noexcept;
+  void swap(PieceQueue& other) noexcept;
+  friend void swap(PieceQueue& a, PieceQueue& b) noexcept { a.swap(b); }
 
  private:
   static constexpr std::size_t kInline = 2;
+  struct Block;
+  void add_block();
+  void drop_first_block() noexcept;
+
   std::array<Piece, kInline> inline_;
-  std::vector<Piece> rest_;   ///< pieces after the inline ones, from rest_first_
-  std::size_t rest_first_ = 0;
-  std::size_t count_ = 0;
+  Block* first_ = nullptr;  ///< pieces after the inline ones
+  Block* last_ = nullptr;
+  std::uint32_t first_index_ = 0;  ///< of the oldest piece of the first block
+  std::uint32_t count_ = 0;
   std::size_t bytes_ = 0;
 };
 

@@ -39,7 +39,7 @@ class Operation {
 
 struct ReactorOptions {
   TimeNs spin_ns = 0;                     ///< most that a turn looks for completions before it sleeps
-  std::uint32_t operation_slots = 65536;  ///< operations in flight at most
+  std::uint32_t operation_slots = 4096;   ///< slots at the start; there are as many as were ever in flight at once
 };
 
 struct ReactorStats {
@@ -71,10 +71,10 @@ class Reactor {
   struct YieldAwaiter {
     Reactor& reactor;
     [[nodiscard]] bool await_ready() const noexcept { return false; }
-    void await_suspend(std::coroutine_handle<> handle) const { reactor.ready(handle); }
+    void await_suspend(std::coroutine_handle<> handle) const { reactor.yielded_.push_back(handle); }
     void await_resume() const noexcept {}
   };
-  /// Suspends until what runs now has returned to the loop.
+  /// Suspends until the next turn: what has completed by then comes first.
   [[nodiscard]] YieldAwaiter yield() noexcept { return {*this}; }
 
   /// Runs turns until stop().
@@ -105,6 +105,7 @@ class Reactor {
     std::uint32_t next_free = 0;
   };
   void dispatch(const Completion& completion);
+  void add_slots(std::size_t count);
   void run_ready();
   [[nodiscard]] bool spin();
 
@@ -118,6 +119,7 @@ class Reactor {
   std::uint32_t first_free_ = 0;
   std::vector<std::coroutine_handle<>> ready_;
   std::vector<std::coroutine_handle<>> running_;
+  std::vector<std::coroutine_handle<>> yielded_;  ///< for the next turn
   std::vector<Completion> completions_;
   TurnHook turn_hook_ = nullptr;
   void* turn_context_ = nullptr;

@@ -51,7 +51,8 @@ class Environment {
   /// The key of this digest, compared in full; nothing when there is none.
   [[nodiscard]] Result<std::optional<KeyRecord>> find_key(const Digest256& digest);
   [[nodiscard]] Result<std::optional<WalletRecord>> find_wallet(WalletId id);
-  [[nodiscard]] Result<std::optional<CounterRecord>> find_counters(CounterKind kind, std::uint64_t id);
+  /// `id`: the key's, or the wallet's again.
+  [[nodiscard]] Result<std::optional<CounterRecord>> find_counters(CounterKind kind, WalletId wallet, std::uint64_t id);
   [[nodiscard]] Result<std::optional<HoldRecord>> find_hold(const HoldId& id);
   [[nodiscard]] Result<SlotRecord> find_slot(SlotId slot);
   [[nodiscard]] Result<MetaRecord> read_meta();

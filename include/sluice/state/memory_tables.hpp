@@ -45,4 +45,30 @@ class MemoryTables final : public Tables {
   Error failure_;
 };
 
+/// A Store over MemoryTables, for queues in tests and in the simulator. A commit can be made to fail, with the
+/// writes kept or lost: the two outcomes that a caller cannot tell apart.
+class MemoryStore final : public Store {
+ public:
+  [[nodiscard]] Result<Tables*> begin() override;
+  [[nodiscard]] Result<> commit() override;
+  void abort() override;
+  [[nodiscard]] bool crowded() override { return crowded_; }
+  [[nodiscard]] Result<std::optional<HoldRecord>> find_hold(const HoldId& id) override;
+  [[nodiscard]] Result<SlotRecord> find_slot(SlotId slot) override;
+
+  [[nodiscard]] MemoryTables& tables() { return tables_; }
+  enum class CommitFault : std::uint8_t { none, lost, kept };
+  void fail_next_commit(CommitFault fault) { commit_fault_ = fault; }
+  void fail_begin(Error error) { begin_error_ = error; }  ///< code none = works again
+  void set_crowded(bool crowded) { crowded_ = crowded; }
+  [[nodiscard]] std::uint64_t commits() const { return commits_; }
+
+ private:
+  MemoryTables tables_;
+  CommitFault commit_fault_ = CommitFault::none;
+  Error begin_error_;
+  bool crowded_ = false;
+  std::uint64_t commits_ = 0;
+};
+
 }  // namespace sluice::state

@@ -84,7 +84,7 @@ struct KeyRecord {
   std::array<std::uint64_t, 2> reserved{};
 };
 
-/// `wallets`[wallet id]. Identity at every commit: available + held + charged + excess = credits().
+/// `accounts`[wallet id]. Identity at every commit: available + held + charged + excess = credits().
 struct WalletRecord {
   RecordHeader header;
   WalletId wallet_id = 0;
@@ -128,7 +128,7 @@ struct Limits {
   std::uint32_t reserved = 0;
 };
 
-/// `counters`[key or wallet]: limits and what was used of them, in one row so that admission reads it once.
+/// `accounts`[wallet id, counters of wallet or key]: limits and what was used of them, in one row so that admission reads it once.
 struct CounterRecord {
   RecordHeader header;
   std::uint64_t id = 0;  ///< key id or wallet id
@@ -143,7 +143,8 @@ struct CounterRecord {
   WindowIds windows;              ///< windows that `day` and `month` are of; only ever go up
   TimeNs requests_tat_ns = 0;     ///< request bucket: theoretical arrival time (GCRA), monotonic
   TimeNs tokens_tat_ns = 0;       ///< token bucket
-  std::array<std::uint64_t, 3> reserved{};
+  WalletId wallet_id = 0;         ///< whose; equals `id` for CounterKind::wallet
+  std::array<std::uint64_t, 2> reserved{};
 };
 
 /// `slots`[slot]: sequences of one writer. Written only by the holder of the slot's lock.
@@ -280,12 +281,16 @@ template <class Record>
 using HoldKey = std::array<std::byte, 20>;
 using OutboxKey = std::array<std::byte, 12>;
 using NumberKey = std::array<std::byte, 8>;
+using AccountKey = std::array<std::byte, 17>;
 using IdemKey = std::array<std::byte, 24>;
 
 [[nodiscard]] HoldKey hold_key(const HoldId& id);
 [[nodiscard]] OutboxKey outbox_key(SlotId slot, std::uint64_t seq);
 [[nodiscard]] NumberKey number_key(std::uint64_t id);
-[[nodiscard]] NumberKey counter_key(CounterKind kind, std::uint64_t id);
+/// Row of the wallet itself; its counters and those of its keys follow it.
+[[nodiscard]] AccountKey wallet_key(WalletId wallet);
+/// `id`: the key's id, or the wallet's again.
+[[nodiscard]] AccountKey counter_key(CounterKind kind, WalletId wallet, std::uint64_t id);
 [[nodiscard]] IdemKey idem_key(KeyId key, const std::array<std::uint8_t, 16>& hash);
 /// Back from bytes. Errors: Errc::corrupt on a wrong size.
 [[nodiscard]] Result<HoldId> parse_hold_key(ByteSpan key);

@@ -178,8 +178,9 @@ struct DeleteOutcome {
 [[nodiscard]] Result<Outcome> apply(Tables& tables, const ExpireVerb& verb);
 [[nodiscard]] Result<ReapOutcome> apply(Tables& tables, const ReapVerb& verb);
 [[nodiscard]] Result<Outcome> apply(Tables& tables, const DeltaVerb& verb);
-[[nodiscard]] Result<> apply(Tables& tables, std::span<const KeyPublish> keys);        ///< ≤ kMaxRowsPerTxn
-[[nodiscard]] Result<> apply(Tables& tables, std::span<const WalletPublish> wallets);  ///< ≤ kMaxRowsPerTxn
+/// ≤ kMaxRowsPerTxn. Named apart: with a span as argument, std::apply would be a candidate too.
+[[nodiscard]] Result<> apply_keys(Tables& tables, std::span<const KeyPublish> keys);
+[[nodiscard]] Result<> apply_wallets(Tables& tables, std::span<const WalletPublish> wallets);
 [[nodiscard]] Result<DeleteOutcome> apply(Tables& tables, const DeleteDrainedVerb& verb);
 
 /// Name of a limit for metrics and records: "balance", "key_day", …

@@ -1,4 +1,5 @@
-// What TLS connections of one kind share: certificate and key of a listener, or the trusted authorities.
+// What TLS connections of one kind share: certificate and key of a listener, or the trusted
+// authorities.
 #pragma once
 
 #include <expected>
@@ -16,15 +17,16 @@ struct ContextDeleter {
 using ContextHandle = std::unique_ptr<WOLFSSL_CTX, ContextDeleter>;
 }  // namespace detail
 
-/// For accepted connections: TLS 1.3 and TLS 1.2 with ECDHE and AEAD only, X25519 first, session tickets (keys
-/// of this context alone), no renegotiation, no early data, ALPN "http/1.1".
+/// For accepted connections: TLS 1.3 and TLS 1.2 with ECDHE and AEAD only, X25519 first, session
+/// tickets (keys of this context alone), no renegotiation, no early data, ALPN "http/1.1".
 ///
-/// Move-only. Engines keep the wolfSSL context alive by its reference count, so a reload makes a new
-/// ServerContext and drops the old one while its connections go on. Thread: one (a shard's).
+/// Move-only. Engines keep the wolfSSL context alive by its reference count, so a reload makes a
+/// new ServerContext and drops the old one while its connections go on. Thread: one (a shard's).
 class ServerContext {
  public:
-  /// Reads a PEM certificate chain (leaf first) and its PEM key. The error is one line for the operator: which
-  /// file, what is wrong (missing, not PEM, key does not belong to the certificate).
+  /// Reads a PEM certificate chain (leaf first) and its PEM key. The error is one line for the
+  /// operator: which file, what is wrong (missing, not PEM, key does not belong to the
+  /// certificate).
   [[nodiscard]] static std::expected<ServerContext, std::string> load(
       const std::string& certificate_file, const std::string& key_file);
 

@@ -1,4 +1,5 @@
-// HMAC-SHA-256 over client keys, with both pads hashed ahead: the edge's implementation of sluice::KeyHasher.
+// HMAC-SHA-256 over client keys, with both pads hashed ahead: the edge's implementation of
+// sluice::KeyHasher.
 #pragma once
 
 #include <array>
@@ -11,7 +12,8 @@
 
 namespace sluice::tls {
 
-/// Owner: a shard; not for two threads at a time. The state that holds the pepper's pads is wiped at the end.
+/// Owner: a shard; not for two threads at a time. The state that holds the pepper's pads is wiped
+/// at the end.
 class HmacKeyHasher final : public KeyHasher {
  public:
   /// `pepper`: any length; 32 bytes is usual. The bytes are not kept.

@@ -3,15 +3,17 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "recorder.hpp"
 #include "script.hpp"
 #include "timer_wheel.hpp"
+#include "tls_channel.hpp"
 
 namespace sluice::mock {
 
-enum class ListenerKind : std::uint8_t { plain, control };
+enum class ListenerKind : std::uint8_t { plain, tls, control };
 
 enum class Phase : std::uint8_t {
   reading,    ///< waits for a request
@@ -51,6 +53,7 @@ struct Connection : Timer {
   std::size_t out_at = 0;
   std::string body_store;  ///< body of a request in chunked coding
   Exchange exchange;
+  std::optional<TlsChannel> tls;
 };
 
 }  // namespace sluice::mock

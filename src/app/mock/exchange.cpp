@@ -329,6 +329,11 @@ void Server::finish(Connection& connection, End end) {
   exchange = Exchange{};
   connection.phase = Phase::reading;
   if (close) {
+    if (connection.tls && end != End::cut) {
+      cipher_.clear();
+      connection.tls->close(cipher_);
+      send_raw(connection, cipher_);
+    }
     if (connection.out.empty()) return close_connection(connection);
     connection.close_after_write = true;
   }

@@ -16,6 +16,7 @@ using sluice::mock::Options;
 
 constexpr std::string_view kUsage =
     "usage: sluice-mock [--listen ADDR:PORT]... [--control ADDR:PORT] [--default OPTIONS]\n"
+    "                   [--listen-tls ADDR:PORT --cert PEM --cert-key PEM]\n"
     "                   [--model NAME=OPTIONS]... [--models A,B,...]\n"
     "                   [--require-key KEY] [--log FILE] [--records N] [--keep-bodies BYTES] "
     "[--keep-heads]\n"
@@ -45,6 +46,12 @@ bool parse_options(std::string_view text, Behaviour& defaults) {
 bool take(std::string_view name, std::string_view value, Options& options) {
   if (name == "--listen") {
     options.listeners.push_back({ListenerKind::plain, std::string(value)});
+  } else if (name == "--listen-tls") {
+    options.listeners.push_back({ListenerKind::tls, std::string(value)});
+  } else if (name == "--cert") {
+    options.certificate_file = value;
+  } else if (name == "--cert-key") {
+    options.certificate_key_file = value;
   } else if (name == "--control") {
     options.listeners.push_back({ListenerKind::control, std::string(value)});
   } else if (name == "--default") {

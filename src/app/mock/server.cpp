@@ -70,6 +70,12 @@ Server::~Server() {
 
 std::string Server::open() {
   epoll_fd_ = epoll_create1(EPOLL_CLOEXEC);
+  if (!options_.certificate_file.empty()) {
+    auto context =
+        tls::ServerContext::load(options_.certificate_file, options_.certificate_key_file);
+    if (!context) return context.error();
+    tls_.emplace(std::move(*context));
+  }
   for (const Listen& listen : options_.listeners) {
     if (auto problem = open_listener(listen); !problem.empty()) return problem;
   }
@@ -85,6 +91,7 @@ std::string Server::open() {
 }
 
 std::string Server::open_listener(const Listen& listen) {
+  if (listen.kind == ListenerKind::tls && !tls_) return "--listen-tls needs --cert and --cert-key";
   sockaddr_in address{};
   if (!parse_address(listen.address, address)) return "not an ADDR:PORT: " + listen.address;
   const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
@@ -115,8 +122,8 @@ std::string Server::addresses_json() const {
     }
     return out;
   };
-  return fmt::format(R"({{"http":[{}],"control":[{}]}})", list(ListenerKind::plain),
-                     list(ListenerKind::control));
+  return fmt::format(R"({{"http":[{}],"https":[{}],"control":[{}]}})", list(ListenerKind::plain),
+                     list(ListenerKind::tls), list(ListenerKind::control));
 }
 
 void Server::run() {
@@ -166,6 +173,14 @@ void Server::accept_all(const Listener& listener) {
     connection->kind = listener.kind;
     connection->generation = ++generation_ & 0x7fffffff;
     connection->number = ++accepted_;
+    if (listener.kind == ListenerKind::tls) {
+      auto engine = tls::Engine::server(*tls_);
+      if (!engine) {
+        ::close(fd);
+        continue;
+      }
+      connection->tls.emplace(std::move(*engine));
+    }
     epoll_event event{.events = EPOLLIN | EPOLLRDHUP, .data = {.u64 = key_of(*connection)}};
     epoll_ctl(epoll_fd_, EPOLL_CTL_ADD, fd, &event);
     const auto index = static_cast<std::size_t>(fd);
@@ -199,7 +214,17 @@ void Server::read_ready(Connection& connection) {
     return;
   }
   if (count < 0) return;
-  std::string_view bytes(read_buffer_.data(), static_cast<std::size_t>(count));
+  const std::string_view bytes(read_buffer_.data(), static_cast<std::size_t>(count));
+  if (!connection.tls) return received(connection, bytes);
+  std::string plaintext;
+  cipher_.clear();
+  const bool good = connection.tls->receive(bytes, plaintext, cipher_);
+  if (!cipher_.empty()) send_raw(connection, cipher_);
+  if (!good) return gone(connection);
+  if (!plaintext.empty()) received(connection, plaintext);
+}
+
+void Server::received(Connection& connection, std::string_view bytes) {
   if (connection.phase == Phase::reading && connection.in.empty()) {
     const Handle handle{connection.fd, connection.generation};
     const std::size_t used = process_one(connection, bytes);  // the common case: no copy
@@ -213,6 +238,13 @@ void Server::read_ready(Connection& connection) {
 }
 
 void Server::send_bytes(Connection& connection, std::string_view bytes) {
+  if (!connection.tls) return send_raw(connection, bytes);
+  cipher_.clear();
+  connection.tls->send(bytes, cipher_);
+  send_raw(connection, cipher_);
+}
+
+void Server::send_raw(Connection& connection, std::string_view bytes) {
   if (connection.out.empty() && connection.split_bytes == 0) {
     const ssize_t sent = ::send(connection.fd, bytes.data(), bytes.size(), MSG_NOSIGNAL);
     if (sent >= 0) bytes.remove_prefix(static_cast<std::size_t>(sent));

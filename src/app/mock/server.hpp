@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -10,6 +11,7 @@
 
 #include "connection.hpp"
 #include "recorder.hpp"
+#include "sluice/tls/context.hpp"
 #include "timer_wheel.hpp"
 
 namespace sluice::mock {
@@ -24,7 +26,9 @@ struct Options {
   Behaviour defaults;
   std::vector<std::string> models = {"mock", "mock-small", "mock-large"};
   std::unordered_map<std::string, Behaviour>
-      named;                 ///< models whose behaviour is not in their name
+      named;                     ///< models whose behaviour is not in their name
+  std::string certificate_file;  ///< of the TLS listeners
+  std::string certificate_key_file;
   std::string required_key;  ///< empty = any credential, or none
   Keep keep;
 };
@@ -60,7 +64,9 @@ class Server {
   void on_event(std::uint64_t key, std::uint32_t events);
   void read_ready(Connection& connection);
   void write_ready(Connection& connection);
+  void received(Connection& connection, std::string_view bytes);
   void send_bytes(Connection& connection, std::string_view bytes);
+  void send_raw(Connection& connection, std::string_view bytes);
   [[nodiscard]] bool flush(Connection& connection);
   void watch(Connection& connection, bool writable);
   void gone(Connection& connection);
@@ -92,6 +98,7 @@ class Server {
   Options options_;
   Recorder recorder_;
   TimerWheel wheel_;
+  std::optional<tls::ServerContext> tls_;
   int epoll_fd_ = -1;
   int signal_fd_ = -1;
   std::int64_t now_ns_ = 0;
@@ -104,6 +111,7 @@ class Server {
   std::unordered_map<std::string, std::unique_ptr<Script>> scripts_;
   std::string script_key_;
   std::string scratch_;
+  std::string cipher_;  ///< ciphertext on its way to the socket
   std::string read_buffer_;
 };
 

@@ -1,0 +1,293 @@
+// The port on the machine's own kernel: sockets over loopback, nothing scripted.
+#include "sluice/ring/kernel_ring.hpp"
+
+#include <arpa/inet.h>
+#include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <chrono>
+#include <string>
+#include <vector>
+
+#include "sluice/ring/buffer.hpp"
+
+namespace sluice::ring {
+namespace {
+
+class KernelRingTest : public ::testing::TestWithParam<bool> {
+ protected:
+  void SetUp() override {
+    std::string message;
+    auto opened = open_kernel_ring({.entries = 64,
+                                    .buffer_block_count = 8,
+                                    .buffer_block_bytes = 32768,
+                                    .profile_6_1 = GetParam()},
+                                   message);
+    ASSERT_TRUE(opened) << message;
+    ring_ = std::move(*opened);
+  }
+  void TearDown() override {
+    for (const int fd : fds_) ::close(fd);
+  }
+
+  // A connected pair over TCP, as the streams of a shard are.
+  std::array<int, 2> tcp_pair() {
+    const int listening = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t bytes = sizeof address;
+    EXPECT_EQ(bind(listening, reinterpret_cast<sockaddr*>(&address), bytes), 0);
+    EXPECT_EQ(listen(listening, 4), 0);
+    EXPECT_EQ(getsockname(listening, reinterpret_cast<sockaddr*>(&address), &bytes), 0);
+    const int client = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    EXPECT_EQ(connect(client, reinterpret_cast<sockaddr*>(&address), bytes), 0);
+    const int server = accept(listening, nullptr, nullptr);
+    ::close(listening);
+    fds_.insert(fds_.end(), {client, server});
+    return {client, server};
+  }
+
+  std::vector<Completion> turn(TimeNs wait_ns = 2 * kSecond) {
+    std::vector<Completion> out(64);
+    out.resize(ring_->enter(out, wait_ns));
+    return out;
+  }
+
+  std::unique_ptr<RingPort> ring_;
+  std::vector<int> fds_;
+};
+
+std::string bytes_of(RingPort& ring, const Completion& completion, std::size_t offset) {
+  return {ring.buffer_data(completion.buffer) + offset, static_cast<std::size_t>(completion.result)};
+}
+
+TEST_P(KernelRingTest, TheTwoProfilesShareOutTheSameMemory) {
+  EXPECT_EQ(ring_->buffer_count() * ring_->buffer_bytes(), 8U * 32768U);
+  EXPECT_EQ(ring_->buffer_bytes(), GetParam() ? 4096U : 32768U);
+}
+
+TEST_P(KernelRingTest, AReceiveStaysArmedAndFillsBuffersInTurn) {
+  const auto [here, there] = tcp_pair();
+  ring_->prepare({.code = OpCode::recv_multishot, .fd = here, .user_data = 7});
+  EXPECT_TRUE(turn(0).empty());
+  ASSERT_EQ(send(there, "first", 5, 0), 5);
+  auto got = turn();
+  ASSERT_EQ(got.size(), 1U);
+  EXPECT_EQ(got[0].user_data, 7U);
+  EXPECT_TRUE(got[0].more);
+  EXPECT_TRUE(got[0].has_buffer);
+  EXPECT_EQ(got[0].buffer_more, !GetParam());
+  EXPECT_EQ(bytes_of(*ring_, got[0], 0), "first");
+  const std::uint16_t first_buffer = got[0].buffer;
+  ASSERT_EQ(send(there, "second", 6, 0), 6);
+  got = turn();
+  ASSERT_EQ(got.size(), 1U);
+  EXPECT_TRUE(got[0].more);
+  if (GetParam()) {
+    EXPECT_NE(got[0].buffer, first_buffer);
+    EXPECT_EQ(bytes_of(*ring_, got[0], 0), "second");
+  } else {
+    EXPECT_EQ(got[0].buffer, first_buffer);
+    EXPECT_EQ(bytes_of(*ring_, got[0], 5), "second");
+  }
+  shutdown(there, SHUT_WR);
+  got = turn();
+  ASSERT_EQ(got.size(), 1U);
+  EXPECT_EQ(got[0].result, 0);
+  EXPECT_FALSE(got[0].more);
+}
+
+// Many bytes through few buffers: every one is counted, used up, given back and used again.
+TEST_P(KernelRingTest, BuffersGoRoundWithoutLosingAByte) {
+  const auto [here, there] = tcp_pair();
+  BufferPool pool(*ring_);
+  std::string expected;
+  std::string received;
+  std::size_t next = 0;
+  bool armed = false;
+  bool ended = false;
+  int turns = 0;
+  while (!ended && ++turns < 20'000) {
+    if (expected.size() < 1'000'000) {
+      ++next;
+      const std::string text(next % 3000 + 1, static_cast<char>('a' + next % 26));
+      const ssize_t put = send(there, text.data(), text.size(), MSG_DONTWAIT);
+      if (put > 0) expected.append(text, 0, static_cast<std::size_t>(put));
+      if (expected.size() >= 1'000'000) shutdown(there, SHUT_WR);
+    }
+    if (!armed) {
+      ring_->prepare({.code = OpCode::recv_multishot, .fd = here, .user_data = 1});
+      armed = true;
+    }
+    for (const Completion& completion : turn(kMillisecond)) {
+      armed = completion.more;
+      if (completion.result == 0) ended = true;
+      if (!completion.has_buffer) continue;
+      received += pool.take(completion).view();
+    }
+  }
+  EXPECT_TRUE(ended);
+  EXPECT_EQ(received.size(), expected.size());
+  EXPECT_TRUE(received == expected);
+  EXPECT_EQ(pool.available(), pool.block_count());
+}
+
+TEST_P(KernelRingTest, WithoutBuffersAReceiveSaysSo) {
+  const auto [here, there] = tcp_pair();
+  BufferPool pool(*ring_);
+  std::vector<Piece> kept;
+  ring_->prepare({.code = OpCode::recv_multishot, .fd = here, .user_data = 1});
+  const std::string text(8 * 32768 + 100, 'x');
+  std::size_t sent = 0;
+  bool starved = false;
+  for (int i = 0; i < 5000 && !starved; ++i) {
+    if (sent < text.size()) {
+      const ssize_t put = send(there, text.data() + sent, text.size() - sent, MSG_DONTWAIT);
+      if (put > 0) sent += static_cast<std::size_t>(put);
+    }
+    for (const Completion& completion : turn(kMillisecond)) {
+      if (completion.has_buffer) kept.push_back(pool.take(completion));
+      if (completion.result == -ENOBUFS) {
+        starved = true;
+        EXPECT_FALSE(completion.more);
+      }
+    }
+  }
+  EXPECT_TRUE(starved);
+  EXPECT_EQ(pool.available(), 0U);
+  kept.clear();
+  EXPECT_EQ(pool.available(), pool.block_count());
+  ring_->prepare({.code = OpCode::recv_multishot, .fd = here, .user_data = 1});
+  const auto got = turn();
+  ASSERT_FALSE(got.empty());
+  EXPECT_GT(got[0].result, 0);
+}
+
+TEST_P(KernelRingTest, WaitingEndsAtTheTimeOut) {
+  const auto start = std::chrono::steady_clock::now();
+  EXPECT_TRUE(turn(20 * kMillisecond).empty());
+  const auto waited = std::chrono::steady_clock::now() - start;
+  EXPECT_GE(waited, std::chrono::milliseconds(19));
+  EXPECT_LT(waited, std::chrono::seconds(1));
+}
+
+TEST_P(KernelRingTest, ALookWithoutWaitingReturnsAtOnce) {
+  const auto start = std::chrono::steady_clock::now();
+  for (int i = 0; i < 100; ++i) EXPECT_TRUE(turn(0).empty());
+  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::milliseconds(500));
+}
+
+TEST_P(KernelRingTest, EventsShowWithoutASystemCall) {
+  const auto [here, there] = tcp_pair();
+  ring_->prepare({.code = OpCode::recv_multishot, .fd = here, .user_data = 1});
+  EXPECT_TRUE(turn(0).empty());
+  EXPECT_FALSE(ring_->has_events());
+  ASSERT_EQ(send(there, "x", 1, 0), 1);
+  EXPECT_TRUE(ring_->has_events());
+  EXPECT_EQ(turn(0).size(), 1U);
+  EXPECT_FALSE(ring_->has_events());
+}
+
+TEST_P(KernelRingTest, ACancelledReceiveEndsItself) {
+  const auto [here, there] = tcp_pair();
+  static_cast<void>(there);
+  ring_->prepare({.code = OpCode::recv_multishot, .fd = here, .user_data = 1});
+  static_cast<void>(turn(0));
+  ring_->prepare({.code = OpCode::cancel, .target = 1, .user_data = 2});
+  bool target_ended = false;
+  for (int i = 0; i < 10 && !target_ended; ++i) {
+    for (const Completion& completion : turn(10 * kMillisecond)) {
+      if (completion.user_data != 1) continue;
+      EXPECT_EQ(completion.result, -ECANCELED);
+      EXPECT_FALSE(completion.more);
+      target_ended = true;
+    }
+  }
+  EXPECT_TRUE(target_ended);
+}
+
+TEST_P(KernelRingTest, ShuttingASocketDownEndsItsReceive) {
+  const auto [here, there] = tcp_pair();
+  static_cast<void>(there);
+  ring_->prepare({.code = OpCode::recv_multishot, .fd = here, .user_data = 1});
+  static_cast<void>(turn(0));
+  shutdown(here, SHUT_RDWR);
+  const auto got = turn();
+  ASSERT_EQ(got.size(), 1U);
+  EXPECT_EQ(got[0].result, 0);
+  EXPECT_FALSE(got[0].more);
+}
+
+TEST_P(KernelRingTest, AFullPeerIsSaidAtOnceWhenASendMayNotWait) {
+  const auto [here, there] = tcp_pair();
+  static_cast<void>(there);
+  const std::string text(4U << 20U, 'x');
+  int full = 0;
+  for (int i = 0; i < 20 && full == 0; ++i) {
+    ring_->prepare({.code = OpCode::send, .fd = here, .address = text.data(),
+                    .length = static_cast<std::uint32_t>(text.size()),
+                    .msg_flags = MSG_NOSIGNAL | MSG_DONTWAIT, .user_data = 3});
+    const auto got = turn(100 * kMillisecond);
+    ASSERT_EQ(got.size(), 1U);
+    if (got[0].result == -EAGAIN) ++full;
+  }
+  EXPECT_EQ(full, 1);
+}
+
+TEST_P(KernelRingTest, MoreOperationsThanTheQueueHoldsAreSubmittedMeanwhile) {
+  std::vector<std::array<int, 2>> pairs;
+  for (std::uint64_t i = 0; i < 100; ++i) {
+    pairs.push_back(tcp_pair());
+    ring_->prepare({.code = OpCode::poll, .fd = pairs.back()[0], .msg_flags = POLLIN, .user_data = i});
+  }
+  EXPECT_TRUE(turn(0).empty());
+  for (const auto& pair : pairs) ASSERT_EQ(send(pair[1], "x", 1, 0), 1);
+  std::size_t seen = 0;
+  for (int i = 0; i < 20 && seen < pairs.size(); ++i) seen += turn(100 * kMillisecond).size();
+  EXPECT_EQ(seen, pairs.size());
+}
+
+TEST_P(KernelRingTest, ConnectAndAcceptComplete) {
+  const int listening = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  fds_.push_back(listening);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t bytes = sizeof address;
+  ASSERT_EQ(bind(listening, reinterpret_cast<sockaddr*>(&address), bytes), 0);
+  ASSERT_EQ(listen(listening, 4), 0);
+  ASSERT_EQ(getsockname(listening, reinterpret_cast<sockaddr*>(&address), &bytes), 0);
+  const int client = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  fds_.push_back(client);
+  ring_->prepare({.code = OpCode::accept, .fd = listening, .user_data = 1});
+  ring_->prepare({.code = OpCode::connect, .fd = client, .address = &address, .length = bytes, .user_data = 2});
+  int accepted = -1;
+  int connected = -1;
+  for (int i = 0; i < 10 && (accepted < 0 || connected < 0); ++i) {
+    for (const Completion& completion : turn(100 * kMillisecond)) {
+      (completion.user_data == 1 ? accepted : connected) = completion.result;
+    }
+  }
+  EXPECT_EQ(connected, 0);
+  ASSERT_GE(accepted, 0);
+  fds_.push_back(accepted);
+}
+
+INSTANTIATE_TEST_SUITE_P(Profiles, KernelRingTest, ::testing::Bool(),
+                         [](const auto& param) { return param.param ? "Linux61" : "Newest"; });
+
+TEST(KernelRing, ABadOptionIsAnErrorWithAMessage) {
+  std::string message;
+  const auto opened = open_kernel_ring({.entries = 8, .buffer_block_count = 3, .buffer_block_bytes = 4096}, message);
+  EXPECT_FALSE(opened);
+  EXPECT_FALSE(message.empty());
+}
+
+}  // namespace
+}  // namespace sluice::ring
