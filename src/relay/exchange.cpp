@@ -73,6 +73,11 @@ ring::Task<bool> Exchange::run() {
           {.kind = ErrorKind::bad_request, .message = "The request target is invalid."});
   }
   if (const auto denial = authenticate()) co_return co_await refuse(refusal_of(*denial));
+  if (request_.head.encoded) {
+    co_return co_await refuse({.kind = ErrorKind::bad_request,
+                               .message = "Compressed request bodies are not supported.",
+                               .status = 415});
+  }
   Result<Body> body = co_await read_body(services_, *client_.stream, request_.head);
   if (!body) {
     if (body.error().code == Errc::closed || body.error().code == Errc::reset) co_return false;
