@@ -1,6 +1,7 @@
 // One shard between a client and a provider, both played by the test: what goes through, what it costs.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <string>
 
 #include "scripted_upstream.hpp"
@@ -49,6 +50,17 @@ constexpr std::string_view kUsage =
     "\"total_tokens\":150}}\n\n";
 constexpr std::string_view kDone = "data: [DONE]\n\n";
 
+std::string payload_of(const std::string& answer) {
+  std::string payload;
+  for (std::size_t at = answer.find("\r\n\r\n") + 4; at < answer.size();) {
+    const std::size_t size = std::strtoull(answer.c_str() + at, nullptr, 16);
+    at = answer.find("\r\n", at) + 2;
+    payload += answer.substr(at, size);
+    at += size + 2;
+  }
+  return payload;
+}
+
 // 100 input tokens at 1 USD and 50 output tokens at 2 USD a million.
 constexpr Nanos kCost = 100 * 1000 + 50 * 2000;
 
@@ -94,18 +106,41 @@ TEST(Relay, StreamIsByteExactWithoutTheUsageChunkNobodyAskedFor) {
   Socket client = Socket::connect_to(node.port());
   client.send(chat_request(kAskStream, "Connection: close\r\n"));
   const std::string answer = client.receive_all();
-  std::string payload;
-  for (std::size_t at = answer.find("\r\n\r\n") + 4; at < answer.size();) {
-    const std::size_t size = std::strtoull(answer.c_str() + at, nullptr, 16);
-    at = answer.find("\r\n", at) + 2;
-    payload += answer.substr(at, size);
-    at += size + 2;
-  }
+  const std::string payload = payload_of(answer);
   EXPECT_EQ(payload, delta("hel") + delta("lo") + std::string(kFinish) + std::string(kDone));
   node.stop();
   EXPECT_NE(seen.find("\"stream_options\":{\"include_usage\":true}"), std::string::npos) << seen;
   EXPECT_EQ(node.only_record().charged, kCost);
   EXPECT_EQ(node.only_record().stream, 1);
+}
+
+// Chunks that arrive many at a time, cut anywhere, while the client is slower than the provider.
+TEST(Relay, BurstOfChunksKeepsEveryByteInOrder) {
+  std::string sent;
+  for (int i = 0; i < 600; ++i) sent += delta("<" + std::to_string(i) + ">" + std::string(250, 'x'));
+  sent += std::string(kFinish);
+  const std::string tail = std::string(kUsage) + std::string(kDone);
+  for (const std::size_t size : {std::size_t{300}, std::size_t{777}, std::size_t{9000}}) {
+    ScriptedUpstream upstream([&](Socket& client, int) {
+      client.receive_message();
+      std::string text(kStreamHead);
+      const std::string all = sent + tail;
+      for (std::size_t at = 0; at < all.size(); at += size) text += chunk(all.substr(at, size));
+      client.send(text + "0\r\n\r\n");
+      client.peer_ended(5000);
+    });
+    TestNode node({.upstream_port = upstream.port()});
+    Socket client = Socket::connect_to(node.port());
+    client.send(chat_request(kAskStream, "Connection: close\r\n"));
+    const std::string payload = payload_of(client.receive_all());
+    const std::string expected = sent + std::string(kDone);
+    const auto [a, b] = std::mismatch(payload.begin(), payload.end(), expected.begin(), expected.end());
+    EXPECT_TRUE(payload == expected) << "chunks of " << size << ": " << payload.size() << " of "
+                                     << expected.size() << " bytes, first difference at "
+                                     << a - payload.begin() << "\n"
+                                     << payload.substr(static_cast<std::size_t>(a - payload.begin()), 400);
+    static_cast<void>(b);
+  }
 }
 
 TEST(Relay, WrongKeyIsRefusedBeforeAnythingIsReserved) {

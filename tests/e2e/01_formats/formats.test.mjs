@@ -46,7 +46,9 @@ for (const sdk of sdks) {
       const key = await system.customer(`${sdk.name}-whole`)
       await system.mock.mark()
       const client = sdk.connect(system.url, key)
-      for (const model of ['mock-c5', 'mock-c3-split7', 'mock-c3-cache2-cwrite1-think4']) {
+      // Gemini does not report what was written to a cache.
+      const cached = sdk.name === 'gemini' ? 'mock-c3-cache2-think4' : 'mock-c3-cache2-cwrite1-think4'
+      for (const model of ['mock-c5', 'mock-c3-split7', cached]) {
         const answer = await client.whole(model)
         assert.equal(answer.text, ' word'.repeat(model === 'mock-c5' ? 5 : 3))
       }
@@ -56,8 +58,10 @@ for (const sdk of sdks) {
     test('streams 180 KB without losing a byte', async () => {
       const key = await system.customer(`${sdk.name}-bulk`)
       await system.mock.mark()
+      // The stand-in pads chunks to a size: with the usage that the gateway asks for they hold less text.
+      const asked = sdk.name === 'openai' ? { more: { stream_options: { include_usage: true } } } : {}
       let direct = ''
-      for await (const part of sdk.connect(`http://127.0.0.1:${system.mock.port}`, 'sk-any').stream('mock-c600-s300')) direct += part
+      for await (const part of sdk.connect(`http://127.0.0.1:${system.mock.port}`, 'sk-any').stream('mock-c600-s300', asked)) direct += part
       let through = ''
       for await (const part of sdk.connect(system.url, key).stream('mock-c600-s300')) through += part
       assert.ok(through.length > 20_000)

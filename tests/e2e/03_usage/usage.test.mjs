@@ -27,7 +27,9 @@ for (const sdk of sdks) {
       return [await system.mock.records(2), await system.usageOf(customer, 2), customer]
     }
 
-    for (const model of ['mock-c20-in123-out45', 'mock-c20-in100-cache40-cwrite20-think7', 'mock-c20-wrongusage', 'mock-c20-twiceusage']) {
+    // Gemini does not report what was written to a cache.
+    const cached = sdk.name === 'gemini' ? 'mock-c20-in100-cache40-think7' : 'mock-c20-in100-cache40-cwrite20-think7'
+    for (const model of ['mock-c20-in123-out45', cached, 'mock-c20-wrongusage', 'mock-c20-twiceusage']) {
       test(`${model}: charged as claimed, once`, async () => {
         const [records, rows] = await both(model)
         await proveExact(system, records, rows)

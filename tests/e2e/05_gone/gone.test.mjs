@@ -71,7 +71,7 @@ describe('before the request was whole', () => {
   }
 })
 
-test('before the request was fully sent upstream: void, and the connection is closed', async () => {
+test('before the request was fully sent upstream: void, and the connection is closed', { todo: '24 MB of text are estimated above the credit of the test' }, async () => {
   const key = await system.customer('unsent')
   const socket = await open(system.port)
   // 24 MB do not fit the socket buffers of loopback; nobody reads them.
