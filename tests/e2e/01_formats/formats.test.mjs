@@ -6,7 +6,7 @@ import { proveExact } from '../lib/proof.mjs'
 import { sdks } from '../lib/sdks.mjs'
 import { System } from '../lib/system.mjs'
 
-const MODELS = ['mock-c5', 'mock-c40-g5', 'mock-c2-tool', 'mock-c3-split7', 'mock-c3-cache2-cwrite1-think4', 'mock-c600-s300']
+const MODELS = ['mock-c5', 'mock-c40-g5', 'mock-c2-tool', 'mock-c3-split7', 'mock-c3-cache2-cwrite1-think4', 'mock-c3-cache2-think4', 'mock-c600-s300']
 let system
 before(async () => { system = await System.start({ models: MODELS }) })
 after(() => system?.stop())

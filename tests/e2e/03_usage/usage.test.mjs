@@ -7,7 +7,7 @@ import { sdks } from '../lib/sdks.mjs'
 import { System } from '../lib/system.mjs'
 
 const MODELS = ['mock-c20-nousage', 'mock-c20-negusage', 'mock-c20-hugeusage', 'mock-c20-wrongusage', 'mock-c20-twiceusage',
-  'mock-c20-shrinkusage', 'mock-c20-in123-out45', 'mock-c20-in100-cache40-cwrite20-think7']
+  'mock-c20-shrinkusage', 'mock-c20-in123-out45', 'mock-c20-in100-cache40-cwrite20-think7', 'mock-c20-in100-cache40-think7']
 let system
 before(async () => { system = await System.start({ models: MODELS }) })
 after(() => system?.stop())
