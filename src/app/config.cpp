@@ -1,6 +1,7 @@
 #include "sluice/app/config.hpp"
 
 #include <cstdio>
+#include <cstdlib>
 #include <filesystem>
 #include <memory>
 
@@ -133,6 +134,17 @@ void read_timeouts(TomlTable table, Timeouts& out) {
   table.finish();
 }
 
+/// `sluice up --listen … --state …` reaches the programs that it starts through these.
+void apply_environment(Config& config, std::string& message) {
+  if (const char* listen = std::getenv("SLUICE_LISTEN"); listen != nullptr && *listen != '\0') {
+    config.edge.listeners.front().address = listen;
+    if (!is_listen_address(listen)) message = "SLUICE_LISTEN: must be \"ADDRESS:PORT\" or \"[v6 address]:PORT\"";
+  }
+  if (const char* state = std::getenv("SLUICE_STATE_DIRECTORY"); state != nullptr && *state != '\0') {
+    config.state.directory = state;
+  }
+}
+
 }  // namespace
 
 Result<Config> parse_config(std::string_view toml, std::string_view file_name, std::string& message) {
@@ -174,7 +186,13 @@ Result<Config> load_config(const std::string& path, std::string& message) {
     message = path + ": cannot be read";
     return fail(Errc::io);
   }
-  return parse_config(text, path, message);
+  auto config = parse_config(text, path, message);
+  if (!config) return config;
+  std::string wrong;
+  apply_environment(*config, wrong);
+  if (wrong.empty()) return config;
+  message = wrong;
+  return fail(Errc::bad_value);
 }
 
 }  // namespace sluice::app

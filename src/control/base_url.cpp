@@ -1,4 +1,4 @@
-#include "base_url.hpp"
+#include "sluice/control/url.hpp"
 
 #include <fmt/format.h>
 

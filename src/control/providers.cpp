@@ -57,7 +57,7 @@ Outcome<> read_headers(const std::optional<std::vector<std::string>>& lines, std
 
 Outcome<Change> put_group(Service& service, std::string_view name, std::string_view multiplier) {
   CONTROL_TRY(check_name("group", name));
-  auto thousandths = parse_thousandths("multiplier", multiplier, 0, 1'000'000);
+  auto thousandths = parse_thousandths("multiplier", multiplier, 1, 1'000'000);
   if (!thousandths) return std::unexpected(thousandths.error());
   Change change = Change::none;
   const std::string what = fmt::format("group '{}'", name);

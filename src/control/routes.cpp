@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <array>
 
-#include "base_url.hpp"
+#include "sluice/control/url.hpp"
 #include "fields.hpp"
 #include "sluice/control/catalog.hpp"
 #include "sluice/control/customers.hpp"

@@ -17,6 +17,7 @@ Epoch to_epoch(const Row& row) {
   out.opened_ns = row.integer(3);
   out.closed_ns = row.integer(4);
   out.batch = row.integer(5);
+  out.clean = row.integer(6) != 0;
   return out;
 }
 
@@ -29,7 +30,7 @@ Result<> take(T& member, Result<T> result) {
 
 }  // namespace
 
-Result<EpochSnapshot> EpochBook::open_next(std::uint32_t node, const std::string& uuid, const std::vector<Gap>& gaps) {
+Result<EpochSnapshot> EpochBook::open_next(std::uint32_t node, const std::vector<Gap>& gaps) {
   EpochSnapshot out;
   UsageBook usage(db_, clock_);
   CustomerBook customers(db_, clock_);
@@ -41,12 +42,12 @@ Result<EpochSnapshot> EpochBook::open_next(std::uint32_t node, const std::string
     for (const Gap& gap : gaps) LEDGER_TRY(usage.add_gap(gap));
     LEDGER_TRY(db_.run("UPDATE node_epoch SET closed_ns = :t WHERE node = :n AND closed_ns = 0", {now_ns, node_number}));
     auto epoch = db_.integer(
-        "INSERT INTO node_epoch (node, epoch, uuid, opened_ns, closed_ns, batch) SELECT :n, "
-        "COALESCE(MAX(epoch), 0) + 1, :u, :t, 0, (SELECT COALESCE(MAX(id), 0) FROM drain_batch) "
+        "INSERT INTO node_epoch (node, epoch, uuid, opened_ns, closed_ns, batch, clean) SELECT :n, "
+        "COALESCE(MAX(epoch), 0) + 1, '', :t, 0, (SELECT COALESCE(MAX(id), 0) FROM drain_batch), 0 "
         "FROM node_epoch WHERE node = :m RETURNING epoch",
-        {node_number, uuid, now_ns, node_number});
+        {node_number, now_ns, node_number});
     if (!epoch) return std::unexpected(epoch.error());
-    out.epoch = {node, static_cast<std::uint64_t>(*epoch), uuid, now_ns, 0, 0};
+    out.epoch = {node, static_cast<std::uint64_t>(*epoch), {}, now_ns, 0, false, 0};
     LEDGER_TRY(db_.run("INSERT INTO epoch_base (node, epoch, wallet_id, base, wallet_no) SELECT :n, :e, w.id, "
                        "a.credits - a.debits, w.last_no FROM wallet w JOIN account a ON a.id = 1000 + w.id",
                        {node_number, *epoch}));
@@ -65,11 +66,27 @@ Result<EpochSnapshot> EpochBook::open_next(std::uint32_t node, const std::string
   return out;
 }
 
+Result<> EpochBook::set_uuid(std::uint32_t node, std::uint64_t epoch, const std::string& uuid) {
+  return in_write(db_, [&]() -> Result<> {
+    LEDGER_TRY(db_.run("UPDATE node_epoch SET uuid = :u WHERE node = :n AND epoch = :e",
+                       {uuid, std::int64_t{node}, static_cast<std::int64_t>(epoch)}));
+    return {};
+  });
+}
+
+Result<> EpochBook::set_clean(std::uint32_t node, std::uint64_t epoch, bool clean) {
+  return in_write(db_, [&]() -> Result<> {
+    LEDGER_TRY(db_.run("UPDATE node_epoch SET clean = :c WHERE node = :n AND epoch = :e",
+                       {std::int64_t{clean}, std::int64_t{node}, static_cast<std::int64_t>(epoch)}));
+    return {};
+  });
+}
+
 Result<Epoch> EpochBook::newest(std::uint32_t node) {
   return only<Epoch>(db_,
-                     "SELECT node, epoch, uuid, opened_ns, closed_ns, batch FROM node_epoch WHERE node = :n "
+                     "SELECT node, epoch, uuid, opened_ns, closed_ns, batch, clean FROM node_epoch WHERE node = :n "
                      "ORDER BY epoch DESC LIMIT 1",
-                     "iitiii", {std::int64_t{node}}, to_epoch);
+                     "iitiiii", {std::int64_t{node}}, to_epoch);
 }
 
 Result<std::vector<EpochBase>> EpochBook::bases(std::uint32_t node, std::uint64_t epoch) {

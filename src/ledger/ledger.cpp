@@ -11,7 +11,7 @@ namespace sluice::ledger {
 struct Ledger::Books {
   Books(Db& db, const Clock& clock)
       : customers(db, clock), keys(db, clock), catalog(db), money(db, clock), usage(db, clock), epochs(db, clock),
-        audit(db, clock) {}
+        audit(db, clock), sums(db) {}
   CustomerBook customers;
   KeyBook keys;
   CatalogBook catalog;
@@ -19,6 +19,7 @@ struct Ledger::Books {
   UsageBook usage;
   EpochBook epochs;
   AuditLog audit;
+  AuditBook sums;
 };
 
 Ledger::Ledger(std::unique_ptr<Db> db, const Clock& clock)
@@ -72,6 +73,7 @@ MoneyBook& Ledger::money() { return books_->money; }
 UsageBook& Ledger::usage() { return books_->usage; }
 EpochBook& Ledger::epochs() { return books_->epochs; }
 AuditLog& Ledger::audit() { return books_->audit; }
+AuditBook& Ledger::sums() { return books_->sums; }
 const std::string& Ledger::last_error() const { return db_->last_error(); }
 
 Result<> Ledger::backup_to(const std::string& file) {

@@ -12,7 +12,7 @@ constexpr std::string_view kVersion1 = R"(
 CREATE TABLE price_group (
   id INTEGER PRIMARY KEY AUTOINCREMENT,
   name TEXT NOT NULL UNIQUE,
-  multiplier INTEGER NOT NULL CHECK (multiplier >= 0)) STRICT;
+  multiplier INTEGER NOT NULL CHECK (multiplier > 0)) STRICT;
 INSERT INTO price_group (id, name, multiplier) VALUES (1, 'default', 1000);
 CREATE TABLE customer (
   id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -186,6 +186,7 @@ CREATE TABLE node_epoch (
   opened_ns INTEGER NOT NULL,
   closed_ns INTEGER NOT NULL,
   batch INTEGER NOT NULL,
+  clean INTEGER NOT NULL,
   PRIMARY KEY (node, epoch)) STRICT;
 CREATE TABLE epoch_base (
   node INTEGER NOT NULL,
@@ -205,7 +206,9 @@ CREATE TABLE drain_batch (
   node INTEGER NOT NULL,
   epoch INTEGER NOT NULL,
   at_ns INTEGER NOT NULL,
-  row_count INTEGER NOT NULL) STRICT;
+  row_count INTEGER NOT NULL,
+  removed INTEGER NOT NULL DEFAULT 0) STRICT;
+CREATE INDEX drain_batch_age ON drain_batch(removed, at_ns);
 CREATE TABLE gap (
   id INTEGER PRIMARY KEY AUTOINCREMENT,
   node INTEGER NOT NULL,
@@ -215,10 +218,10 @@ CREATE TABLE gap (
   until_seq INTEGER NOT NULL,
   reason TEXT NOT NULL,
   at_ns INTEGER NOT NULL) STRICT;
+-- id = batch * 1000 + place in the batch.
 CREATE TABLE usage (
   id INTEGER PRIMARY KEY,
   node INTEGER NOT NULL, epoch INTEGER NOT NULL, slot INTEGER NOT NULL, seq INTEGER NOT NULL,
-  batch INTEGER NOT NULL,
   hold_seq INTEGER NOT NULL, kind INTEGER NOT NULL, end_kind INTEGER NOT NULL, phase INTEGER NOT NULL,
   status INTEGER NOT NULL, error INTEGER NOT NULL, flags INTEGER NOT NULL,
   format_in INTEGER NOT NULL, format_out INTEGER NOT NULL, stream INTEGER NOT NULL,

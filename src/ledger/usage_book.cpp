@@ -185,15 +185,21 @@ Result<std::vector<WindowSum>> UsageBook::window_sums(OwnerKind kind, Id owner_i
                             });
 }
 
-Result<std::int64_t> UsageBook::remove_before(TimeNs before_ns, std::int64_t limit) {
+Result<std::int64_t> UsageBook::remove_before(TimeNs before_ns, std::int64_t batches) {
   std::int64_t removed = 0;
   LEDGER_TRY(in_write(db_, [&]() -> Result<> {
-    // Rows are in order of draining, which is nearly that of time: the oldest are at the front.
-    auto done = db_.run("DELETE FROM usage WHERE id IN (SELECT id FROM usage ORDER BY id LIMIT :l) "
-                        "AND started_ns < :b",
-                        {limit, before_ns});
-    if (!done) return std::unexpected(done.error());
-    removed = *done;
+    // Whole batches, so that what is left of one can always be compared with its entries.
+    auto old = collect<std::int64_t>(
+        db_, "SELECT id FROM drain_batch WHERE removed = 0 AND at_ns < :b ORDER BY at_ns LIMIT :l", "i",
+        {before_ns, batches}, [](const Row& row) { return row.integer(0); });
+    if (!old) return std::unexpected(old.error());
+    for (const std::int64_t batch : *old) {
+      auto gone = db_.run("DELETE FROM usage WHERE id >= :a AND id < :b",
+                          {batch * kIdsPerBatch, (batch + 1) * kIdsPerBatch});
+      if (!gone) return std::unexpected(gone.error());
+      removed += *gone;
+      LEDGER_TRY(db_.run("UPDATE drain_batch SET removed = 1 WHERE id = :i", {batch}));
+    }
     return {};
   }));
   return removed;

@@ -7,7 +7,7 @@
 namespace sluice::ledger {
 namespace {
 
-constexpr std::size_t kBatchColumn = 4;  // between seq and hold_seq
+constexpr std::size_t kIdColumn = 4;  // between seq and hold_seq
 
 bool any_call(const UsageRow& row) {
   return std::any_of(row.calls.begin(), row.calls.end(), [](std::int64_t count) { return count != 0; });
@@ -21,10 +21,11 @@ Columns to_columns(const DrainBatch& batch, std::int64_t batch_id) {
   out.texts.resize(kUsageTexts);
   for (auto& column : out.integers) column.reserve(batch.rows.size());
   for (auto& column : out.texts) column.reserve(batch.rows.size());
+  std::int64_t id = batch_id * kIdsPerBatch;
   for (const UsageRow& row : batch.rows) {
     std::size_t at = 0;
     const auto put = [&](auto value) {
-      if (at == kBatchColumn) out.integers[at++].push_back(batch_id);
+      if (at == kIdColumn) out.integers[at++].push_back(id++);
       out.integers[at++].push_back(static_cast<long long>(value));
     };
     put(batch.node), put(batch.epoch);
@@ -43,7 +44,7 @@ StoredUsage to_usage(const Row& row) {
   out.epoch = static_cast<std::uint64_t>(row.integer(1));
   std::size_t at = 2;
   visit_integers(out.row, [&](auto& value) {
-    if (at == kBatchColumn) out.batch = row.integer(at++);
+    if (at == kIdColumn) out.batch = row.integer(at++) / kIdsPerBatch;
     value = static_cast<std::remove_reference_t<decltype(value)>>(row.integer(at++));
   });
   const auto calls = read_list(row.text(kUsageIntegers));

@@ -7,7 +7,7 @@
 namespace sluice::ledger {
 
 #define USAGE_INTEGERS                                                                                        \
-  "node, epoch, slot, seq, batch, hold_seq, kind, end_kind, phase, status, error, flags, format_in, "         \
+  "node, epoch, slot, seq, id, hold_seq, kind, end_kind, phase, status, error, flags, format_in, "         \
   "format_out, stream, wallet_id, key_id, model_id, channel_id, channel_key_id, price_version, multiplier, "  \
   "attempts, client_retry, input, cache_read, cache_write_short, cache_write_long, output, reasoning, "       \
   "input_estimate, counted_output, held, charged, excess, loss, started_ns, queue_ns, connect_ns, "           \
@@ -25,7 +25,7 @@ inline constexpr const char* kUsageTypes =
     "iiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiii"
     "tttt";
 
-/// Calls `visit` with each integer of a row but node, epoch and batch, in the order of USAGE_INTEGERS.
+/// Calls `visit` with each integer of a row but node, epoch and id, in the order of USAGE_INTEGERS.
 template <class Usage, class Visit>
 void visit_integers(Usage& row, Visit&& visit) {
   visit(row.slot), visit(row.seq);
@@ -40,6 +40,10 @@ void visit_integers(Usage& row, Visit&& visit) {
   visit(row.total_ns), visit(row.own_ns), visit(row.bytes_in), visit(row.bytes_out), visit(row.key_day);
   visit(row.key_month), visit(row.wallet_day), visit(row.wallet_month);
 }
+
+/// A batch's rows have the numbers from batch × kIdsPerBatch on: all of a batch is one range of the table.
+inline constexpr std::int64_t kIdsPerBatch = 1'000;
+static_assert(kDrainRowsMax <= static_cast<std::size_t>(kIdsPerBatch));
 
 [[nodiscard]] Columns to_columns(const DrainBatch& batch, std::int64_t batch_id);
 [[nodiscard]] StoredUsage to_usage(const Row& row);

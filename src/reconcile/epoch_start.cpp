@@ -138,10 +138,15 @@ Result<ledger::EpochSnapshot> EpochStart::next_epoch(const state::Uuid& uuid, st
   // A ledger that was restored from a backup may hand out a number that the directory on this machine still has.
   constexpr int kTries = 1000;
   for (int i = 0; i < kTries; ++i) {
-    auto snapshot = ledger_.epochs().open_next(options_.node, hex(uuid), gaps_);
+    auto snapshot = ledger_.epochs().open_next(options_.node, gaps_);
     if (!snapshot) {
       message = ledger_line(ledger_, "cannot open an epoch");
       return snapshot;
+    }
+    const auto named = ledger_.epochs().set_uuid(options_.node, snapshot->epoch.epoch, hex(uuid));
+    if (!named) {
+      message = ledger_line(ledger_, "cannot name an epoch");
+      return std::unexpected(named.error());
     }
     gaps_.clear();
     if (!check_.exists || snapshot->epoch.epoch > check_.meta.epoch) return snapshot;

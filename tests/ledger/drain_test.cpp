@@ -167,6 +167,17 @@ TEST_F(DrainTest, FullBatchesOfChangingSizeGoThroughOneStatement) {
   EXPECT_EQ(balance(wallet_.id), 1000 - static_cast<Nanos>(next - 1));
 }
 
+TEST_F(DrainTest, OldRowsGoBatchByBatchAndMoneyStays) {
+  ASSERT_TRUE(drain(usage_rows(0, 1, 5, wallet_.id)));
+  clock_.advance(10 * kSecond);
+  ASSERT_TRUE(drain(usage_rows(0, 6, 8, wallet_.id)));
+  EXPECT_EQ(ledger_->usage().remove_before(clock_.realtime_ns(), 10).value_or(-1), 5);
+  EXPECT_EQ(ledger_->usage().remove_before(clock_.realtime_ns(), 10).value_or(-1), 0);
+  EXPECT_EQ(stored(), 3U);
+  EXPECT_EQ(balance(wallet_.id), 920);
+  ASSERT_TRUE(drain(usage_rows(0, 9, 9, wallet_.id)));
+}
+
 // kill -9 at every crash point of a drain: after reopening, the cursor says whether the batch is there, and it is
 // there wholly or not at all.
 TEST_F(DrainTest, DyingAtAnyCommitLeavesAllOrNothing) {

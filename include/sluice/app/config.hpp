@@ -98,7 +98,8 @@ struct Config {
 [[nodiscard]] Result<Config> parse_config(std::string_view toml, std::string_view file_name,
                                           std::string& message);
 
-/// Reads and parses a file; see parse_config.
+/// Reads and parses a file; see parse_config. SLUICE_LISTEN ("ADDR:PORT", first listener) and
+/// SLUICE_STATE_DIRECTORY, where set, win over the file: `sluice up --listen … --state …` sets them for what it starts.
 [[nodiscard]] Result<Config> load_config(const std::string& path, std::string& message);
 
 }  // namespace sluice::app

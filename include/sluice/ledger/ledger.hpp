@@ -12,6 +12,7 @@
 
 #include "sluice/base/clock.hpp"
 #include "sluice/base/error.hpp"
+#include "sluice/ledger/audit_book.hpp"
 #include "sluice/ledger/audit_log.hpp"
 #include "sluice/ledger/catalog_book.hpp"
 #include "sluice/ledger/customer_book.hpp"
@@ -54,6 +55,7 @@ class Ledger {
   [[nodiscard]] UsageBook& usage();
   [[nodiscard]] EpochBook& epochs();
   [[nodiscard]] AuditLog& audit();
+  [[nodiscard]] AuditBook& sums();
 
   /// Text of the last failure, one line; empty when nothing failed yet.
   [[nodiscard]] const std::string& last_error() const;

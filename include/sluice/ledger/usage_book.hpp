@@ -40,8 +40,9 @@ class UsageBook {
   [[nodiscard]] Result<std::vector<UsageStats>> stats(StatsBy by, const UsageFilter& filter);
   [[nodiscard]] Result<std::vector<WindowSum>> window_sums(OwnerKind kind, Id owner_id);  ///< 0 = all owners
 
-  /// Removes rows older than `before_ns` (entries and sums stay), at most `limit`; returns how many.
-  [[nodiscard]] Result<std::int64_t> remove_before(TimeNs before_ns, std::int64_t limit);
+  /// Removes the rows of at most `batches` batches that were drained before `before_ns` (entries and sums stay).
+  /// Returns how many rows went.
+  [[nodiscard]] Result<std::int64_t> remove_before(TimeNs before_ns, std::int64_t batches);
 
  private:
   Db& db_;

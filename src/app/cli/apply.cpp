@@ -21,7 +21,7 @@ Outcome<std::string> read_file(const std::string& path) {
   return text;
 }
 
-Outcome<> apply(Session& session, const std::string& path) {
+Outcome<> apply_file(Session& session, const std::string& path) {
   auto text = read_file(path);
   if (!text) return std::unexpected(text.error());
   auto service = session.service_with_secrets();
@@ -52,7 +52,7 @@ void add_apply_verb(Parser& parser, Session& session) {
   auto path = std::make_shared<std::string>();
   parser.verb("", "apply", "creates or updates what a TOML file says; applying it again changes nothing")
       .argument("file", "TOML file", *path)
-      .runs([&session, path] { return apply(session, *path); });
+      .runs([&session, path] { return apply_file(session, *path); });
 }
 
 }  // namespace sluice::cli

@@ -19,23 +19,13 @@ Outcome<> show(Session& session, const std::string& customer) {
   if (!config) return std::unexpected(config.error());
   const auto live = reconcile::query_wallet((*config)->state.directory, static_cast<std::uint64_t>(view->wallet.id));
   record.push_back({"live", live.has_value()});
-  std::vector<Record> holds;
   if (live) {
     record.push_back({"available_usd", format_usd(live->available)});
     record.push_back({"held_usd", format_usd(live->held)});
     record.push_back({"charged_usd", format_usd(live->charged)});
     record.push_back({"excess_usd", format_usd(live->excess)});
-    record.push_back({"open_holds", static_cast<std::int64_t>(live->holds.size())});
-    for (const reconcile::LiveHold& hold : live->holds) {
-      holds.push_back({{"slot", std::int64_t{hold.slot}},
-                       {"hold", static_cast<std::int64_t>(hold.seq)},
-                       {"key", static_cast<std::int64_t>(hold.key_id)},
-                       {"amount_usd", format_usd(hold.amount)},
-                       {"opened", format_utc(hold.opened_ns)},
-                       {"request_id", hold.request_id}});
-    }
   }
-  print_record_with(session.json(), record, "holds", holds);
+  print_record(session.json(), record);
   return {};
 }
 
