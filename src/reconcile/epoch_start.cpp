@@ -13,18 +13,6 @@
 namespace sluice::reconcile {
 namespace {
 
-/// The environment gets the uuid that the ledger was told.
-class GivenUuid final : public Rng {
- public:
-  explicit GivenUuid(const state::Uuid& uuid) : uuid_(uuid) {}
-  void fill(std::span<std::uint8_t> out) override {
-    for (std::size_t i = 0; i < out.size(); ++i) out[i] = uuid_[i % uuid_.size()];
-  }
-
- private:
-  state::Uuid uuid_;
-};
-
 std::string ledger_line(ledger::Ledger& ledger, std::string_view what) {
   return "ledger: " + std::string(what) + ": " + ledger.last_error();
 }
@@ -82,7 +70,8 @@ Result<Started> EpochStart::attach(std::string& message) {
 /// What ended without its outbox being readable: each slot from its cursor on.
 void EpochStart::add_lost_gaps(const std::string& reason) {
   const auto newest = ledger_.epochs().newest(options_.node);
-  if (!newest || newest->closed_ns != 0) return;
+  // Left in order: nothing was undrained.
+  if (!newest || newest->closed_ns != 0 || newest->clean) return;
   const auto cursors = ledger_.usage().cursors(options_.node, newest->epoch);
   if (!cursors) return;
   for (const ledger::Cursor& cursor : *cursors) {
@@ -134,7 +123,7 @@ Result<std::unique_ptr<state::Environment>> EpochStart::try_warm(std::string& me
   return std::move(*environment);
 }
 
-Result<ledger::EpochSnapshot> EpochStart::next_epoch(const state::Uuid& uuid, std::string& message) {
+Result<ledger::EpochSnapshot> EpochStart::next_epoch(std::string& message) {
   // A ledger that was restored from a backup may hand out a number that the directory on this machine still has.
   constexpr int kTries = 1000;
   for (int i = 0; i < kTries; ++i) {
@@ -142,11 +131,6 @@ Result<ledger::EpochSnapshot> EpochStart::next_epoch(const state::Uuid& uuid, st
     if (!snapshot) {
       message = ledger_line(ledger_, "cannot open an epoch");
       return snapshot;
-    }
-    const auto named = ledger_.epochs().set_uuid(options_.node, snapshot->epoch.epoch, hex(uuid));
-    if (!named) {
-      message = ledger_line(ledger_, "cannot name an epoch");
-      return std::unexpected(named.error());
     }
     gaps_.clear();
     if (!check_.exists || snapshot->epoch.epoch > check_.meta.epoch) return snapshot;
@@ -157,9 +141,7 @@ Result<ledger::EpochSnapshot> EpochStart::next_epoch(const state::Uuid& uuid, st
 
 // Row 16.
 Result<Started> EpochStart::rebuild(std::string& message) {
-  state::Uuid uuid;
-  system_rng().fill(uuid);
-  const auto snapshot = next_epoch(uuid, message);
+  const auto snapshot = next_epoch(message);
   if (!snapshot) return std::unexpected(snapshot.error());
   const auto texts = ledger_.catalog().texts();
   if (!texts) {
@@ -178,12 +160,17 @@ Result<Started> EpochStart::rebuild(std::string& message) {
   build.published_generation = static_cast<std::uint64_t>(snapshot->generation);
   build.realtime_ns = clock_.realtime_ns();
   build.boot_id_file = boot_id_file_;
-  GivenUuid rng(uuid);
-  if (auto built = state::build_epoch(build, lock_, rows.wallets, rows.keys, rng, message); !built) {
+  if (auto built = state::build_epoch(build, lock_, rows.wallets, rows.keys, system_rng(), message); !built) {
     return std::unexpected(built.error());
   }
   auto environment = state::open({.directory = options_.state_directory}, message);
   if (!environment) return std::unexpected(environment.error());
+  // From here on the environment is the ledger's newest; a crash before it costs one more number.
+  const std::string uuid = hex((*environment)->meta().uuid);
+  if (auto named = ledger_.epochs().set_uuid(options_.node, build.epoch, uuid); !named) {
+    message = ledger_line(ledger_, "cannot name an epoch");
+    return std::unexpected(named.error());
+  }
   const std::uint64_t keep = origin_ == Origin::salvaged ? check_.meta.epoch : 0;
   if (!state::remove_old_epochs(options_.state_directory, lock_, keep)) {
     say(LogLevel::warning, "old epochs in " + options_.state_directory + " cannot be removed");

@@ -33,7 +33,7 @@ class EpochStart {
   [[nodiscard]] Result<> close_old(state::Environment& old, std::string& why);
   [[nodiscard]] bool is_newest(const state::MetaRecord& meta);
   [[nodiscard]] Result<Started> rebuild(std::string& message);
-  [[nodiscard]] Result<ledger::EpochSnapshot> next_epoch(const state::Uuid& uuid, std::string& message);
+  [[nodiscard]] Result<ledger::EpochSnapshot> next_epoch(std::string& message);
   void add_lost_gaps(const std::string& reason);
 
   const Options& options_;

@@ -1,13 +1,12 @@
 #include "sluice/reconcile/query.hpp"
 
-#include <rapidjson/reader.h>
+#include <simdjson.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <sys/un.h>
 #include <unistd.h>
 
 #include <cstring>
-#include <map>
 
 namespace sluice::reconcile {
 namespace {
@@ -40,27 +39,6 @@ std::optional<std::string> ask(const std::string& state_directory, std::string q
   return answer;
 }
 
-// The numbers of a flat JSON object; anything else ends the parse.
-struct AnswerReader : rapidjson::BaseReaderHandler<rapidjson::UTF8<>, AnswerReader> {
-  std::string member;
-  std::map<std::string, Nanos> numbers;
-
-  bool Default() { return false; }
-  bool StartObject() { return true; }
-  bool EndObject(rapidjson::SizeType) { return true; }
-  bool Key(const char* text, rapidjson::SizeType bytes, bool) {
-    member.assign(text, bytes);
-    return true;
-  }
-  bool Int64(std::int64_t value) {
-    numbers[member] = value;
-    return true;
-  }
-  bool Int(int value) { return Int64(value); }
-  bool Uint(unsigned value) { return Int64(value); }
-  bool Uint64(std::uint64_t value) { return Int64(static_cast<std::int64_t>(value)); }
-};
-
 }  // namespace
 
 bool is_running(const std::string& state_directory) {
@@ -71,15 +49,16 @@ std::optional<LiveWallet> query_wallet(const std::string& state_directory, std::
   const auto answer =
       ask(state_directory, R"({"ask":"wallet","id":)" + std::to_string(wallet_id) + "}");
   if (!answer) return std::nullopt;
-  AnswerReader numbers;
-  rapidjson::StringStream stream(answer->c_str());
-  rapidjson::Reader reader;
-  // A refusal has a string where numbers are expected.
-  if (!reader.Parse<rapidjson::kParseStopWhenDoneFlag>(stream, numbers)) return std::nullopt;
-  return LiveWallet{.available = numbers.numbers["available"],
-                    .held = numbers.numbers["held"],
-                    .charged = numbers.numbers["charged"],
-                    .excess = numbers.numbers["excess"]};
+  simdjson::dom::parser parser;
+  simdjson::dom::object object;
+  if (parser.parse(simdjson::padded_string(*answer)).get(object) != simdjson::SUCCESS) return std::nullopt;
+  LiveWallet wallet;
+  // A refusal has none of these.
+  const bool complete = object["available"].get(wallet.available) == simdjson::SUCCESS &&
+                        object["held"].get(wallet.held) == simdjson::SUCCESS &&
+                        object["charged"].get(wallet.charged) == simdjson::SUCCESS &&
+                        object["excess"].get(wallet.excess) == simdjson::SUCCESS;
+  return complete ? std::optional(wallet) : std::nullopt;
 }
 
 }  // namespace sluice::reconcile

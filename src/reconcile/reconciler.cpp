@@ -36,7 +36,7 @@ constexpr TimeNs kRetryNs = kSecond;
 constexpr TimeNs kLastDrainNs = 5 * kSecond;
 constexpr TimeNs kFirstLookupsNs = 2 * kSecond;
 constexpr std::size_t kBatchesAStep = 8;
-constexpr std::int64_t kRemoveAtOnce = 1000;
+constexpr std::int64_t kRemoveBatches = 4;  // of usage rows that are old enough, in one transaction
 constexpr std::size_t kRefusedAtOnce = 256;
 // Admission stops at 70 % of the map and begins again a little lower, so that it does not flutter.
 constexpr std::uint64_t kFullPercent = 70;
@@ -77,6 +77,7 @@ struct Reconciler::Impl {
   Result<> start(std::string& message);
   Result<> open_parts(std::string& message);
   void wait_for_addresses();
+  Result<> mark_epoch(bool clean);
   void begin_serving();
 
   Result<> step();
@@ -142,6 +143,10 @@ Result<> Reconciler::Impl::start(std::string& message) {
   if (!served) return std::unexpected(served.error());
   started = std::move(*served);
   if (auto opened_parts = open_parts(message); !opened_parts) return opened_parts;
+  if (auto marked = mark_epoch(false); !marked) {
+    message = "the ledger cannot be written" + ledger_words();
+    return marked;
+  }
   begin_serving();
   return {};
 }
@@ -182,6 +187,11 @@ void Reconciler::Impl::wait_for_addresses() {
     poll(&answered, 1, 100);
     if (auto stepped = publisher->addresses().step(); !stepped) return;
   }
+}
+
+/// An epoch that was left in order is no gap when its environment is gone, as after a planned reboot.
+Result<> Reconciler::Impl::mark_epoch(bool clean) {
+  return ledger->epochs().set_clean(options.node, started.environment->epoch(), clean);
 }
 
 void Reconciler::Impl::begin_serving() {
@@ -280,8 +290,8 @@ void Reconciler::Impl::every_minute() {
   publisher->catalog().remove_old_files();
   if (!started.environment->check_readers()) log_line(LogLevel::warning, "reconcile", "cannot check LMDB's readers");
   const TimeNs before_ns = clock.realtime_ns() - static_cast<TimeNs>(options.usage_days) * 86'400 * kSecond;
-  const auto removed = ledger->usage().remove_before(before_ns, kRemoveAtOnce);
-  if (removed && *removed == kRemoveAtOnce) next_house_ns = clock.monotonic_ns() + kLookNs;
+  const auto removed = ledger->usage().remove_before(before_ns, kRemoveBatches);
+  if (removed && *removed > 0) next_house_ns = clock.monotonic_ns() + kLookNs;
 }
 
 void Reconciler::Impl::tell_admission() {
@@ -418,7 +428,12 @@ Result<> Reconciler::run(int stop_fd) {
     if (fds[1].revents != 0) impl_->next_look_ns = 0;
     impl_->questions->serve();
   }
-  if (!impl_->drain_all(kLastDrainNs)) {
+  if (impl_->drain_all(kLastDrainNs)) {
+    const auto locked = state::any_slot_locked(impl_->options.state_directory);
+    if (locked && !*locked && !impl_->mark_epoch(true)) {
+      log_line(LogLevel::warning, "reconcile", "the ledger cannot be told that all is drained" + impl_->ledger_words());
+    }
+  } else {
     log_line(LogLevel::warning, "reconcile",
              std::to_string(impl_->drain->lag().rows) + " rows are left in the outbox: the next start drains them");
   }

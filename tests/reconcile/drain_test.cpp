@@ -80,10 +80,15 @@ TEST_F(DrainTest, RowThatTheBooksRefuseStopsItsSlotOnly) {
   stranger.overdraft_limit = kNanosPerUsd;
   state::WalletPublish rows[] = {stranger};
   ASSERT_EQ(state::Writer(environment()).publish_wallets(rows).committed, 1U);
+  state::KeyPublish key;
+  key.digest.fill(9);
+  key.record.key_id = key.record.wallet_id = 999;
+  state::KeyPublish keys[] = {key};
+  ASSERT_EQ(state::Writer(environment()).publish_keys(keys).committed, 1U);
   for (int i = 0; i < 3; ++i) bad.request(account_.wallet.id, account_.key.id, 1000, 10);
-  const state::Outcome odd = bad.reserve(999, account_.key.id, 1000);
+  const state::Outcome odd = bad.reserve(999, 999, 1000);
   ASSERT_EQ(odd.verdict, state::Verdict::done) << state::to_string(odd.limit);
-  bad.settle(odd.hold, 10, 999, account_.key.id);
+  bad.settle(odd.hold, 10, 999, 999);
   for (int i = 0; i < 3; ++i) good.request(account_.wallet.id, account_.key.id, 1000, 10);
   EXPECT_FALSE(reconciler_->drain_all(100 * kMillisecond));
   EXPECT_EQ(usage().size(), 6U);

@@ -1,5 +1,6 @@
 // Rows 14 to 17: what a start makes of what it finds.
 #include <sys/statvfs.h>
+#include <unistd.h>
 
 #include <fstream>
 
@@ -116,6 +117,26 @@ TEST_F(EpochTest, LostEnvironmentIsAGapAndBalancesStay) {
   EXPECT_EQ(gaps->front().from_seq, 4U);
 }
 
+TEST_F(EpochTest, EpochThatWasLeftInOrderIsNoGap) {
+  const Account account = add_account("acme", kNanosPerUsd);
+  start();
+  { shard().request(account.wallet.id, account.key.id, 1000, 300); }
+  int stop[2];
+  ASSERT_EQ(pipe(stop), 0);
+  ASSERT_EQ(write(stop[1], "x", 1), 1);
+  ASSERT_TRUE(reconciler_->run(stop[0]));
+  close(stop[0]);
+  close(stop[1]);
+  reboot();
+  start();
+  EXPECT_TRUE(books_->usage().gaps()->empty());
+  EXPECT_EQ(live(account).available, kNanosPerUsd - 300);
+  // In use again: from now on a loss is one.
+  reboot();
+  start();
+  EXPECT_EQ(books_->usage().gaps()->size(), 1U);
+}
+
 TEST_F(EpochTest, TornRowIsSalvagedAroundAndIsAGap) {
   const Account account = add_account("acme", 5 * kNanosPerUsd);
   start();
@@ -155,8 +176,8 @@ TEST_F(EpochTest, WalletThatDoesNotAddUpIsSalvaged) {
     ASSERT_TRUE(tables);
     state::WalletRecord wallet = live(account);
     wallet.available += 1;
-    const auto key = state::number_key(wallet.wallet_id);
-    ASSERT_TRUE((*tables)->put(state::Table::wallets, key, state::encode(wallet)));
+    const auto key = state::wallet_key(wallet.wallet_id);
+    ASSERT_TRUE((*tables)->put(state::Table::accounts, key, state::encode(wallet)));
     ASSERT_TRUE(environment().store().commit());
   }
   start();
@@ -184,7 +205,8 @@ TEST_F(EpochTest, SpentWindowsSurviveARebuild) {
   ASSERT_TRUE(reconciler_->drain_all(kSecond));
   reboot();
   start();
-  const auto counters = environment().find_counters(state::CounterKind::key, static_cast<std::uint64_t>(account.key.id));
+  const auto counters = environment().find_counters(
+      state::CounterKind::key, static_cast<std::uint64_t>(account.wallet.id), static_cast<std::uint64_t>(account.key.id));
   ASSERT_TRUE(counters && *counters);
   EXPECT_EQ((*counters)->total.spent, 100);
   EXPECT_EQ((*counters)->day.spent, 100);

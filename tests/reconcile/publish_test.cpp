@@ -141,7 +141,8 @@ TEST_F(PublishTest, KeyPolicyAndLimitsArriveAndChange) {
   ASSERT_TRUE(key && *key);
   EXPECT_EQ((*key)->flags, state::kKeyHasBudget | state::kKeyHasRateLimit);
   EXPECT_EQ((*key)->on_low_balance, state::OnLowBalance::clamp);
-  const auto counters = environment().find_counters(state::CounterKind::key, static_cast<std::uint64_t>(account.key.id));
+  const auto counters = environment().find_counters(
+      state::CounterKind::key, static_cast<std::uint64_t>(account.wallet.id), static_cast<std::uint64_t>(account.key.id));
   EXPECT_EQ((*counters)->limits.budget_day, 5);
   EXPECT_EQ((*counters)->limits.budget_month, state::kNoBudget);
   EXPECT_EQ((*counters)->limits.requests_per_minute, 30U);
