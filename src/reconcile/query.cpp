@@ -1,13 +1,13 @@
 #include "sluice/reconcile/query.hpp"
 
-#include <rapidjson/reader.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <charconv>
 #include <cstring>
-#include <map>
+#include <string_view>
 
 namespace sluice::reconcile {
 namespace {
@@ -40,26 +40,16 @@ std::optional<std::string> ask(const std::string& state_directory, std::string q
   return answer;
 }
 
-// The numbers of a flat JSON object; anything else ends the parse.
-struct AnswerReader : rapidjson::BaseReaderHandler<rapidjson::UTF8<>, AnswerReader> {
-  std::string member;
-  std::map<std::string, Nanos> numbers;
-
-  bool Default() { return false; }
-  bool StartObject() { return true; }
-  bool EndObject(rapidjson::SizeType) { return true; }
-  bool Key(const char* text, rapidjson::SizeType bytes, bool) {
-    member.assign(text, bytes);
-    return true;
-  }
-  bool Int64(std::int64_t value) {
-    numbers[member] = value;
-    return true;
-  }
-  bool Int(int value) { return Int64(value); }
-  bool Uint(unsigned value) { return Int64(value); }
-  bool Uint64(std::uint64_t value) { return Int64(static_cast<std::int64_t>(value)); }
-};
+// A number of the flat JSON object that the reconciler answers with.
+std::optional<std::int64_t> number_of(std::string_view answer, std::string_view name) {
+  const std::string mark = "\"" + std::string(name) + "\":";
+  const std::size_t at = answer.find(mark);
+  if (at == std::string_view::npos) return std::nullopt;
+  const std::string_view rest = answer.substr(at + mark.size());
+  std::int64_t value = 0;
+  if (std::from_chars(rest.data(), rest.data() + rest.size(), value).ec != std::errc()) return std::nullopt;
+  return value;
+}
 
 }  // namespace
 
@@ -71,15 +61,11 @@ std::optional<LiveWallet> query_wallet(const std::string& state_directory, std::
   const auto answer =
       ask(state_directory, R"({"ask":"wallet","id":)" + std::to_string(wallet_id) + "}");
   if (!answer) return std::nullopt;
-  AnswerReader numbers;
-  rapidjson::StringStream stream(answer->c_str());
-  rapidjson::Reader reader;
-  // A refusal has a string where numbers are expected.
-  if (!reader.Parse<rapidjson::kParseStopWhenDoneFlag>(stream, numbers)) return std::nullopt;
-  return LiveWallet{.available = numbers.numbers["available"],
-                    .held = numbers.numbers["held"],
-                    .charged = numbers.numbers["charged"],
-                    .excess = numbers.numbers["excess"]};
+  const auto available = number_of(*answer, "available"), held = number_of(*answer, "held");
+  const auto charged = number_of(*answer, "charged"), excess = number_of(*answer, "excess");
+  // A refusal has none of them.
+  if (!available || !held || !charged || !excess) return std::nullopt;
+  return LiveWallet{.available = *available, .held = *held, .charged = *charged, .excess = *excess};
 }
 
 }  // namespace sluice::reconcile
