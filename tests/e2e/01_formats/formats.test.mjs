@@ -69,8 +69,8 @@ for (const sdk of sdks) {
     test('passes tools through byte for byte', async () => {
       const key = await system.customer(`${sdk.name}-tool`)
       await system.mock.mark()
-      const client = sdk.connect(system.url, key)
       const bodies = await sentBodies(async () => {
+        const client = sdk.connect(system.url, key)  // it keeps the fetch that it finds when it is made
         assert.deepEqual(await client.tool('mock-c2-tool'), { name: 'lookup', arguments: { city: 'Paris' } })
       })
       const records = await system.mock.records(1)
