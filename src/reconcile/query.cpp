@@ -1,12 +1,13 @@
 #include "sluice/reconcile/query.hpp"
 
-#include <simdjson.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <charconv>
 #include <cstring>
+#include <string_view>
 
 namespace sluice::reconcile {
 namespace {
@@ -39,6 +40,17 @@ std::optional<std::string> ask(const std::string& state_directory, std::string q
   return answer;
 }
 
+// A number of the flat JSON object that the reconciler answers with.
+std::optional<std::int64_t> number_of(std::string_view answer, std::string_view name) {
+  const std::string mark = "\"" + std::string(name) + "\":";
+  const std::size_t at = answer.find(mark);
+  if (at == std::string_view::npos) return std::nullopt;
+  const std::string_view rest = answer.substr(at + mark.size());
+  std::int64_t value = 0;
+  if (std::from_chars(rest.data(), rest.data() + rest.size(), value).ec != std::errc()) return std::nullopt;
+  return value;
+}
+
 }  // namespace
 
 bool is_running(const std::string& state_directory) {
@@ -49,16 +61,11 @@ std::optional<LiveWallet> query_wallet(const std::string& state_directory, std::
   const auto answer =
       ask(state_directory, R"({"ask":"wallet","id":)" + std::to_string(wallet_id) + "}");
   if (!answer) return std::nullopt;
-  simdjson::dom::parser parser;
-  simdjson::dom::object object;
-  if (parser.parse(simdjson::padded_string(*answer)).get(object) != simdjson::SUCCESS) return std::nullopt;
-  LiveWallet wallet;
-  // A refusal has none of these.
-  const bool complete = object["available"].get(wallet.available) == simdjson::SUCCESS &&
-                        object["held"].get(wallet.held) == simdjson::SUCCESS &&
-                        object["charged"].get(wallet.charged) == simdjson::SUCCESS &&
-                        object["excess"].get(wallet.excess) == simdjson::SUCCESS;
-  return complete ? std::optional(wallet) : std::nullopt;
+  const auto available = number_of(*answer, "available"), held = number_of(*answer, "held");
+  const auto charged = number_of(*answer, "charged"), excess = number_of(*answer, "excess");
+  // A refusal has none of them.
+  if (!available || !held || !charged || !excess) return std::nullopt;
+  return LiveWallet{.available = *available, .held = *held, .charged = *charged, .excess = *excess};
 }
 
 }  // namespace sluice::reconcile

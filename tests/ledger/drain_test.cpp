@@ -178,6 +178,34 @@ TEST_F(DrainTest, OldRowsGoBatchByBatchAndMoneyStays) {
   ASSERT_TRUE(drain(usage_rows(0, 9, 9, wallet_.id)));
 }
 
+TEST_F(DrainTest, SumsMadeAnewAgreeWithWhatIsKept) {
+  ASSERT_TRUE(drain(usage_rows(0, 1, 5, wallet_.id)));
+  clock_.advance(10 * kSecond);
+  auto more = usage_rows(0, 6, 8, wallet_.id);
+  more[1].excess = 4;
+  more[2].loss = 2;
+  ASSERT_TRUE(drain(more));
+  EXPECT_EQ(ledger_->sums().batches_that_differ().value_or(-1), 0);
+  for (const AccountSums& sums : *ledger_->sums().accounts()) {
+    EXPECT_EQ(sums.debits, sums.posted_debits) << sums.account_id;
+    EXPECT_EQ(sums.credits, sums.posted_credits) << sums.account_id;
+  }
+  ASSERT_EQ(ledger_->usage().remove_before(clock_.realtime_ns(), 10).value_or(-1), 5);
+  EXPECT_EQ(ledger_->sums().batches_that_differ().value_or(-1), 0);
+  const auto removed = ledger_->sums().removed(1, 1);
+  ASSERT_TRUE(removed);
+  EXPECT_EQ(removed->rows, 5);
+  ASSERT_EQ(removed->sums.size(), 1U);
+  EXPECT_EQ(removed->sums[0].charged, 50);
+  std::vector<std::uint64_t> seqs;
+  ASSERT_TRUE(ledger_->sums().each_usage(1, 1, [&](const StoredUsage& row) { seqs.push_back(row.row.seq); }));
+  EXPECT_EQ(seqs, (std::vector<std::uint64_t>{6, 7, 8}));
+  const auto numbered = ledger_->sums().numbered_entries();
+  ASSERT_TRUE(numbered);
+  ASSERT_EQ(numbered->size(), 1U);
+  EXPECT_EQ((*numbered)[0].amount, 1000);
+}
+
 // kill -9 at every crash point of a drain: after reopening, the cursor says whether the batch is there, and it is
 // there wholly or not at all.
 TEST_F(DrainTest, DyingAtAnyCommitLeavesAllOrNothing) {

@@ -1,37 +1,53 @@
 #include "output.hpp"
 
-#include <rapidjson/stringbuffer.h>
-#include <rapidjson/writer.h>
-
 #include <algorithm>
 #include <cstdio>
 
 namespace sluice::cli {
 namespace {
 
-using Writer = rapidjson::Writer<rapidjson::StringBuffer>;
-
-void write_fields(Writer& writer, const Record& record) {
-  for (const auto& [name, value] : record) {
-    writer.Key(name.c_str(), static_cast<rapidjson::SizeType>(name.size()));
-    if (const auto* text = std::get_if<std::string>(&value)) {
-      writer.String(text->c_str(), static_cast<rapidjson::SizeType>(text->size()));
-    } else if (const auto* number = std::get_if<std::int64_t>(&value)) {
-      writer.Int64(*number);
+void append_text(std::string& out, const std::string& text) {
+  out += '"';
+  for (const char c : text) {
+    if (c == '"' || c == '\\') {
+      out += '\\';
+      out += c;
+    } else if (static_cast<unsigned char>(c) < ' ') {
+      char escaped[8];
+      std::snprintf(escaped, sizeof escaped, "\\u%04x", static_cast<unsigned>(c));
+      out += escaped;
     } else {
-      writer.Bool(std::get<bool>(value));
+      out += c;
+    }
+  }
+  out += '"';
+}
+
+/// "name":value pairs without the braces.
+void append_fields(std::string& out, const Record& record) {
+  bool first = true;
+  for (const auto& [name, value] : record) {
+    if (!first) out += ',';
+    first = false;
+    append_text(out, name);
+    out += ':';
+    if (const auto* text = std::get_if<std::string>(&value)) {
+      append_text(out, *text);
+    } else if (const auto* number = std::get_if<std::int64_t>(&value)) {
+      out += std::to_string(*number);
+    } else {
+      out += std::get<bool>(value) ? "true" : "false";
     }
   }
 }
 
-void write_list(Writer& writer, const std::vector<Record>& records) {
-  writer.StartArray();
+void append_list(std::string& out, const std::vector<Record>& records) {
+  out += '[';
   for (const Record& record : records) {
-    writer.StartObject();
-    write_fields(writer, record);
-    writer.EndObject();
+    if (out.back() != '[') out += ',';
+    out += to_json(record);
   }
-  writer.EndArray();
+  out += ']';
 }
 
 std::string plain(const Field& value) {
@@ -80,10 +96,9 @@ void print_lines(const Record& record) {
 
 void print_list(bool json, const std::vector<Record>& records) {
   if (!json) return print_table(records);
-  rapidjson::StringBuffer buffer;
-  Writer writer(buffer);
-  write_list(writer, records);
-  std::puts(buffer.GetString());
+  std::string out;
+  append_list(out, records);
+  std::puts(out.c_str());
 }
 
 void print_record(bool json, const Record& record) {
@@ -99,23 +114,21 @@ void print_record_with(bool json, const Record& record, const std::string& name,
     print_lines(record);
     return print_table(list);
   }
-  rapidjson::StringBuffer buffer;
-  Writer writer(buffer);
-  writer.StartObject();
-  write_fields(writer, record);
-  writer.Key(name.c_str());
-  write_list(writer, list);
-  writer.EndObject();
-  std::puts(buffer.GetString());
+  std::string out = "{";
+  append_fields(out, record);
+  out += ',';
+  append_text(out, name);
+  out += ':';
+  append_list(out, list);
+  out += '}';
+  std::puts(out.c_str());
 }
 
 std::string to_json(const Record& record) {
-  rapidjson::StringBuffer buffer;
-  Writer writer(buffer);
-  writer.StartObject();
-  write_fields(writer, record);
-  writer.EndObject();
-  return buffer.GetString();
+  std::string out = "{";
+  append_fields(out, record);
+  out += '}';
+  return out;
 }
 
 }  // namespace sluice::cli
