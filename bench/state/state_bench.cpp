@@ -1,8 +1,10 @@
-// Goals P11 (reserve + settle), P12 (warm open, cold build), P13 (growth with keys). State lives in /dev/shm.
+// Goals P11 (reserve + settle), P12 (warm open, cold build), P13 (growth with keys). State lives in
+// /dev/shm, or in $SLUICE_BENCH_DIR (another tmpfs, e.g. one with huge pages).
 #include <benchmark/benchmark.h>
 #include <stdlib.h>
 
 #include <cstdio>
+#include <cstdlib>
 #include <filesystem>
 #include <memory>
 #include <string>
@@ -54,7 +56,9 @@ Snapshot snapshot_of(std::uint64_t keys) {
 class Site {
  public:
   explicit Site(std::uint64_t keys) {
-    std::string name = "/dev/shm/sluice-bench.XXXXXX";
+    const char* parent = std::getenv("SLUICE_BENCH_DIR");
+    std::string name =
+        std::string(parent == nullptr ? "/dev/shm" : parent) + "/sluice-bench.XXXXXX";
     path_ = mkdtemp(name.data()) == nullptr ? "/dev/null" : name;
     build(snapshot_of(keys), 1);
   }
@@ -95,8 +99,8 @@ struct Request {
   HoldId hold;
 };
 
-/// A turn of `batch` requests at each of two stages, so that a transaction holds `batch` verbs of which half
-/// settle and half reserve: as a loop under load has them.
+/// A turn of `batch` requests at each of two stages, so that a transaction holds `batch` verbs of
+/// which half settle and half reserve: as a loop under load has them.
 void BM_ReserveSettle(benchmark::State& bench) {
   const auto keys = static_cast<std::uint64_t>(bench.range(0));
   const auto batch = static_cast<std::size_t>(bench.range(1));
@@ -138,7 +142,8 @@ void BM_ReserveSettle(benchmark::State& bench) {
       step(requests[next]);
       next = (next + 1) % open;
     }
-    if (queue.commit_turn(system_clock().monotonic_ns()) != VerbQueue::Turn::committed) std::abort();
+    if (queue.commit_turn(system_clock().monotonic_ns()) != VerbQueue::Turn::committed)
+      std::abort();
     if (finished - drained >= 5000) {
       bench.PauseTiming();
       if (!writer.delete_drained(kSlot, finished)) std::abort();
@@ -146,9 +151,9 @@ void BM_ReserveSettle(benchmark::State& bench) {
       bench.ResumeTiming();
     }
   }
-  bench.counters["us_per_request"] = benchmark::Counter(
-      static_cast<double>(bench.iterations()) * static_cast<double>(batch) / 2e6,
-      benchmark::Counter::kIsRate | benchmark::Counter::kInvert);
+  bench.counters["us_per_request"] =
+      benchmark::Counter(static_cast<double>(bench.iterations()) * static_cast<double>(batch) / 2e6,
+                         benchmark::Counter::kIsRate | benchmark::Counter::kInvert);
 }
 BENCHMARK(BM_ReserveSettle)
     ->ArgNames({"keys", "verbs_a_turn"})

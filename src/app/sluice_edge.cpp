@@ -100,5 +100,10 @@ int main(int argc, char** argv) {
     return sluice::edge::run_shard(
         shard_options(*config, static_cast<std::uint32_t>(shard), control, listening));
   }
+  const std::vector<int> not_open(config->edge.listeners.size(), -1);
+  if (!sluice::edge::check_files(shard_options(*config, 0, -1, not_open), message)) {
+    std::fprintf(stderr, "sluice-edge: %s\n", message.c_str());
+    return 1;
+  }
   return sluice::edge::run_supervisor(supervisor_options(*config, file));
 }

@@ -45,6 +45,24 @@ void ignore_signals() {
 
 }  // namespace
 
+bool check_files(const ShardOptions& options, std::string& message) {
+  if (!read_secret_file(options.pepper_file, message)) return false;
+  if (!read_secret_file(options.sealing_key_file, message)) return false;
+  if (const auto authorities = tls::ClientContext::load(options.ca_file); !authorities) {
+    message = authorities.error();
+    return false;
+  }
+  for (const ListenerOptions& listener : options.listeners) {
+    if (listener.certificate_file.empty()) continue;
+    const auto context = tls::ServerContext::load(listener.certificate_file, listener.key_file);
+    if (!context) {
+      message = context.error();
+      return false;
+    }
+  }
+  return true;
+}
+
 int run_shard(const ShardOptions& options) {
   ignore_signals();
   prctl(PR_SET_DUMPABLE, 0);

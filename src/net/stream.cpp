@@ -69,7 +69,7 @@ Stream::Stream(ring::Reactor& reactor, int fd, Source peer)
       peer_(peer),
       receive_op_(&Stream::on_receive, this),
       send_op_(&Stream::on_send, this),
-      starved_(&Stream::on_buffers_back, this),
+      buffer_user_(&Stream::on_buffers_back, &Stream::on_buffer_pressure, this),
       receive_timer_(&Stream::on_receive_deadline, this),
       send_timer_(&Stream::on_send_stall, this) {}
 
@@ -78,9 +78,10 @@ Stream::~Stream() { SLUICE_ASSERT(fd_ < 0); }
 // ---- receiving
 
 void Stream::arm_receive() noexcept {
-  if (receive_op_.in_flight() || starved_.waiting() || end_.code != Errc::none || aborted_) return;
+  if (receive_op_.in_flight() || buffer_user_.waiting() || end_.code != Errc::none || aborted_) return;
   if (received_.bytes() >= kReceiveCredit / 2 || received_.size() >= kReceivePieces / 2) return;
-  reactor_.start(receive_op_, {.code = ring::OpCode::recv_multishot, .fd = fd_});
+  const auto room = static_cast<std::uint32_t>(kReceiveCredit - received_.bytes());
+  reactor_.start(receive_op_, {.code = ring::OpCode::recv_multishot, .fd = fd_, .length = room});
 }
 
 // Asks for the end of the receive, once: completions that are on their way still come.
@@ -113,7 +114,7 @@ void Stream::on_receive(void* context, const ring::Completion& completion) {
     self.on_peer_fin();
   } else if (completion.result == -ENOBUFS) {
     self.reactor_.count_starved_receive();
-    self.reactor_.buffers().wait_for_buffers(self.starved_);
+    self.reactor_.buffers().wait_for_buffers(self.buffer_user_);
   } else if (completion.result == -ECANCELED || completion.result == -EINTR ||
              completion.result == -EAGAIN) {
     // Reading was stopped for lack of room; it may have been made meanwhile.
@@ -128,6 +129,7 @@ void Stream::on_receive(void* context, const ring::Completion& completion) {
 void Stream::deliver(ring::Piece piece) noexcept {
   if (!secure_) {
     received_.push(std::move(piece));
+    if (!receive_waiter_) reactor_.buffers().note_kept(buffer_user_);
     return;
   }
   if (end_.code != Errc::none) return;
@@ -151,6 +153,21 @@ void Stream::on_peer_fin() noexcept {
   if (send_broke_) end.code = Errc::reset;
   if (send_timed_out_) end = {Errc::timed_out, peer_, Retry::no, 0};
   set_end(end);
+}
+
+// Others have no buffer to receive into: what waits here is put together on the heap.
+void Stream::on_buffer_pressure(void* context) {
+  Stream& self = *static_cast<Stream*>(context);
+  if (self.received_.empty()) return;
+  ring::Piece copy = ring::Piece::on_heap(self.received_.bytes());
+  char* to = copy.data();
+  while (!self.received_.empty()) {
+    const ring::Piece piece = self.received_.pop();
+    std::memcpy(to, piece.data(), piece.size());
+    to += piece.size();
+  }
+  self.received_.push(std::move(copy));
+  self.arm_receive();
 }
 
 void Stream::on_buffers_back(void* context) { static_cast<Stream*>(context)->arm_receive(); }
@@ -211,6 +228,7 @@ void Stream::unread(ring::Piece rest) {
   std::swap(later, received_);
   received_.push(std::move(rest));
   while (!later.empty()) received_.push(later.pop());
+  reactor_.buffers().note_kept(buffer_user_);
 }
 
 // ---- sending
@@ -460,7 +478,7 @@ void Stream::abort() noexcept {
   if (aborted_ || fd_ < 0) return;
   aborted_ = true;
   interrupt_send();
-  starved_.stop_waiting();
+  buffer_user_.leave();
   // A receive in flight would end by itself; one that is paused would not.
   set_end({Errc::cancelled, Source::self, Retry::no, 0});
   received_.clear();

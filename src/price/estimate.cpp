@@ -8,7 +8,8 @@
 namespace sluice::price {
 namespace {
 
-/// The dearest price that a prompt token can have: uncached, read, or one of the writes that may happen.
+/// The dearest price that a prompt token can have: uncached, read, or one of the writes that may
+/// happen.
 Nanos dearest_input(const Rates& rates, CacheWrites writes) {
   Nanos dearest = std::max(rates.input, rates.cache_read);
   if (writes != CacheWrites::none) dearest = std::max(dearest, rates.cache_write_short);
@@ -42,8 +43,8 @@ Result<TokenCounts> bound_counts(const PriceRow& row, const EstimateInput& in) {
   return counts;
 }
 
-/// Largest n in low … high for which `fits(n)` holds, which is true up to some n and false after it; `low` is
-/// known to fit.
+/// Largest n in low … high for which `fits(n)` holds, which is true up to some n and false after
+/// it; `low` is known to fit.
 template <class Fits>
 Tokens last_that_fits(Tokens low, Tokens high, Fits fits) {
   while (low < high) {

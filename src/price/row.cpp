@@ -36,15 +36,16 @@ bool bands_valid(const PriceRow& row) {
       ended = true;
       continue;
     }
-    if (ended || band.above_prompt_tokens <= last || band.above_prompt_tokens > kMaxTokens) return false;
+    if (ended || band.above_prompt_tokens <= last || band.above_prompt_tokens > kMaxTokens)
+      return false;
     if (!rates_valid(band.rates)) return false;
     last = band.above_prompt_tokens;
   }
   return true;
 }
 
-/// A row that costs nothing in some band must say that it is free (or be priced by the call), and one that says
-/// so must be it in all.
+/// A row that costs nothing in some band must say that it is free (or be priced by the call), and
+/// one that says so must be it in all.
 bool free_is_meant(const PriceRow& row) {
   const bool by_call = std::ranges::any_of(row.fees, [](Nanos fee) { return fee > 0; });
   if (row.free() && by_call) return false;

@@ -14,7 +14,7 @@ namespace sluice::price {
 __extension__ using Wide = unsigned __int128;
 
 /// cost() of these counts at rates that the caller has chosen (band already decided).
-[[nodiscard]] Result<Nanos> cost_at(const Rates& rates, const PriceRow& row, const TokenCounts& counts,
-                                    const Terms& terms);
+[[nodiscard]] Result<Nanos> cost_at(const Rates& rates, const PriceRow& row,
+                                    const TokenCounts& counts, const Terms& terms);
 
 }  // namespace sluice::price

@@ -1,7 +1,7 @@
 #include "question_socket.hpp"
 
 #include <poll.h>
-#include <rapidjson/reader.h>
+#include <simdjson.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -13,44 +13,16 @@
 
 namespace sluice::reconcile {
 
-namespace {
-
-/// Takes the two members of a question; anything else ends the parse.
-struct QuestionReader : rapidjson::BaseReaderHandler<rapidjson::UTF8<>, QuestionReader> {
-  std::string member, ask;
-  std::uint64_t id = 0;
-  bool has_id = false, open = false;
-
-  bool Default() { return false; }
-  bool StartObject() { return !std::exchange(open, true); }
-  bool EndObject(rapidjson::SizeType) { return true; }
-  bool Key(const char* text, rapidjson::SizeType bytes, bool) {
-    member.assign(text, bytes);
-    return true;
-  }
-  bool String(const char* text, rapidjson::SizeType bytes, bool) {
-    if (member != "ask" || !ask.empty()) return false;
-    ask.assign(text, bytes);
-    return true;
-  }
-  bool Uint(unsigned value) { return Uint64(value); }
-  bool Uint64(std::uint64_t value) {
-    if (member != "id" || std::exchange(has_id, true)) return false;
-    id = value;
-    return true;
-  }
-};
-
-}  // namespace
-
 Question parse_question(std::string_view line) {
-  const std::string text(line);
-  rapidjson::StringStream stream(text.c_str());
-  rapidjson::Reader reader;
-  QuestionReader question;
-  if (!reader.Parse<rapidjson::kParseIterativeFlag>(stream, question)) return {};
-  if (question.ask == "lag" && !question.has_id) return {Question::Kind::lag, 0};
-  if (question.ask == "wallet" && question.has_id) return {Question::Kind::wallet, question.id};
+  simdjson::dom::parser parser;
+  simdjson::dom::object object;
+  if (parser.parse(simdjson::padded_string(line)).get(object) != simdjson::SUCCESS) return {};
+  std::string_view ask;
+  std::uint64_t id = 0;
+  const bool has_id = object["id"].get(id) == simdjson::SUCCESS;
+  if (object["ask"].get(ask) != simdjson::SUCCESS || object.size() != (has_id ? 2U : 1U)) return {};
+  if (ask == "lag" && !has_id) return {Question::Kind::lag, 0};
+  if (ask == "wallet" && has_id) return {Question::Kind::wallet, id};
   return {};
 }
 

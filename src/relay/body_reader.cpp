@@ -7,8 +7,6 @@
 namespace sluice::relay {
 namespace {
 
-// A body may come this late in one piece; beyond that it must keep up the least rate.
-constexpr TimeNs kBodyGraceNs = 10 * kSecond;
 // No more memory than this is taken on the word of a Content-Length alone.
 constexpr std::size_t kTrustedLengthBytes = 256 * kKiB;
 
@@ -16,7 +14,8 @@ constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
 
 TimeNs body_deadline(const Services& services, TimeNs start_ns, std::size_t received_bytes) {
   const auto rate = static_cast<TimeNs>(std::max(services.settings.body_min_bytes_per_s, 1U));
-  return start_ns + kBodyGraceNs + static_cast<TimeNs>(received_bytes) * kSecond / rate;
+  // The first byte may be as late as a head; beyond that the body must keep up the least rate.
+  return start_ns + services.settings.head_timeout_ns + static_cast<TimeNs>(received_bytes) * kSecond / rate;
 }
 
 // Decodes one piece into the body. What lies behind the body stays in the piece.

@@ -23,8 +23,11 @@ ring::Task<> linger(Services& services, net::Stream& client) {
   }
 }
 
-ring::Task<> refuse_head(Services& services, net::Stream& client, const Error& error) {
+ring::Task<> refuse_head(Services& services, net::Stream& client, const Error& error,
+                         dialect::Format format) {
   RequestHeadFacts nobody;
+  nobody.route.format = format;
+  nobody.id = next_request_id(services);
   nobody.received_ns = services.reactor.now_ns();
   nobody.received_realtime_ns = services.reactor.clock().realtime_ns();
   services.count(Counter::protocol_errors);
@@ -36,11 +39,12 @@ ring::Task<> refuse_head(Services& services, net::Stream& client, const Error& e
 ring::Task<> serve_requests(Services& services, Client& client) {
   net::Stream& stream = *client.stream;
   for (std::uint32_t served = 0; served < services.settings.requests_per_connection; ++served) {
-    Result<RequestHeadFacts> head = co_await read_head(services, stream);
+    dialect::Format format = dialect::Format::openai;
+    Result<RequestHeadFacts> head = co_await read_head(services, stream, format);
     if (!head) {
       const Errc code = head.error().code;
       if (code == Errc::closed || code == Errc::reset || code == Errc::cancelled) co_return;
-      co_await refuse_head(services, stream, head.error());
+      co_await refuse_head(services, stream, head.error(), format);
       break;
     }
     if (served + 1 == services.settings.requests_per_connection) head->keep_alive = false;

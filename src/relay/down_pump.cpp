@@ -45,11 +45,14 @@ std::size_t DownPump::meter_payload(char* payload, std::size_t bytes, char* to) 
   std::size_t kept = 0;
   while (bytes > 0) {
     const dialect::Fed fed = meter_.feed({payload, bytes});
-    if (fed.held == dialect::Held::release) released_ += std::exchange(held_, {});
+    if (fed.held == dialect::Held::release) kept += release_held(to + kept);
     if (fed.held == dialect::Held::drop) held_.clear();
     if (fed.pass > 0 && to + kept != payload) std::memmove(to + kept, payload, fed.pass);
     kept += fed.pass;
-    if (fed.hold > 0) held_.append(payload + fed.pass + fed.drop, fed.hold);
+    if (fed.hold > 0) {
+      held_here_ = held_.empty() || held_here_;
+      held_.append(payload + fed.pass + fed.drop, fed.hold);
+    }
     semantic_ |= fed.semantic || fed.semantic_open;
     payload += fed.consumed;
     bytes -= fed.consumed;
@@ -57,10 +60,33 @@ std::size_t DownPump::meter_payload(char* payload, std::size_t bytes, char* to) 
   return kept;
 }
 
+// Held bytes turned out to belong to the client after all: they go behind what was delivered before them. Bytes of
+// this very piece go back to where they were; those of an earlier one become a piece of their own. Returns how many
+// bytes were put at `to`.
+std::size_t DownPump::release_held(char* to) {
+  const std::string held = std::exchange(held_, {});
+  if (held_here_) {
+    std::memcpy(to, held.data(), held.size());
+    return held.size();
+  }
+  queue_text(held);
+  return 0;
+}
+
+void DownPump::queue_text(std::string_view text) {
+  if (text.empty()) return;
+  ring::Piece piece = ring::Piece::on_heap(text.size());
+  std::memcpy(piece.data(), text.data(), text.size());
+  queue_.push(std::move(piece));
+  front_room_ = 0;
+  back_room_ = 0;
+}
+
 // Cuts the upstream's framing away within the piece and queues the payload: usually one run, that stays where it
 // is; several runs are moved together.
 Result<> DownPump::take(ring::Piece piece) {
   char* const begin = piece.data();
+  held_here_ = false;
   std::size_t at = 0;
   std::size_t first = 0;
   std::size_t kept = 0;
@@ -118,9 +144,6 @@ bool DownPump::may_send() const {
   return committed_ || !context_.commit_late || semantic_ || queue_.bytes() > kLateCommitBytes;
 }
 
-// The upstream's message has ended, and by its own format too where it has an end.
-bool DownPump::complete() const { return decoder_.done(); }
-
 bool DownPump::make_head() {
   const TimeNs now_ns = context_.services.reactor.clock().monotonic_ns();
   const TimeNs own_ns = (context_.sent_ns - context_.request.received_ns) +
@@ -147,13 +170,12 @@ bool DownPump::make_head() {
 std::size_t DownPump::frame(std::span<iovec> pieces, bool last) {
   std::size_t count = 0;
   if (!committed_) pieces[count++] = piece_of(head_.view());
-  const std::size_t payload = released_.size() + queue_.bytes();
+  const std::size_t payload = queue_.bytes();
   const bool chunked = framing_ == BodyFraming::chunked;
   bool tail_in_place = false;
   if (payload > 0) {
     std::size_t head_bytes = chunked ? http::write_chunk_head(chunk_head_, payload) : 0;
-    const bool head_in_place = chunked && queue_.size() == 1 && released_.empty() &&
-                               front_room_ >= head_bytes && back_room_ >= 2;
+    const bool head_in_place = chunked && queue_.size() == 1 && front_room_ >= head_bytes && back_room_ >= 2;
     if (head_in_place) {
       char* const data = queue_[0].data();
       std::memcpy(data - head_bytes, chunk_head_.data(), head_bytes);
@@ -162,7 +184,6 @@ std::size_t DownPump::frame(std::span<iovec> pieces, bool last) {
       tail_in_place = true;
     } else {
       if (chunked) pieces[count++] = {chunk_head_.data(), head_bytes};
-      if (!released_.empty()) pieces[count++] = piece_of(released_);
       for (std::size_t i = 0; i < queue_.size(); ++i) pieces[count++] = piece_of(queue_[i].view());
     }
   }
@@ -182,7 +203,6 @@ ring::Task<Result<>> DownPump::flush(bool last) {
   const Result<> sent = co_await context_.client.send(
       {pieces.data(), count}, context_.services.settings.write_stall_ns, &queue_);
   queue_.clear();
-  released_.clear();
   head_.reset();
   last_sent_ns_ = context_.services.reactor.now_ns();
   if (!sent) client_clean_ = false;
@@ -190,11 +210,7 @@ ring::Task<Result<>> DownPump::flush(bool last) {
 }
 
 ring::Task<Result<>> DownPump::flush_text(std::string_view text, bool last) {
-  ring::Piece piece = ring::Piece::on_heap(text.size());
-  std::memcpy(piece.data(), text.data(), text.size());
-  queue_.push(std::move(piece));
-  front_room_ = 0;
-  back_room_ = 0;
+  queue_text(text);
   co_return co_await flush(last);
 }
 
@@ -263,19 +279,18 @@ ring::Task<PumpEnd> DownPump::run() {
     }
     if (context_.client_left) {
       queue_.clear();
-      released_.clear();
       if (!context_.drain_after_client) co_return PumpEnd::client_left;
       continue;
     }
     if (decoder_.done() || until_close_ended) break;
     if (!may_send()) {
       keep_aside();
-    } else if (!queue_.empty() || !released_.empty()) {
+    } else if (!queue_.empty()) {
       const Result<> sent = co_await flush(false);
       if (!sent && !context_.drain_after_client) co_return PumpEnd::client_left;
     }
   }
-  if (!held_.empty()) released_ += std::exchange(held_, {});
+  queue_text(std::exchange(held_, {}));
   // A stream that its own format has not ended is not shown as a clean end.
   if (meter_.streamed() && !meter_.ended() && !meter_.failed()) co_return PumpEnd::upstream_broke;
   if (context_.client_left) co_return PumpEnd::client_left;

@@ -63,10 +63,11 @@ class DownPump {
  private:
   Result<> take(ring::Piece piece);
   std::size_t meter_payload(char* payload, std::size_t bytes, char* to);
+  std::size_t release_held(char* to);
+  void queue_text(std::string_view text);
   void note_progress();
   void keep_aside();
   [[nodiscard]] bool may_send() const;
-  [[nodiscard]] bool complete() const;
   [[nodiscard]] TimeNs next_deadline_ns() const;
   [[nodiscard]] bool make_head();
   [[nodiscard]] ring::Task<Result<>> flush(bool last);
@@ -82,10 +83,10 @@ class DownPump {
   Body head_;                     ///< of the answer, until it was sent
   ring::PieceQueue queue_;        ///< payload to send, framing cut away
   std::string held_;              ///< start of an event that may have to be withheld
-  std::string released_;          ///< held bytes that may go now
   std::array<char, http::kChunkHeadBytes> chunk_head_{};
   std::size_t front_room_ = 0;    ///< used-up bytes before the last piece's payload
   std::size_t back_room_ = 0;
+  bool held_here_ = false;        ///< held_ began in the piece that is being taken
   bool committed_ = false;
   bool semantic_ = false;
   bool upstream_clean_ = false;

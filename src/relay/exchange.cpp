@@ -73,6 +73,11 @@ ring::Task<bool> Exchange::run() {
           {.kind = ErrorKind::bad_request, .message = "The request target is invalid."});
   }
   if (const auto denial = authenticate()) co_return co_await refuse(refusal_of(*denial));
+  if (request_.head.encoded) {
+    co_return co_await refuse({.kind = ErrorKind::bad_request,
+                               .message = "Compressed request bodies are not supported.",
+                               .status = 415});
+  }
   Result<Body> body = co_await read_body(services_, *client_.stream, request_.head);
   if (!body) {
     if (body.error().code == Errc::closed || body.error().code == Errc::reset) co_return false;
@@ -296,7 +301,8 @@ Exchange::Verdict Exchange::after_break(bool last, const Error& error) {
 Exchange::Ending Exchange::describe(PumpEnd end, const Meter& meter) {
   switch (end) {
     case PumpEnd::finished:
-      // Some providers answer 200 with an error inside.
+      // Some providers answer 200 with an error inside, or end a stream with one: the client has seen it.
+      if (meter.failed() && meter.counted_output() > 0) return {price::End::upstream_broke, {}, {}};
       if (meter.failed() && !meter.usage().reported) return {price::End::no_candidate, {}, {}};
       return {price::End::finished, {}, {}};
     case PumpEnd::client_left:

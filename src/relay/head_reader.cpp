@@ -62,6 +62,8 @@ RequestHeadFacts copy_facts(Services& services, const http::RequestHead& head) {
   facts.keep_alive = head.keep_alive();
   facts.expects_continue = head.expects_continue();
   facts.http_1_0 = head.version_minor() == 0;
+  const std::string_view encoding = head.value(http::Field::content_encoding);
+  facts.encoded = !encoding.empty() && !http::equal_ignoring_case(encoding, "identity");
   const std::string_view key = dialect::find_api_key(auth, head.query());
   facts.has_key = !key.empty();
   if (facts.has_key) facts.key_digest = services.hasher.hash(key);
@@ -69,11 +71,18 @@ RequestHeadFacts copy_facts(Services& services, const http::RequestHead& head) {
   append_forwarded(head, facts.forwarded);
   facts.tag = head.value(http::Field::x_request_id).substr(0, state::kTagBytes);
   facts.client_retry = retry_count(head);
-  const std::uint64_t id[2] = {services.id_high, services.id_low++};
-  std::memcpy(facts.id.data(), id, sizeof id);
+  facts.id = next_request_id(services);
   facts.received_ns = services.reactor.now_ns();
   facts.received_realtime_ns = services.reactor.clock().realtime_ns();
   return facts;
+}
+
+// The format that the path of a head names which was refused as a whole.
+dialect::Format guess_format(std::string_view bytes) {
+  const std::size_t start = bytes.find(' ');
+  if (start == std::string_view::npos) return dialect::Format::openai;
+  const std::string_view target = bytes.substr(start + 1, bytes.find_first_of(" ?\r\n", start + 1) - start - 1);
+  return dialect::route("POST", target, {}, {}).format;
 }
 
 // A head that arrives in pieces: its bytes are put together and its parser state kept apart from the shard's.
@@ -84,7 +93,15 @@ struct SlowHead {
 
 }  // namespace
 
-ring::Task<Result<RequestHeadFacts>> read_head(Services& services, net::Stream& client) {
+RequestId next_request_id(Services& services) {
+  RequestId id;
+  const std::uint64_t halves[2] = {services.id_high, services.id_low++};
+  std::memcpy(id.data(), halves, sizeof halves);
+  return id;
+}
+
+ring::Task<Result<RequestHeadFacts>> read_head(Services& services, net::Stream& client,
+                                               dialect::Format& format) {
   std::unique_ptr<SlowHead> slow;
   TimeNs deadline_ns = services.reactor.now_ns() + services.settings.keepalive_idle_ns;
   for (;;) {
@@ -103,7 +120,10 @@ ring::Task<Result<RequestHeadFacts>> read_head(Services& services, net::Stream& 
       parser.reset();
     }
     const Result<http::HeadStatus> status = parser.parse(bytes, services.settings.limits);
-    if (!status) co_return std::unexpected(status.error());
+    if (!status) {
+      format = guess_format({bytes.data(), bytes.size()});
+      co_return std::unexpected(status.error());
+    }
     if (*status == http::HeadStatus::complete) {
       RequestHeadFacts facts = copy_facts(services, parser.head(bytes));
       // What lies behind the head is all within the last piece.

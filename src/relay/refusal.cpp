@@ -41,7 +41,10 @@ Refusal refusal_of(const Error& error) {
   Refusal refusal;
   refusal.message = message_of(error);
   refusal.kind = dialect::kind_of(error);
-  if (error.source == Source::client) refusal.status = http::status_of(error);
+  // Formats differ in what a body over the limit is; the rest is HTTP's own.
+  if (error.source == Source::client && error.code != Errc::too_large) {
+    refusal.status = http::status_of(error);
+  }
   if (error.code == Errc::full || error.code == Errc::unavailable ||
       error.code == Errc::stale_epoch) {
     refusal.kind = ErrorKind::unavailable;

@@ -51,6 +51,7 @@ struct RequestHeadFacts {
   bool expects_continue = false;
   bool http_1_0 = false;
   bool has_key = false;
+  bool encoded = false;             ///< the body is compressed
   std::uint16_t client_retry = 0;   ///< x-stainless-retry-count
   Digest256 key_digest{};           ///< of the API key, if has_key
   RequestId id{};

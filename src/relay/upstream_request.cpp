@@ -63,17 +63,16 @@ Result<> UpstreamRequest::build(Services& services, const Request& request,
       path_text);
   if (!path_bytes) return std::unexpected(path_bytes.error());
 
-  std::string_view query;
-  std::string query_text;
   std::string_view path{path_text.data(), *path_bytes};
+  std::string_view query;
+  if (const std::size_t mark = path.find('?'); mark != std::string_view::npos) {
+    query = path.substr(mark + 1);
+    path = path.substr(0, mark);
+  }
+  std::string with_key;
   if (channel.auth == state::Auth::query_key) {
-    const std::size_t mark = path.find('?');
-    if (mark != std::string_view::npos) {
-      query_text.append(path.substr(mark + 1)).append("&");
-      path = path.substr(0, mark);
-    }
-    query_text.append("key=").append(target.provider_key);
-    query = query_text;
+    with_key.append(query).append(query.empty() ? "key=" : "&key=").append(target.provider_key);
+    query = with_key;
   }
   http::HeadWriter writer(services.scratch->head_text);
   writer.request_line(request.head.method, path, query);

@@ -23,15 +23,11 @@ void Piece::give_back() noexcept {
   bytes_ = 0;
 }
 
-void StarvedReceive::stop_waiting() noexcept {
-  if (pool_ == nullptr) return;
-  if (previous_ != nullptr) {
-    previous_->next_ = next_;
-  } else {
-    pool_->starved_ = next_;
-  }
+void BufferUser::leave() noexcept {
+  if (list_ == nullptr) return;
+  (previous_ != nullptr ? previous_->next_ : *list_) = next_;
   if (next_ != nullptr) next_->previous_ = previous_;
-  pool_ = nullptr;
+  list_ = nullptr;
   previous_ = nullptr;
   next_ = nullptr;
 }
@@ -65,26 +61,36 @@ void BufferPool::release(std::uint16_t buffer) noexcept {
   block = Block{};
   ++available_;
   port_.provide(buffer);
-  if (starved_ != nullptr && available_ * 8 >= blocks_.size()) wake_starved();
+  wake_starved();
 }
 
-void BufferPool::wait_for_buffers(StarvedReceive& receive) noexcept {
-  SLUICE_ASSERT(receive.pool_ == nullptr);
-  receive.pool_ = this;
-  receive.previous_ = nullptr;
-  receive.next_ = starved_;
-  if (starved_ != nullptr) starved_->previous_ = &receive;
-  starved_ = &receive;
-  // Every piece may have been released between the failed receive and this call.
-  if (available_ * 8 >= blocks_.size()) wake_starved();
+void BufferPool::link(BufferUser& user, BufferUser*& list, bool waits) noexcept {
+  user.list_ = &list;
+  user.waits_ = waits;
+  user.previous_ = nullptr;
+  user.next_ = list;
+  if (list != nullptr) list->previous_ = &user;
+  list = &user;
+}
+
+void BufferPool::wait_for_buffers(BufferUser& user) noexcept {
+  SLUICE_ASSERT(!user.waiting());
+  // A byte that somebody does not take holds its whole block: a few such connections would hold them all.
+  while (keepers_ != nullptr) {
+    BufferUser& keeper = *keepers_;
+    keeper.leave();
+    keeper.on_pressure_(keeper.context_);
+  }
+  link(user, starved_, true);
+  wake_starved();
 }
 
 void BufferPool::wake_starved() noexcept {
   // A woken one may use up what there is and wait again.
   while (starved_ != nullptr && available_ * 8 >= blocks_.size()) {
-    StarvedReceive& receive = *starved_;
-    receive.stop_waiting();
-    receive.callback_(receive.context_);
+    BufferUser& user = *starved_;
+    user.leave();
+    user.on_buffers_(user.context_);
   }
 }
 

@@ -47,10 +47,12 @@ Result<std::vector<std::byte>> build_addresses(std::uint64_t generation,
   std::set<std::pair<std::string, std::uint16_t>> seen;
   const std::uint64_t mask = hosts.size() - 1;
   for (const AddressSpec& spec : specs) {
-    if (!spec_valid(spec) || !seen.emplace(spec.host, spec.port).second) return fail(Errc::bad_value);
+    if (!spec_valid(spec) || !seen.emplace(spec.host, spec.port).second)
+      return fail(Errc::bad_value);
     std::uint64_t at = place_of(spec.host, spec.port) & mask;
     while (hosts[at].name_bytes != kEmpty) at = (at + 1) & mask;
-    hosts[at] = {static_cast<std::uint32_t>(text.size()), static_cast<std::uint32_t>(spec.host.size()),
+    hosts[at] = {static_cast<std::uint32_t>(text.size()),
+                 static_cast<std::uint32_t>(spec.host.size()),
                  static_cast<std::uint32_t>(addresses.size()),
                  static_cast<std::uint16_t>(spec.addresses.size()), spec.port};
     text += spec.host;
@@ -71,7 +73,8 @@ Result<std::shared_ptr<const AddressBook>> AddressBook::make(std::unique_ptr<con
   std::shared_ptr<AddressBook> book(new AddressBook());
   book->file_ = std::move(file);
   book->bytes_ = bytes;
-  if (Result<> checked = book->check(expected_hash); !checked) return std::unexpected(checked.error());
+  if (Result<> checked = book->check(expected_hash); !checked)
+    return std::unexpected(checked.error());
   return book;
 }
 
@@ -88,7 +91,8 @@ Result<std::shared_ptr<const AddressBook>> AddressBook::view(std::span<const std
 }
 
 Result<> AddressBook::check(std::uint64_t expected_hash) const {
-  if (Result<> header = check_header(bytes_, kMagic, kLayout, expected_hash); !header) return header;
+  if (Result<> header = check_header(bytes_, kMagic, kLayout, expected_hash); !header)
+    return header;
   if (!section_fits(bytes_, kHosts, sizeof(HostEntry)) ||
       !section_fits(bytes_, kAddresses, sizeof(PinnedAddress)) || !section_fits(bytes_, kText, 1)) {
     return fail(Errc::corrupt);
@@ -102,7 +106,8 @@ Result<> AddressBook::check(std::uint64_t expected_hash) const {
     if (host.name_bytes == kEmpty) {
       empty = true;
     } else if (std::uint64_t{host.name_offset} + host.name_bytes > text.size() ||
-               std::uint64_t{host.first} + host.count > addresses.size() || host.count > kAddressesPerHost) {
+               std::uint64_t{host.first} + host.count > addresses.size() ||
+               host.count > kAddressesPerHost) {
       return fail(Errc::corrupt);
     }
   }
@@ -119,7 +124,8 @@ std::span<const PinnedAddress> AddressBook::find(std::string_view host, std::uin
   const auto hosts = section_of<HostEntry>(bytes_, kHosts);
   const auto text = section_of<char>(bytes_, kText);
   const std::uint64_t mask = hosts.size() - 1;
-  for (std::uint64_t at = place_of(host, port) & mask; hosts[at].name_bytes != kEmpty; at = (at + 1) & mask) {
+  for (std::uint64_t at = place_of(host, port) & mask; hosts[at].name_bytes != kEmpty;
+       at = (at + 1) & mask) {
     const HostEntry& entry = hosts[at];
     if (entry.port == port &&
         std::string_view(text.data() + entry.name_offset, entry.name_bytes) == host) {

@@ -11,27 +11,28 @@ constexpr Nanos kMost = std::numeric_limits<Nanos>::max();
 
 constexpr LimitNames kKeyNames{Limit::key_total,     Limit::key_day,      Limit::key_month,
                                Limit::key_in_flight, Limit::key_requests, Limit::key_tokens};
-constexpr LimitNames kWalletNames{Limit::wallet_total,     Limit::wallet_day,      Limit::wallet_month,
-                                  Limit::wallet_in_flight, Limit::wallet_requests, Limit::wallet_tokens};
+constexpr LimitNames kWalletNames{Limit::wallet_total,    Limit::wallet_day,
+                                  Limit::wallet_month,    Limit::wallet_in_flight,
+                                  Limit::wallet_requests, Limit::wallet_tokens};
 
 Nanos add_to_most(Nanos a, Nanos b) {
   Nanos sum = 0;
   return __builtin_add_overflow(a, b, &sum) ? kMost : sum;
 }
 
-/// budget − spent − reserved; spent and reserved are ≥ 0, so this cannot overflow downwards by much: the sum is
-/// taken first and saturates.
+/// budget − spent − reserved; spent and reserved are ≥ 0, so this cannot overflow downwards by
+/// much: the sum is taken first and saturates.
 Nanos left_of(Nanos budget, const Window& window) {
   return budget - std::min(add_to_most(window.spent, window.reserved), kMost / 2);
 }
 
 void shrink(Nanos& value, Nanos by) { value = std::max<Nanos>(value - by, 0); }
 
-/// Generic cell rate: `tat` is when the bucket would be full again. A full bucket always admits one request,
-/// however large, which then goes into debt.
+/// Generic cell rate: `tat` is when the bucket would be full again. A full bucket always admits one
+/// request, however large, which then goes into debt.
 struct Bucket {
-  TimeNs tat;       ///< theoretical arrival time after admission
-  TimeNs wait_ns;   ///< 0 = admitted
+  TimeNs tat;      ///< theoretical arrival time after admission
+  TimeNs wait_ns;  ///< 0 = admitted
 };
 Bucket take(TimeNs tat, TimeNs now_ns, TimeNs cost_ns, TimeNs depth_ns) {
   const TimeNs from = std::max(tat, now_ns);
@@ -103,7 +104,8 @@ RateDecision take_rates(CounterRecord& counters, Tokens rate_tokens, TimeNs now_
   }
   TimeNs tokens_tat = counters.tokens_tat_ns;
   if (limits.tokens_per_minute != 0 && rate_tokens > 0) {
-    const TimeNs cost = scaled_minute(static_cast<std::uint64_t>(rate_tokens), limits.tokens_per_minute);
+    const TimeNs cost =
+        scaled_minute(static_cast<std::uint64_t>(rate_tokens), limits.tokens_per_minute);
     const Bucket bucket = take(tokens_tat, now_ns, cost, kMinute);
     if (bucket.wait_ns > 0) return {names.tokens, bucket.wait_ns};
     tokens_tat = bucket.tat;

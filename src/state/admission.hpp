@@ -1,4 +1,5 @@
-// What a reservation meets in one counter row: windows, budgets, buckets. Pure arithmetic on records.
+// What a reservation meets in one counter row: windows, budgets, buckets. Pure arithmetic on
+// records.
 #pragma once
 
 #include "sluice/base/units.hpp"
@@ -37,7 +38,8 @@ struct RateDecision {
 /// Checks in-flight and both buckets; charges the buckets in `counters` when all pass.
 [[nodiscard]] RateDecision take_rates(CounterRecord& counters, Tokens rate_tokens, TimeNs now_ns);
 
-/// Adds to what is reserved: total always, day and month only where `hold` was counted in the current window.
+/// Adds to what is reserved: total always, day and month only where `hold` was counted in the
+/// current window.
 void add_reserved(CounterRecord& counters, const WindowIds& hold, Nanos amount);
 /// Takes `reserved` away and adds `spent`, by the same rule (rows 3 and 7).
 void close_reserved(CounterRecord& counters, const WindowIds& hold, Nanos reserved, Nanos spent);

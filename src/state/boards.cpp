@@ -50,7 +50,8 @@ Layout layout_of(std::uint32_t slots, std::uint32_t meter_entries) {
 
 std::string path_in(const std::string& directory) { return directory + "/boards"; }
 
-std::unexpected<Error> io_error(std::string& message, const std::string& what, const std::string& path) {
+std::unexpected<Error> io_error(std::string& message, const std::string& what,
+                                const std::string& path) {
   const int error = errno;
   message = what + " " + path + ": " + std::strerror(error);
   return fail(error == ENOSPC ? Errc::full : Errc::io, Source::self, Retry::no, error);
@@ -81,7 +82,8 @@ Result<std::unique_ptr<Boards>> Boards::create(const std::string& directory, con
   const std::string path = path_in(directory);
   if (shape.slots == 0 || shape.slots > kMaxSlots || shape.meter_entries == 0 ||
       shape.meter_entries > (1U << 20)) {
-    message = "boards: 1 to " + std::to_string(kMaxSlots) + " slots and 1 to 2^20 meter entries a slot";
+    message =
+        "boards: 1 to " + std::to_string(kMaxSlots) + " slots and 1 to 2^20 meter entries a slot";
     return fail(Errc::bad_value);
   }
   const FileDescriptor file(::open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0660));
@@ -97,7 +99,8 @@ Result<std::unique_ptr<Boards>> Boards::create(const std::string& directory, con
   boards->shape_ = shape;
   boards->memory_ = static_cast<std::byte*>(memory);
   boards->bytes_ = at.end;
-  // Blocks are plain atomics for which a file of zeros is the initial state; only the gate needs more.
+  // Blocks are plain atomics for which a file of zeros is the initial state; only the gate needs
+  // more.
   Gate* gate = new (boards->memory_ + at.gate) Gate;
   if (const Result<> made = gate->initialize(); !made) {
     message = "cannot make the gate's mutex in " + path;
@@ -121,15 +124,15 @@ Result<std::unique_ptr<Boards>> Boards::attach(const std::string& directory, std
     message = path + " does not exist";
     return fail(Errc::not_found, Source::self, Retry::no, ENOENT);
   }
-  struct stat status {};
+  struct stat status{};
   if (fstat(file.get(), &status) != 0) return io_error(message, "cannot stat", path);
   const auto bytes = static_cast<std::size_t>(status.st_size);
   FileHeader header;
   if (bytes < sizeof(header) ||
       pread(file.get(), &header, sizeof(header), 0) != static_cast<ssize_t>(sizeof(header)) ||
-      header.magic != kMagic || header.layout != 1 || header.slots == 0 || header.slots > kMaxSlots ||
-      header.meter_entries == 0 || header.meter_entries > (1U << 20) || header.bytes != bytes ||
-      layout_of(header.slots, header.meter_entries).end != bytes) {
+      header.magic != kMagic || header.layout != 1 || header.slots == 0 ||
+      header.slots > kMaxSlots || header.meter_entries == 0 || header.meter_entries > (1U << 20) ||
+      header.bytes != bytes || layout_of(header.slots, header.meter_entries).end != bytes) {
     message = path + " is not a complete board file of this version";
     return fail(Errc::corrupt);
   }
@@ -147,8 +150,8 @@ Gate& Boards::gate() {
 }
 
 AdmissionBlock& Boards::admission() {
-  return *reinterpret_cast<AdmissionBlock*>(memory_ +
-                                            layout_of(shape_.slots, shape_.meter_entries).admission);
+  return *reinterpret_cast<AdmissionBlock*>(
+      memory_ + layout_of(shape_.slots, shape_.meter_entries).admission);
 }
 
 std::span<ShardBlock> Boards::shards() {
@@ -199,7 +202,8 @@ std::size_t RefusedRing::pop(std::span<RefusedRecord> out) {
 std::uint32_t admission_stop(const AdmissionBlock& block, TimeNs monotonic_ns) {
   std::uint32_t stop = block.stop.load(std::memory_order_relaxed);
   const Nanos most = block.max_undrained_nanos.load(std::memory_order_relaxed);
-  if (most > 0 && block.undrained_nanos.load(std::memory_order_relaxed) > most) stop |= kStopUndrained;
+  if (most > 0 && block.undrained_nanos.load(std::memory_order_relaxed) > most)
+    stop |= kStopUndrained;
   const TimeNs oldest = block.undrained_oldest_ns.load(std::memory_order_relaxed);
   const TimeNs max_age = block.max_undrained_age_ns.load(std::memory_order_relaxed);
   if (max_age > 0 && oldest > 0 && monotonic_ns - oldest > max_age) stop |= kStopUndrained;
@@ -210,10 +214,12 @@ std::optional<std::uint32_t> min_client_connections(std::span<const ShardBlock> 
                                                     TimeNs monotonic_ns) {
   std::optional<std::uint32_t> least;
   for (const ShardBlock& shard : shards) {
-    if (shard.state.load(std::memory_order_relaxed) != static_cast<std::uint32_t>(ShardState::serving)) {
+    if (shard.state.load(std::memory_order_relaxed) !=
+        static_cast<std::uint32_t>(ShardState::serving)) {
       continue;
     }
-    if (monotonic_ns - shard.heartbeat_ns.load(std::memory_order_relaxed) > kHeartbeatStaleNs) continue;
+    if (monotonic_ns - shard.heartbeat_ns.load(std::memory_order_relaxed) > kHeartbeatStaleNs)
+      continue;
     const std::uint32_t open = shard.client_connections.load(std::memory_order_relaxed);
     if (!least || open < *least) least = open;
   }

@@ -18,9 +18,11 @@
 namespace sluice::state {
 namespace {
 
-constexpr std::size_t kRowsPerTxn = 20'000;  // LMDB's list of dirty pages is bounded; these need 2,000 of 131,071
+constexpr std::size_t kRowsPerTxn =
+    20'000;  // LMDB's list of dirty pages is bounded; these need 2,000 of 131,071
 
-/// Transactions of sorted inserts. Every put is at the end of its table (MDB_APPEND: no search, full pages).
+/// Transactions of sorted inserts. Every put is at the end of its table (MDB_APPEND: no search,
+/// full pages).
 class Appender {
  public:
   explicit Appender(LmdbEnv& env) : env_(env) {}
@@ -75,8 +77,8 @@ WalletRecord wallet_record(const WalletSnapshot& snapshot) {
   return record;
 }
 
-CounterRecord counter_record(CounterKind kind, WalletId wallet, std::uint64_t id, KeyState state, const Limits& limits,
-                             const Window (&windows)[3], WindowIds ids) {
+CounterRecord counter_record(CounterKind kind, WalletId wallet, std::uint64_t id, KeyState state,
+                             const Limits& limits, const Window (&windows)[3], WindowIds ids) {
   CounterRecord record;
   record.kind = kind;
   record.wallet_id = wallet;
@@ -100,8 +102,8 @@ Result<> append(Appender& out, Table table, ByteSpan key, Record record) {
   return out.put(table, key, bytes);
 }
 
-/// Where a row of one of the snapshots belongs in `accounts`. Sorting these instead of the snapshots moves 24
-/// bytes an exchange and not 400.
+/// Where a row of one of the snapshots belongs in `accounts`. Sorting these instead of the
+/// snapshots moves 24 bytes an exchange and not 400.
 struct Place {
   WalletId wallet = 0;
   std::uint64_t key = 0;    ///< 0 = the wallet itself and its counters
@@ -115,7 +117,8 @@ bool earlier(const Place& a, const Place& b) {
 
 Result<> append_wallet(Appender& out, const WalletSnapshot& w) {
   const WalletId id = w.policy.wallet_id;
-  if (Result<> put = append(out, Table::accounts, span_of(wallet_key(id)), wallet_record(w)); !put) return put;
+  if (Result<> put = append(out, Table::accounts, span_of(wallet_key(id)), wallet_record(w)); !put)
+    return put;
   return append(out, Table::accounts, span_of(counter_key(CounterKind::wallet, id, id)),
                 counter_record(CounterKind::wallet, id, id, KeyState::active, w.policy.limits,
                                {w.total, w.day, w.month}, w.windows));
@@ -123,7 +126,8 @@ Result<> append_wallet(Appender& out, const WalletSnapshot& w) {
 
 Result<> append_key_counters(Appender& out, const KeySnapshot& k) {
   const KeyRecord& key = k.key.record;
-  return append(out, Table::accounts, span_of(counter_key(CounterKind::key, key.wallet_id, key.key_id)),
+  return append(out, Table::accounts,
+                span_of(counter_key(CounterKind::key, key.wallet_id, key.key_id)),
                 counter_record(CounterKind::key, key.wallet_id, key.key_id, key.state, k.key.limits,
                                {k.total, k.day, k.month}, k.windows));
 }
@@ -132,7 +136,8 @@ Result<> append_accounts(Appender& out, const std::vector<WalletSnapshot>& walle
                          const std::vector<KeySnapshot>& keys) {
   std::vector<Place> places;
   places.reserve(wallets.size() + keys.size());
-  for (std::uint32_t i = 0; i < wallets.size(); ++i) places.push_back({wallets[i].policy.wallet_id, 0, i});
+  for (std::uint32_t i = 0; i < wallets.size(); ++i)
+    places.push_back({wallets[i].policy.wallet_id, 0, i});
   for (std::uint32_t i = 0; i < keys.size(); ++i) {
     places.push_back({keys[i].key.record.wallet_id, keys[i].key.record.key_id, i});
   }
@@ -153,7 +158,8 @@ Result<> append_accounts(Appender& out, const std::vector<WalletSnapshot>& walle
 Result<> append_keys(Appender& out, const std::vector<KeySnapshot>& keys) {
   std::vector<std::uint32_t> order(keys.size());
   std::iota(order.begin(), order.end(), 0U);
-  std::ranges::sort(order, {}, [&](std::uint32_t i) -> const Digest256& { return keys[i].key.digest; });
+  std::ranges::sort(order, {},
+                    [&](std::uint32_t i) -> const Digest256& { return keys[i].key.digest; });
   for (const std::uint32_t i : order) {
     const ByteSpan digest = std::as_bytes(std::span(keys[i].key.digest));
     if (Result<> put = append(out, Table::keys, digest, keys[i].key.record); !put) return put;
@@ -165,7 +171,8 @@ Result<> append_slots(Appender& out, std::uint32_t slots) {
   for (SlotId slot = 0; slot < slots; ++slot) {
     SlotRecord record;
     record.slot = slot;
-    if (Result<> put = append(out, Table::slots, span_of(number_key(slot)), record); !put) return put;
+    if (Result<> put = append(out, Table::slots, span_of(number_key(slot)), record); !put)
+      return put;
   }
   return {};
 }
@@ -186,8 +193,8 @@ Result<> append_all(LmdbEnv& lmdb, MetaRecord& meta, const std::vector<WalletSna
   return out.commit();
 }
 
-/// Takes `ready` away from an environment that is replaced: whoever is still attached to it gets stale_epoch
-/// at his next transaction. Best effort, for an old one may be damaged.
+/// Takes `ready` away from an environment that is replaced: whoever is still attached to it gets
+/// stale_epoch at his next transaction. Best effort, for an old one may be damaged.
 void retire(const std::string& directory, const std::string& epoch_directory) {
   std::string message;
   Result<std::unique_ptr<Environment::Impl>> old = open_epoch(directory, epoch_directory, message);
@@ -203,7 +210,8 @@ void retire(const std::string& directory, const std::string& epoch_directory) {
   if (!(*old)->store->commit()) return;
 }
 
-Result<> point_current_at(const std::string& directory, const std::string& name, std::string& message) {
+Result<> point_current_at(const std::string& directory, const std::string& name,
+                          std::string& message) {
   const std::string temporary = directory + "/current.new";
   unlink(temporary.c_str());
   crash_point();
@@ -250,8 +258,9 @@ Result<> make_directory(const std::string& path, std::string& message) {
   return fail(Errc::io, Source::self, Retry::no, error);
 }
 
-Result<> build_in(const BuildOptions& options, const std::string& path, const std::vector<WalletSnapshot>& wallets,
-                  const std::vector<KeySnapshot>& keys, Rng& rng, std::string& message) {
+Result<> build_in(const BuildOptions& options, const std::string& path,
+                  const std::vector<WalletSnapshot>& wallets, const std::vector<KeySnapshot>& keys,
+                  Rng& rng, std::string& message) {
   MetaRecord meta;
   meta.lmdb_flags = kLmdbFlags;
   meta.node = options.node;
@@ -271,8 +280,8 @@ Result<> build_in(const BuildOptions& options, const std::string& path, const st
   if (Result<> filled = append_all(lmdb, meta, wallets, keys); !filled) {
     switch (filled.error().code) {
       case Errc::full:
-        message = "the map of " + std::to_string(options.map_bytes / kMiB) + " MiB is too small for " +
-                  std::to_string(keys.size()) + " keys";
+        message = "the map of " + std::to_string(options.map_bytes / kMiB) +
+                  " MiB is too small for " + std::to_string(keys.size()) + " keys";
         break;
       case Errc::bad_value:
         message = "a wallet or key of the snapshot is impossible or there twice";
@@ -287,7 +296,8 @@ Result<> build_in(const BuildOptions& options, const std::string& path, const st
 
 }  // namespace
 
-Result<> build_epoch(const BuildOptions& options, const EnvironmentLock&, const std::vector<WalletSnapshot>& wallets,
+Result<> build_epoch(const BuildOptions& options, const EnvironmentLock&,
+                     const std::vector<WalletSnapshot>& wallets,
                      const std::vector<KeySnapshot>& keys, Rng& rng, std::string& message) {
   if (options.epoch == 0 || options.map_bytes < kMiB || options.map_bytes % 4096 != 0) {
     message = "an epoch has a number above 0 and a map of at least 1 MiB in whole pages";
@@ -331,13 +341,17 @@ WarmCheck check_warm(const std::string& directory, const std::string& boot_id_fi
   check.same_schema = check.meta.schema == kSchemaVersion && check.meta.lmdb_flags == kLmdbFlags;
   const Uuid boot_id = parse_boot_id(read_boot_id(boot_id_file));
   check.same_boot = boot_id != Uuid{} && boot_id == check.meta.boot_id;
-  if (!check.exists) check.detail = "the environment was not completed or was retired";
-  else if (!check.same_schema) check.detail = "the environment is of another version";
-  else if (!check.same_boot) check.detail = "the machine was started again since";
+  if (!check.exists)
+    check.detail = "the environment was not completed or was retired";
+  else if (!check.same_schema)
+    check.detail = "the environment is of another version";
+  else if (!check.same_boot)
+    check.detail = "the machine was started again since";
   return check;
 }
 
-Result<> remove_old_epochs(const std::string& directory, const EnvironmentLock&, std::uint64_t keep) {
+Result<> remove_old_epochs(const std::string& directory, const EnvironmentLock&,
+                           std::uint64_t keep) {
   const std::string current = current_epoch_directory(directory);
   const std::string kept = directory + "/" + epoch_name(keep);
   std::error_code error;

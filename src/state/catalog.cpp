@@ -39,11 +39,13 @@ Result<std::shared_ptr<const Catalog>> Catalog::make(std::unique_ptr<const Mappe
   if (Result<> checked = catalog->check_layout(expected_hash); !checked) {
     return std::unexpected(checked.error());
   }
-  if (Result<> checked = catalog->check_content(); !checked) return std::unexpected(checked.error());
+  if (Result<> checked = catalog->check_content(); !checked)
+    return std::unexpected(checked.error());
   return catalog;
 }
 
-Result<std::shared_ptr<const Catalog>> Catalog::open(const std::string& path, std::uint64_t expected_hash) {
+Result<std::shared_ptr<const Catalog>> Catalog::open(const std::string& path,
+                                                     std::uint64_t expected_hash) {
   Result<std::unique_ptr<const MappedFile>> file = MappedFile::open(path);
   if (!file) return std::unexpected(file.error());
   const std::span<const std::byte> bytes = (*file)->bytes();
@@ -66,7 +68,8 @@ std::span<const ModelEntry> Catalog::models() const { return section<ModelEntry>
 const ModelEntry* Catalog::find_model(std::string_view name) const {
   const std::span<const NameEntry> names = section<NameEntry>(kNames);
   const std::uint64_t mask = names.size() - 1;
-  for (std::uint64_t at = mix_text(name, kNameSeed) & mask; names[at].model != kNone; at = (at + 1) & mask) {
+  for (std::uint64_t at = mix_text(name, kNameSeed) & mask; names[at].model != kNone;
+       at = (at + 1) & mask) {
     if (text(names[at].name) == name) return &models()[names[at].model];
   }
   return nullptr;
@@ -98,7 +101,9 @@ std::span<const ChannelKeyEntry> Catalog::keys(const ChannelEntry& channel) cons
   return section<ChannelKeyEntry>(kChannelKeys).subspan(channel.first_key, channel.keys);
 }
 
-std::span<const price::PriceRow> Catalog::prices() const { return section<price::PriceRow>(kPrices); }
+std::span<const price::PriceRow> Catalog::prices() const {
+  return section<price::PriceRow>(kPrices);
+}
 
 const price::PriceRow* Catalog::price_of(const ModelEntry& model, TimeNs realtime_ns) const {
   for (const std::uint32_t row : {model.next_price_row, model.price_row}) {

@@ -20,7 +20,8 @@ class TextPool {
   TextRef add(const std::string& text) {
     const auto [it, fresh] = known_.try_emplace(text);
     if (fresh) {
-      it->second = {static_cast<std::uint32_t>(bytes_.size()), static_cast<std::uint32_t>(text.size())};
+      it->second = {static_cast<std::uint32_t>(bytes_.size()),
+                    static_cast<std::uint32_t>(text.size())};
       bytes_ += text;
     }
     return it->second;
@@ -38,8 +39,8 @@ class Builder {
   Builder(const CatalogSpec& spec, std::string& message) : spec_(spec), message_(message) {}
 
   Result<std::vector<std::byte>> build() {
-    const bool built = add_prices() && add_groups() && add_channels() && add_models() && add_names() &&
-                       add_model_sets() && add_cidr_sets() && add_zones();
+    const bool built = add_prices() && add_groups() && add_channels() && add_models() &&
+                       add_names() && add_model_sets() && add_cidr_sets() && add_zones();
     if (!built) return fail(Errc::bad_value);
     if (text_.bytes().size() > kMostTextBytes) {
       message_ = "the catalog's texts are larger than 2 GiB";
@@ -53,7 +54,8 @@ class Builder {
     message_ = what;
     return false;
   }
-  bool check_text(const std::string& what, const std::string& text, bool (*valid)(std::string_view)) {
+  bool check_text(const std::string& what, const std::string& text,
+                  bool (*valid)(std::string_view)) {
     return valid(text) || wrong(what + ": \"" + printable(text) + "\" is not allowed");
   }
   bool add_prices();
@@ -103,7 +105,8 @@ bool Builder::add_prices() {
   for (const price::PriceRow* row : sorted(spec_.prices, &price::PriceRow::version)) {
     const std::string name = "price version " + std::to_string(row->version);
     if (!price::validate(*row)) return wrong(name + " is incomplete or out of range");
-    if (!prices_.empty() && prices_.back().version == row->version) return wrong(name + " is there twice");
+    if (!prices_.empty() && prices_.back().version == row->version)
+      return wrong(name + " is there twice");
     prices_.push_back(*row);
   }
   return true;
@@ -140,7 +143,8 @@ bool Builder::add_channel(const ChannelSpec& spec) {
   const std::string host = lower(spec.host);
   const std::string proxy_host = lower(spec.proxy_host);
   if (spec.id == 0) return wrong("a channel has no id");
-  if (!check_text(name + ": name", spec.name, name_valid) || !check_text(name + ": host", host, host_valid) ||
+  if (!check_text(name + ": name", spec.name, name_valid) ||
+      !check_text(name + ": host", host, host_valid) ||
       !check_text(name + ": base path", spec.base_path, base_path_valid) ||
       !check_text(name + ": extra headers", spec.extra_headers, header_lines_valid)) {
     return false;
@@ -150,7 +154,8 @@ bool Builder::add_channel(const ChannelSpec& spec) {
     return wrong(name + ": multiplier out of range");
   }
   const bool proxied = spec.proxy != ProxyKind::none;
-  if (proxied && (!host_valid(proxy_host) || spec.proxy_port == 0)) return wrong(name + ": proxy without address");
+  if (proxied && (!host_valid(proxy_host) || spec.proxy_port == 0))
+    return wrong(name + ": proxy without address");
   ChannelEntry entry;
   entry.id = spec.id;
   entry.flags = spec.flags;
@@ -183,8 +188,10 @@ bool Builder::add_channel(const ChannelSpec& spec) {
 bool Builder::price_index(std::uint64_t version, std::uint32_t& index, const std::string& model) {
   index = kNone;
   if (version == 0) return true;
-  const auto* row = find_sorted(std::span<const price::PriceRow>(prices_), version, &price::PriceRow::version);
-  if (row == nullptr) return wrong("model " + model + ": price version " + std::to_string(version) + " is unknown");
+  const auto* row =
+      find_sorted(std::span<const price::PriceRow>(prices_), version, &price::PriceRow::version);
+  if (row == nullptr)
+    return wrong("model " + model + ": price version " + std::to_string(version) + " is unknown");
   index = static_cast<std::uint32_t>(row - prices_.data());
   return true;
 }
@@ -229,20 +236,24 @@ bool Builder::add_model(const ModelSpec& spec) {
   entry.first_byte_timeout_ms = spec.first_byte_timeout_ms;
   entry.between_tokens_timeout_ms = spec.between_tokens_timeout_ms;
   for (const CandidateSpec& candidate : spec.candidates) {
-    const auto* channel =
-        find_sorted(std::span<const ChannelEntry>(channels_), candidate.channel_id, &ChannelEntry::id);
+    const auto* channel = find_sorted(std::span<const ChannelEntry>(channels_),
+                                      candidate.channel_id, &ChannelEntry::id);
     if (channel == nullptr) {
-      return wrong("model " + spec.name + ": channel " + std::to_string(candidate.channel_id) + " is unknown");
+      return wrong("model " + spec.name + ": channel " + std::to_string(candidate.channel_id) +
+                   " is unknown");
     }
-    const std::string& upstream = candidate.upstream_model.empty() ? spec.name : candidate.upstream_model;
+    const std::string& upstream =
+        candidate.upstream_model.empty() ? spec.name : candidate.upstream_model;
     if (!check_text("model " + spec.name + ": upstream name", upstream, name_valid)) return false;
-    candidates_.push_back({static_cast<std::uint32_t>(channel - channels_.data()), candidate.priority,
-                           candidate.weight, text_.add(upstream), candidate.max_output_tokens, 0});
+    candidates_.push_back({static_cast<std::uint32_t>(channel - channels_.data()),
+                           candidate.priority, candidate.weight, text_.add(upstream),
+                           candidate.max_output_tokens, 0});
   }
   // The order that the edge tries them in.
   std::ranges::sort(candidates_.begin() + entry.first_candidate, candidates_.end(),
                     [](const CandidateEntry& a, const CandidateEntry& b) {
-                      return a.priority != b.priority ? a.priority < b.priority : a.channel < b.channel;
+                      return a.priority != b.priority ? a.priority < b.priority
+                                                      : a.channel < b.channel;
                     });
   models_.push_back(entry);
   return true;
@@ -275,7 +286,8 @@ bool Builder::add_model_sets() {
     words_.resize(words_.size() + words);
     for (const std::string& pattern : set->patterns) {
       for (const auto& [model_name, model] : by_name_) {
-        if (glob_matches(pattern, model_name)) words_[first + model / 64] |= std::uint64_t{1} << (model % 64);
+        if (glob_matches(pattern, model_name))
+          words_[first + model / 64] |= std::uint64_t{1} << (model % 64);
       }
     }
     model_sets_.push_back({set->id, first, words});
@@ -355,33 +367,6 @@ std::vector<std::byte> Builder::assemble() {
 
 Result<std::vector<std::byte>> build_catalog(const CatalogSpec& spec, std::string& message) {
   return Builder(spec, message).build();
-}
-
-std::string catalog_file_name(std::uint64_t generation) { return "catalog." + std::to_string(generation); }
-std::string addresses_file_name(std::uint64_t generation) { return "addresses." + std::to_string(generation); }
-
-ZoneSpec utc_zone(std::int64_t from_s, std::uint32_t days) {
-  constexpr std::int64_t kDay = 86'400;
-  ZoneSpec zone;
-  zone.name = "UTC";
-  const std::int64_t first = from_s / kDay;
-  for (std::int64_t day = first; day < first + days; ++day) {
-    zone.days.push_back({day * kDay, static_cast<std::uint32_t>(day), 0});
-    // Month by the civil calendar (Hinnant, "chrono-compatible low-level date algorithms", days 0 = 1970-01-01).
-    const std::int64_t shifted = day + 719'468;
-    const std::int64_t era = shifted / 146'097;
-    const std::int64_t of_era = shifted % 146'097;
-    const std::int64_t year_of_era = (of_era - of_era / 1460 + of_era / 36'524 - of_era / 146'096) / 365;
-    const std::int64_t of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    const std::int64_t from_march = (5 * of_year + 2) / 153;
-    const std::int64_t month = from_march < 10 ? from_march + 3 : from_march - 9;
-    const std::int64_t year = year_of_era + era * 400 + (month <= 2 ? 1 : 0);
-    const auto window = static_cast<std::uint32_t>(12 * year + month - 1);
-    if (zone.months.empty() || zone.months.back().window != window) {
-      zone.months.push_back({day * kDay, window, 0});
-    }
-  }
-  return zone;
 }
 
 }  // namespace sluice::state

@@ -1,5 +1,5 @@
-// What a catalog file must be before it is used: every reference inside it leads somewhere. A shard that maps
-// it trusts it afterwards without looking.
+// What a catalog file must be before it is used: every reference inside it leads somewhere. A shard
+// that maps it trusts it afterwards without looking.
 #include <algorithm>
 #include <bit>
 
@@ -25,7 +25,8 @@ bool in_range(std::uint64_t first, std::uint64_t count, std::uint64_t size) {
 bool boundaries_ok(std::span<const Boundary> rows) {
   if (rows.empty()) return false;
   for (std::size_t i = 1; i < rows.size(); ++i) {
-    if (rows[i - 1].start_s >= rows[i].start_s || rows[i - 1].window >= rows[i].window) return false;
+    if (rows[i - 1].start_s >= rows[i].start_s || rows[i - 1].window >= rows[i].window)
+      return false;
   }
   return true;
 }
@@ -33,27 +34,31 @@ bool boundaries_ok(std::span<const Boundary> rows) {
 }  // namespace
 
 Result<> Catalog::check_layout(std::uint64_t expected_hash) const {
-  if (Result<> header = check_header(bytes_, kCatalogMagic, kCatalogLayout, expected_hash); !header) {
+  if (Result<> header = check_header(bytes_, kCatalogMagic, kCatalogLayout, expected_hash);
+      !header) {
     return header;
   }
-  const bool fits =
-      section_fits(bytes_, kModels, sizeof(ModelEntry)) && section_fits(bytes_, kNames, sizeof(NameEntry)) &&
-      section_fits(bytes_, kCandidates, sizeof(CandidateEntry)) &&
-      section_fits(bytes_, kChannels, sizeof(ChannelEntry)) &&
-      section_fits(bytes_, kChannelKeys, sizeof(ChannelKeyEntry)) &&
-      section_fits(bytes_, kPrices, sizeof(price::PriceRow)) &&
-      section_fits(bytes_, kGroups, sizeof(GroupEntry)) && section_fits(bytes_, kZones, sizeof(ZoneEntry)) &&
-      section_fits(bytes_, kBoundaries, sizeof(Boundary)) &&
-      section_fits(bytes_, kModelSets, sizeof(SetEntry)) &&
-      section_fits(bytes_, kModelSetWords, sizeof(std::uint64_t)) &&
-      section_fits(bytes_, kCidrSets, sizeof(SetEntry)) && section_fits(bytes_, kCidrs, sizeof(CidrEntry)) &&
-      section_fits(bytes_, kText, 1);
+  const bool fits = section_fits(bytes_, kModels, sizeof(ModelEntry)) &&
+                    section_fits(bytes_, kNames, sizeof(NameEntry)) &&
+                    section_fits(bytes_, kCandidates, sizeof(CandidateEntry)) &&
+                    section_fits(bytes_, kChannels, sizeof(ChannelEntry)) &&
+                    section_fits(bytes_, kChannelKeys, sizeof(ChannelKeyEntry)) &&
+                    section_fits(bytes_, kPrices, sizeof(price::PriceRow)) &&
+                    section_fits(bytes_, kGroups, sizeof(GroupEntry)) &&
+                    section_fits(bytes_, kZones, sizeof(ZoneEntry)) &&
+                    section_fits(bytes_, kBoundaries, sizeof(Boundary)) &&
+                    section_fits(bytes_, kModelSets, sizeof(SetEntry)) &&
+                    section_fits(bytes_, kModelSetWords, sizeof(std::uint64_t)) &&
+                    section_fits(bytes_, kCidrSets, sizeof(SetEntry)) &&
+                    section_fits(bytes_, kCidrs, sizeof(CidrEntry)) &&
+                    section_fits(bytes_, kText, 1);
   if (!fits) return fail(Errc::corrupt);
   return {};
 }
 
 Result<> Catalog::check_content() const {
-  if (!models_ok() || !channels_ok() || !names_ok() || !sets_ok() || !zones_ok()) return fail(Errc::corrupt);
+  if (!models_ok() || !channels_ok() || !names_ok() || !sets_ok() || !zones_ok())
+    return fail(Errc::corrupt);
   if (!ascending(prices(), &price::PriceRow::version)) return fail(Errc::corrupt);
   for (const price::PriceRow& row : prices()) {
     if (!price::validate(row)) return fail(Errc::corrupt);
@@ -70,7 +75,8 @@ bool Catalog::models_ok() const {
   const auto price_ok = [&](std::uint32_t row) { return row == kNone || row < prices().size(); };
   for (const ModelEntry& model : models()) {
     if (!text_ok(model.name) || !text_ok(model.owner) || !price_ok(model.price_row) ||
-        !price_ok(model.next_price_row) || !in_range(model.first_candidate, model.candidates, all.size()) ||
+        !price_ok(model.next_price_row) ||
+        !in_range(model.first_candidate, model.candidates, all.size()) ||
         model.max_output_tokens < 0 || model.context_tokens < 0) {
       return false;
     }
@@ -86,8 +92,9 @@ bool Catalog::channels_ok() const {
   for (const ChannelEntry& channel : channels()) {
     if (!text_ok(channel.name) || !text_ok(channel.host) || !text_ok(channel.base_path) ||
         !text_ok(channel.proxy_host) || !text_ok(channel.proxy_credentials) ||
-        !text_ok(channel.extra_headers) || channel.scheme > Scheme::https || channel.auth > Auth::query_key ||
-        channel.proxy > ProxyKind::socks5 || !in_range(channel.first_key, channel.keys, all.size())) {
+        !text_ok(channel.extra_headers) || channel.scheme > Scheme::https ||
+        channel.auth > Auth::query_key || channel.proxy > ProxyKind::socks5 ||
+        !in_range(channel.first_key, channel.keys, all.size())) {
       return false;
     }
   }

@@ -17,7 +17,8 @@ std::span<const T> Catalog::section(std::size_t which) const {
 inline constexpr std::uint64_t kCatalogMagic = 0x3141'434c'4c53'4355;
 inline constexpr std::uint32_t kCatalogLayout = 1;
 
-/// Rows are sorted by id (version, for prices) unless said otherwise: look-ups by id are binary searches.
+/// Rows are sorted by id (version, for prices) unless said otherwise: look-ups by id are binary
+/// searches.
 enum Section : std::size_t {
   kModels,
   kNames,       ///< hash table of NameEntry; size a power of two, at least one place empty
@@ -27,7 +28,7 @@ enum Section : std::size_t {
   kPrices,
   kGroups,
   kZones,
-  kBoundaries,   ///< by zone: days, then months
+  kBoundaries,  ///< by zone: days, then months
   kModelSets,
   kModelSetWords,  ///< bitsets over model indexes
   kCidrSets,

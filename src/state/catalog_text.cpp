@@ -19,8 +19,8 @@ bool is_token_char(char c) {
 /// Headers that the edge writes itself.
 bool is_reserved_header(std::string_view name) {
   constexpr std::array<std::string_view, 10> kReserved = {
-      "host", "content-length", "transfer-encoding", "connection", "te",
-      "trailer", "upgrade", "expect", "keep-alive", "proxy-connection"};
+      "host",    "content-length", "transfer-encoding", "connection",      "te", "trailer",
+      "upgrade", "expect",         "keep-alive",        "proxy-connection"};
   return std::ranges::find(kReserved, lower(name)) != kReserved.end();
 }
 
@@ -39,7 +39,9 @@ bool name_valid(std::string_view text) {
          std::ranges::none_of(text, [](char c) { return is_control(c) || c == ' '; });
 }
 
-bool value_valid(std::string_view text) { return text.size() <= 256 && std::ranges::none_of(text, is_control); }
+bool value_valid(std::string_view text) {
+  return text.size() <= 256 && std::ranges::none_of(text, is_control);
+}
 
 bool host_valid(std::string_view text) {
   return !text.empty() && text.size() <= 253 && std::ranges::all_of(text, [](char c) {

@@ -1,4 +1,5 @@
-// What texts may hold that later stand in requests to providers: no byte that could end a header or a line.
+// What texts may hold that later stand in requests to providers: no byte that could end a header or
+// a line.
 #pragma once
 
 #include <string>

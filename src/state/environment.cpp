@@ -29,8 +29,9 @@ Result<> check_meta(const MetaRecord& meta, const Boards& boards, std::string& m
   if (meta.schema != kSchemaVersion || meta.write_version > kSchemaVersion ||
       meta.lmdb_flags != kLmdbFlags) {
     message = "the shared state has schema " + std::to_string(meta.schema) + " and flags " +
-              std::to_string(meta.lmdb_flags) + ", this program has " + std::to_string(kSchemaVersion) +
-              " and " + std::to_string(kLmdbFlags) + ": restart all programs with one version";
+              std::to_string(meta.lmdb_flags) + ", this program has " +
+              std::to_string(kSchemaVersion) + " and " + std::to_string(kLmdbFlags) +
+              ": restart all programs with one version";
     return fail(Errc::unsupported);
   }
   if (meta.ready != 1) {
@@ -87,7 +88,8 @@ Result<std::unique_ptr<Environment::Impl>> open_epoch(const std::string& directo
   Result<std::unique_ptr<Boards>> boards = Boards::attach(epoch_directory, message);
   if (!boards) return std::unexpected(boards.error());
   impl->boards = std::move(*boards);
-  const Result<std::optional<MetaRecord>> meta = find<MetaRecord>(impl->lmdb, Table::meta, meta_key());
+  const Result<std::optional<MetaRecord>> meta =
+      find<MetaRecord>(impl->lmdb, Table::meta, meta_key());
   if (!meta || !*meta) {
     message = "the shared state in " + epoch_directory + " has no readable meta record";
     return std::unexpected(meta ? Error{Errc::unavailable} : meta.error());
@@ -136,7 +138,8 @@ Result<std::optional<HoldRecord>> Environment::find_hold(const HoldId& id) {
 Result<SlotRecord> Environment::find_slot(SlotId slot) { return impl_->store->find_slot(slot); }
 
 Result<MetaRecord> Environment::read_meta() {
-  const Result<std::optional<MetaRecord>> meta = find<MetaRecord>(impl_->lmdb, Table::meta, meta_key());
+  const Result<std::optional<MetaRecord>> meta =
+      find<MetaRecord>(impl_->lmdb, Table::meta, meta_key());
   if (!meta) return std::unexpected(meta.error());
   if (!*meta) return fail(Errc::corrupt);
   return **meta;

@@ -12,7 +12,7 @@
 namespace sluice::state {
 
 struct Environment::Impl {
-  std::string directory;        ///< configuration's state directory
+  std::string directory;  ///< configuration's state directory
   std::string epoch_directory;
   LmdbEnv lmdb;
   std::unique_ptr<Boards> boards;
@@ -22,7 +22,9 @@ struct Environment::Impl {
 
 struct EnvironmentAccess {
   static LmdbEnv& lmdb(Environment& environment) { return environment.impl_->lmdb; }
-  static const std::string& directory(Environment& environment) { return environment.impl_->directory; }
+  static const std::string& directory(Environment& environment) {
+    return environment.impl_->directory;
+  }
   static std::unique_ptr<Environment> make(std::unique_ptr<Environment::Impl> impl) {
     return std::unique_ptr<Environment>(new Environment(std::move(impl)));
   }
@@ -33,8 +35,7 @@ struct EnvironmentAccess {
 [[nodiscard]] std::string epoch_name(std::uint64_t epoch);
 
 /// Opens LMDB and boards of one epoch directory and reads meta. No check that it is ready.
-[[nodiscard]] Result<std::unique_ptr<Environment::Impl>> open_epoch(const std::string& directory,
-                                                                    const std::string& epoch_directory,
-                                                                    std::string& message);
+[[nodiscard]] Result<std::unique_ptr<Environment::Impl>> open_epoch(
+    const std::string& directory, const std::string& epoch_directory, std::string& message);
 
 }  // namespace sluice::state

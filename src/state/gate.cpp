@@ -19,8 +19,8 @@ Result<> Gate::initialize() {
 
 Gate::Entry Gate::entered(int rc, std::uint32_t who) {
   if (rc == EOWNERDEAD) {
-    // The owner died inside. What it left behind is LMDB's to recover (it does, by its own robust mutex):
-    // nothing of ours is guarded by the gate.
+    // The owner died inside. What it left behind is LMDB's to recover (it does, by its own robust
+    // mutex): nothing of ours is guarded by the gate.
     pthread_mutex_consistent(&mutex_);
     holder_.store(who, std::memory_order_relaxed);
     return Entry::entered_after_death;
@@ -30,7 +30,9 @@ Gate::Entry Gate::entered(int rc, std::uint32_t who) {
   return Entry::entered;
 }
 
-Gate::Entry Gate::try_enter(std::uint32_t who) { return entered(pthread_mutex_trylock(&mutex_), who); }
+Gate::Entry Gate::try_enter(std::uint32_t who) {
+  return entered(pthread_mutex_trylock(&mutex_), who);
+}
 
 Gate::Entry Gate::enter(std::uint32_t who, TimeNs wait_ns) {
   timespec until;

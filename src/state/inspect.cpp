@@ -43,7 +43,8 @@ class Cursor {
 
 /// Walks a table; `take(row)` is false when the row fails its check.
 template <class Take>
-Result<> walk(LmdbEnv& env, MDB_txn* txn, Table table, std::vector<CorruptRow>& corrupt, Take take) {
+Result<> walk(LmdbEnv& env, MDB_txn* txn, Table table, std::vector<CorruptRow>& corrupt,
+              Take take) {
   Cursor cursor(env, txn, table);
   for (std::uint64_t ordinal = 0;; ++ordinal) {
     const Result<Row> row = cursor.next();
@@ -96,14 +97,15 @@ bool take_key(std::vector<KeyRow>& out, const Row& row) {
 bool take_account(StateCopy& out, std::uint32_t what, const Row& row) {
   const bool wallet = row.value.size() == sizeof(WalletRecord);
   static_assert(sizeof(WalletRecord) != sizeof(CounterRecord));
-  const bool taken = wallet ? take_record(out.wallets, row,
-                                          [&](const WalletRecord& r) {
-                                            return same_bytes(row.key, span_of(wallet_key(r.wallet_id)));
-                                          })
-                            : take_record(out.counters, row, [&](const CounterRecord& r) {
-                                const AccountKey key = counter_key(r.kind, r.wallet_id, r.id);
-                                return same_bytes(row.key, span_of(key));
-                              });
+  const bool taken =
+      wallet ? take_record(out.wallets, row,
+                           [&](const WalletRecord& r) {
+                             return same_bytes(row.key, span_of(wallet_key(r.wallet_id)));
+                           })
+             : take_record(out.counters, row, [&](const CounterRecord& r) {
+                 const AccountKey key = counter_key(r.kind, r.wallet_id, r.id);
+                 return same_bytes(row.key, span_of(key));
+               });
   if (taken && wallet && (what & kCopyWallets) == 0) out.wallets.pop_back();
   if (taken && !wallet && (what & kCopyCounters) == 0) out.counters.pop_back();
   return taken;
@@ -169,8 +171,8 @@ Result<std::size_t> read_outbox(Environment& environment, SlotId slot, std::uint
   return out.size() - before;
 }
 
-Result<std::size_t> overdue_holds(Environment& environment, TimeNs now_monotonic_ns, std::size_t limit,
-                                  std::vector<HoldId>& out) {
+Result<std::size_t> overdue_holds(Environment& environment, TimeNs now_monotonic_ns,
+                                  std::size_t limit, std::vector<HoldId>& out) {
   LmdbEnv& env = EnvironmentAccess::lmdb(environment);
   LmdbEnv::Read read(env);
   if (read.status() != 0) return std::unexpected(lmdb_error(read.status()));
@@ -194,7 +196,8 @@ Result<std::size_t> overdue_holds(Environment& environment, TimeNs now_monotonic
 bool identity_holds(const WalletRecord& wallet) {
   __extension__ using Wide = __int128;
   const Wide spent = Wide{wallet.available} + wallet.held + wallet.charged + wallet.excess;
-  const Wide credits = Wide{wallet.base} + wallet.applied + wallet.lease_granted - wallet.lease_returned;
+  const Wide credits =
+      Wide{wallet.base} + wallet.applied + wallet.lease_granted - wallet.lease_returned;
   return spent == credits;
 }
 

@@ -39,7 +39,8 @@ int note_reader(const char* line, void* context) {
 /// Pages on the free list that the next writer may take: freed before the oldest reader began.
 Result<std::uint64_t> reusable_pages(MDB_txn* txn, std::uint64_t oldest_reader) {
   constexpr MDB_dbi kFreeList = 0;
-  // A held reader makes one row a transaction; far more than this means that it is nearly all pinned.
+  // A held reader makes one row a transaction; far more than this means that it is nearly all
+  // pinned.
   constexpr int kMostRows = 20'000;
   MDB_cursor* cursor = nullptr;
   if (const int rc = mdb_cursor_open(txn, kFreeList, &cursor); rc != 0) {
@@ -119,14 +120,15 @@ Result<> LmdbEnv::open(const std::string& path, bool create, std::uint64_t map_b
   return open_tables(create, message);
 }
 
-/// Under WRITEMAP a page that the tmpfs cannot give is a SIGBUS; allocated in advance it cannot happen
-/// (facts/state.md M2).
+/// Under WRITEMAP a page that the tmpfs cannot give is a SIGBUS; allocated in advance it cannot
+/// happen (facts/state.md M2).
 Result<> LmdbEnv::allocate(std::uint64_t map_bytes, std::string& message) {
   mdb_filehandle_t fd = -1;
   if (const int rc = mdb_env_get_fd(env_, &fd); rc != 0) return std::unexpected(lmdb_error(rc));
   const int rc = posix_fallocate(fd, 0, static_cast<off_t>(map_bytes));
   if (rc == 0) return {};
-  message = "no room for a map of " + std::to_string(map_bytes / kMiB) + " MiB: " + std::strerror(rc);
+  message =
+      "no room for a map of " + std::to_string(map_bytes / kMiB) + " MiB: " + std::strerror(rc);
   return std::unexpected(lmdb_error(rc));
 }
 
@@ -172,7 +174,8 @@ Result<ByteSpan> LmdbEnv::Read::get(Table table, ByteSpan key) {
   if (rc_ != 0) return std::unexpected(lmdb_error(rc_));
   MDB_val name = to_val(key);
   MDB_val value;
-  const int rc = mdb_get(env_.read_txn_, env_.tables_[static_cast<std::size_t>(table)], &name, &value);
+  const int rc =
+      mdb_get(env_.read_txn_, env_.tables_[static_cast<std::size_t>(table)], &name, &value);
   if (rc == MDB_NOTFOUND) return ByteSpan{};
   if (rc != 0) return std::unexpected(lmdb_error(rc));
   return to_span(value);
@@ -185,7 +188,8 @@ Result<Environment::MapUse> LmdbEnv::map_use(MDB_txn* txn) {
   if (rc == 0) rc = mdb_env_stat(env_, &stat);
   Readers readers;
   if (rc == 0) rc = mdb_reader_list(env_, note_reader, &readers);
-  // mdb_reader_list returns the last callback's value or a count: only negative numbers are errors here.
+  // mdb_reader_list returns the last callback's value or a count: only negative numbers are errors
+  // here.
   if (rc < 0) return std::unexpected(lmdb_error(rc));
   Environment::MapUse use;
   use.map_pages = info.me_mapsize / stat.ms_psize;

@@ -13,12 +13,14 @@
 
 namespace sluice::state {
 
-/// Flags of every program that opens the environment; kept in meta and compared (facts/state.md: WRITEMAP
-/// halves the cost of a verb; mixing flags is not supported by LMDB). NOSYNC: the file lives on a tmpfs, its
-/// durability is the ledger's. NOTLS: read transactions belong to objects, not to threads.
+/// Flags of every program that opens the environment; kept in meta and compared (facts/state.md:
+/// WRITEMAP halves the cost of a verb; mixing flags is not supported by LMDB). NOSYNC: the file
+/// lives on a tmpfs, its durability is the ledger's. NOTLS: read transactions belong to objects,
+/// not to threads.
 inline constexpr unsigned kLmdbFlags = MDB_NOSYNC | MDB_WRITEMAP | MDB_NOTLS;
 
-/// An Errc for LMDB's return code: MDB_MAP_FULL, MDB_TXN_FULL and ENOSPC are full; damaged pages are corrupt.
+/// An Errc for LMDB's return code: MDB_MAP_FULL, MDB_TXN_FULL and ENOSPC are full; damaged pages
+/// are corrupt.
 [[nodiscard]] Error lmdb_error(int rc);
 
 inline MDB_val to_val(ByteSpan bytes) {
@@ -38,8 +40,10 @@ class LmdbEnv {
   LmdbEnv(const LmdbEnv&) = delete;
   LmdbEnv& operator=(const LmdbEnv&) = delete;
 
-  /// Opens <path>/data.mdb with kLmdbFlags. `create`: makes it, with this map size, fully allocated.
-  Result<> open(const std::string& path, bool create, std::uint64_t map_bytes, std::string& message);
+  /// Opens <path>/data.mdb with kLmdbFlags. `create`: makes it, with this map size, fully
+  /// allocated.
+  Result<> open(const std::string& path, bool create, std::uint64_t map_bytes,
+                std::string& message);
 
   [[nodiscard]] MDB_env* env() const { return env_; }
   [[nodiscard]] const TableHandles& tables() const { return tables_; }

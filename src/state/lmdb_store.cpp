@@ -42,18 +42,22 @@ bool LmdbTables::is_cached(Table table, ByteSpan key) const {
 }
 
 bool LmdbTables::Place::stands_on(ByteSpan other) const {
-  return key_bytes != 0 && other.size() == key_bytes && std::memcmp(other.data(), key.data(), key_bytes) == 0;
+  return key_bytes != 0 && other.size() == key_bytes &&
+         std::memcmp(other.data(), key.data(), key_bytes) == 0;
 }
 
 LmdbTables::Place* LmdbTables::place_of(Table table, ByteSpan key) {
   switch (table) {
     case Table::accounts: {
-      // A verb reads a wallet and two rows of counters and then writes all three: byte 8 of the key tells which.
+      // A verb reads a wallet and two rows of counters and then writes all three: byte 8 of the key
+      // tells which.
       const std::size_t rank = static_cast<std::size_t>(key[sizeof(WalletId)]);
       return rank < 3 ? &places_[rank] : nullptr;
     }
-    case Table::holds: return &places_[3];
-    default: return nullptr;
+    case Table::holds:
+      return &places_[3];
+    default:
+      return nullptr;
   }
 }
 
@@ -123,7 +127,8 @@ Result<bool> LmdbTables::erase(Table table, ByteSpan key) {
   Place* place = place_of(table, key);
   const bool here = place != nullptr && place->stands_on(key);
   if (place != nullptr) place->key_bytes = 0;  // the cursor stands on what was after it
-  const int rc = here ? mdb_cursor_del(place->cursor, 0) : mdb_del(txn_, handle(table), &name, nullptr);
+  const int rc =
+      here ? mdb_cursor_del(place->cursor, 0) : mdb_del(txn_, handle(table), &name, nullptr);
   if (rc == MDB_NOTFOUND) return false;
   if (rc != 0) return std::unexpected(lmdb_error(rc));
   return true;
@@ -188,7 +193,8 @@ bool LmdbStore::crowded() {
   const std::uint64_t map_pages = info.me_mapsize / stat.ms_psize;
   // Every open hold will want an outbox row, even if nobody drains meanwhile.
   const std::uint64_t promised = holds.ms_entries / kOutboxRowsPerPage;
-  // The file's high-water mark never falls: only above it is the free list worth a look, ten times a second.
+  // The file's high-water mark never falls: only above it is the free list worth a look, ten times
+  // a second.
   if (info.me_last_pgno + promised < map_pages / 10 * 7) return false;
   const TimeNs now = system_clock().monotonic_ns();
   if (crowded_checked_ns_ == 0 || now - crowded_checked_ns_ >= 100 * kMillisecond) {

@@ -12,9 +12,9 @@ namespace sluice::state {
 
 inline constexpr std::size_t kMostKeyBytes = sizeof(HoldKey);
 
-/// Tables of one write transaction. Two things make verbs cheap: the slot's row, which every verb of a turn reads
-/// and writes, is kept aside and written once; and a row that was read is written through the cursor that found
-/// it, without a second descent.
+/// Tables of one write transaction. Two things make verbs cheap: the slot's row, which every verb
+/// of a turn reads and writes, is kept aside and written once; and a row that was read is written
+/// through the cursor that found it, without a second descent.
 class LmdbTables final : public Tables {
  public:
   explicit LmdbTables(const TableHandles& handles) : handles_(handles) {}
@@ -28,7 +28,9 @@ class LmdbTables final : public Tables {
   [[nodiscard]] Result<Row> seek(Table table, ByteSpan key) override;
 
  private:
-  [[nodiscard]] MDB_dbi handle(Table table) const { return handles_[static_cast<std::size_t>(table)]; }
+  [[nodiscard]] MDB_dbi handle(Table table) const {
+    return handles_[static_cast<std::size_t>(table)];
+  }
   [[nodiscard]] Result<> put_now(Table table, ByteSpan key, ByteSpan value);
   [[nodiscard]] bool is_cached(Table table, ByteSpan key) const;
 

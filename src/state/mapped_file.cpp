@@ -33,8 +33,9 @@ std::uint64_t content_hash(std::span<const std::byte> bytes) {
 
 Result<std::unique_ptr<const MappedFile>> MappedFile::open(const std::string& path) {
   const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (fd < 0) return fail(errno == ENOENT ? Errc::not_found : Errc::io, Source::self, Retry::no, errno);
-  struct stat status {};
+  if (fd < 0)
+    return fail(errno == ENOENT ? Errc::not_found : Errc::io, Source::self, Retry::no, errno);
+  struct stat status{};
   if (fstat(fd, &status) != 0 || status.st_size <= 0) {
     close(fd);
     return fail(Errc::corrupt);
@@ -48,9 +49,7 @@ Result<std::unique_ptr<const MappedFile>> MappedFile::open(const std::string& pa
       new MappedFile({static_cast<const std::byte*>(memory), size}));
 }
 
-MappedFile::~MappedFile() {
-  munmap(const_cast<std::byte*>(bytes_.data()), bytes_.size());
-}
+MappedFile::~MappedFile() { munmap(const_cast<std::byte*>(bytes_.data()), bytes_.size()); }
 
 std::uint64_t mix_bytes(std::span<const std::byte> bytes, std::uint64_t seed) {
   std::uint64_t hash = mix(seed, bytes.size());
@@ -70,7 +69,8 @@ std::uint64_t mix_bytes(std::span<const std::byte> bytes, std::uint64_t seed) {
 
 Result<> check_header(std::span<const std::byte> bytes, std::uint64_t magic, std::uint32_t layout,
                       std::uint64_t expected_hash) {
-  if (bytes.size() < sizeof(SectionedHeader) || reinterpret_cast<std::uintptr_t>(bytes.data()) % 8 != 0) {
+  if (bytes.size() < sizeof(SectionedHeader) ||
+      reinterpret_cast<std::uintptr_t>(bytes.data()) % 8 != 0) {
     return fail(Errc::corrupt);
   }
   const SectionedHeader& header = header_of(bytes);
@@ -84,8 +84,8 @@ Result<> check_header(std::span<const std::byte> bytes, std::uint64_t magic, std
 
 bool section_fits(std::span<const std::byte> bytes, std::size_t which, std::size_t row_bytes) {
   const SectionPlace& place = header_of(bytes).sections[which];
-  return place.offset % 8 == 0 && place.offset >= sizeof(SectionedHeader) && place.offset <= bytes.size() &&
-         place.rows <= (bytes.size() - place.offset) / row_bytes;
+  return place.offset % 8 == 0 && place.offset >= sizeof(SectionedHeader) &&
+         place.offset <= bytes.size() && place.rows <= (bytes.size() - place.offset) / row_bytes;
 }
 
 SectionWriter::SectionWriter(std::uint64_t magic, std::uint32_t layout, std::uint64_t generation) {
@@ -97,7 +97,8 @@ SectionWriter::SectionWriter(std::uint64_t magic, std::uint32_t layout, std::uin
   for (SectionPlace& place : header_.sections) place.offset = sizeof(header_);
 }
 
-void SectionWriter::add_bytes(std::size_t which, std::span<const std::byte> bytes, std::size_t rows) {
+void SectionWriter::add_bytes(std::size_t which, std::span<const std::byte> bytes,
+                              std::size_t rows) {
   header_.sections[which] = {bytes_.size(), rows};
   bytes_.insert(bytes_.end(), bytes.begin(), bytes.end());
   bytes_.resize((bytes_.size() + 7) / 8 * 8);
@@ -138,7 +139,8 @@ Result<> write_file(const std::string& directory, const std::string& name,
     return fail(Errc::io, Source::self, Retry::no, error);
   }
   crash_point();
-  if (rename(temporary.c_str(), path.c_str()) != 0) return fail(Errc::io, Source::self, Retry::no, errno);
+  if (rename(temporary.c_str(), path.c_str()) != 0)
+    return fail(Errc::io, Source::self, Retry::no, errno);
   crash_point();
   return {};
 }

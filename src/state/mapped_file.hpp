@@ -42,8 +42,8 @@ struct SectionedHeader {
   std::uint64_t magic = 0;
   std::uint32_t layout = 0;
   std::uint32_t reserved = 0;
-  std::uint64_t bytes = 0;       ///< of the whole file
-  std::uint64_t hash = 0;        ///< of everything with this field 0
+  std::uint64_t bytes = 0;  ///< of the whole file
+  std::uint64_t hash = 0;   ///< of everything with this field 0
   std::uint64_t generation = 0;
   std::array<SectionPlace, kSections> sections{};
 };
@@ -64,14 +64,16 @@ static_assert(std::has_unique_object_representations_v<SectionedHeader>);
 }
 
 /// Whether section `which` lies inside the file as an array of `row_bytes` rows.
-[[nodiscard]] bool section_fits(std::span<const std::byte> bytes, std::size_t which, std::size_t row_bytes);
+[[nodiscard]] bool section_fits(std::span<const std::byte> bytes, std::size_t which,
+                                std::size_t row_bytes);
 
 /// Rows of a section that section_fits() has accepted.
 template <class T>
 [[nodiscard]] std::span<const T> section_of(std::span<const std::byte> bytes, std::size_t which) {
   static_assert(std::is_trivially_copyable_v<T> && alignof(T) <= 8);
   const SectionPlace& place = header_of(bytes).sections[which];
-  return {reinterpret_cast<const T*>(bytes.data() + place.offset), static_cast<std::size_t>(place.rows)};
+  return {reinterpret_cast<const T*>(bytes.data() + place.offset),
+          static_cast<std::size_t>(place.rows)};
 }
 
 /// Puts a file together.

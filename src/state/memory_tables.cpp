@@ -10,7 +10,9 @@ namespace {
 std::string text_of(ByteSpan bytes) {
   return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }
-ByteSpan bytes_of(const std::string& text) { return std::as_bytes(std::span(text.data(), text.size())); }
+ByteSpan bytes_of(const std::string& text) {
+  return std::as_bytes(std::span(text.data(), text.size()));
+}
 
 }  // namespace
 
@@ -46,7 +48,10 @@ Result<Row> MemoryTables::seek(Table table, ByteSpan key) {
 
 void MemoryTables::begin() { saved_ = tables_; }
 void MemoryTables::commit() { saved_ = {}; }
-void MemoryTables::abort() { tables_ = std::move(saved_); saved_ = {}; }
+void MemoryTables::abort() {
+  tables_ = std::move(saved_);
+  saved_ = {};
+}
 
 void MemoryTables::fail_at(std::uint64_t n, Error error) {
   fail_at_ = n;
@@ -72,7 +77,8 @@ Result<> MemoryStore::commit() {
 void MemoryStore::abort() { tables_.abort(); }
 
 Result<std::optional<HoldRecord>> MemoryStore::find_hold(const HoldId& id) {
-  const Result<Loaded<HoldRecord>> hold = load<HoldRecord>(tables_, Table::holds, span_of(hold_key(id)));
+  const Result<Loaded<HoldRecord>> hold =
+      load<HoldRecord>(tables_, Table::holds, span_of(hold_key(id)));
   if (!hold) return std::unexpected(hold.error());
   if (!hold->found) return std::nullopt;
   return hold->record;

@@ -28,8 +28,8 @@ void clear_counts(MeterEntry& entry) {
   for (auto& cell : entry.calls) cell.store(0, kRelaxed);
 }
 
-/// Copies an entry out and checks what a byte flipped by somebody else could break. Nothing when it is free or
-/// does not make sense.
+/// Copies an entry out and checks what a byte flipped by somebody else could break. Nothing when it
+/// is free or does not make sense.
 std::optional<MeterView> view_of(const MeterEntry& entry) {
   MeterView view;
   view.hold_seq = entry.hold_seq.load(std::memory_order_acquire);
@@ -75,7 +75,8 @@ void MeterBoard::next_attempt(std::uint32_t index, std::uint32_t channel_id) {
   SLUICE_ASSERT(index < entries_.size());
   MeterEntry& entry = entries_[index];
   const std::uint32_t attempt = std::min(attempt_of(entry.progress.load(kRelaxed)) + 1, 0xFFFFU);
-  // RESERVED first: a death between the stores then voids instead of charging counts of the old attempt.
+  // RESERVED first: a death between the stores then voids instead of charging counts of the old
+  // attempt.
   entry.progress.store(pack(price::Phase::reserved, price::UsageState::none, attempt), kRelaxed);
   std::atomic_thread_fence(std::memory_order_release);
   clear_counts(entry);
@@ -87,7 +88,8 @@ void MeterBoard::set_phase(std::uint32_t index, price::Phase phase) {
   MeterEntry& entry = entries_[index];
   const std::uint32_t progress = entry.progress.load(kRelaxed);
   if (static_cast<std::uint32_t>(phase) <= phase_of(progress)) return;
-  entry.progress.store((progress & ~0xFFU) | static_cast<std::uint32_t>(phase), std::memory_order_release);
+  entry.progress.store((progress & ~0xFFU) | static_cast<std::uint32_t>(phase),
+                       std::memory_order_release);
 }
 
 void MeterBoard::set_input_estimate(std::uint32_t index, Tokens tokens) {
@@ -111,14 +113,14 @@ void MeterBoard::set_usage(std::uint32_t index, price::UsageState state,
   entry.usage[4].store(to_cell(counts.output), kRelaxed);
   entry.reasoning.store(to_cell(counts.reasoning), kRelaxed);
   for (std::size_t i = 0; i < price::kFees; ++i) {
-    entry.calls[i].store(static_cast<std::uint16_t>(std::min<std::uint32_t>(counts.calls[i], 0xFFFF)),
-                         kRelaxed);
+    entry.calls[i].store(
+        static_cast<std::uint16_t>(std::min<std::uint32_t>(counts.calls[i], 0xFFFF)), kRelaxed);
   }
   const std::uint32_t progress = entry.progress.load(kRelaxed);
   std::uint32_t phase = phase_of(progress);
   if (state == price::UsageState::final) phase = static_cast<std::uint32_t>(price::Phase::final);
-  entry.progress.store(
-      pack(static_cast<price::Phase>(phase), state, attempt_of(progress)), std::memory_order_release);
+  entry.progress.store(pack(static_cast<price::Phase>(phase), state, attempt_of(progress)),
+                       std::memory_order_release);
 }
 
 void MeterBoard::close(std::uint32_t index) {

@@ -46,25 +46,28 @@ price::Charge decide(void* opaque, const HoldId& id, const HoldRecord& hold, Out
   auto& context = *static_cast<Context*>(opaque);
   const MeterView seen = context.board.find(id.seq);
   const price::PriceRow* row =
-      context.prices.find == nullptr ? nullptr
-                                     : context.prices.find(context.prices.context, hold.price_version);
+      context.prices.find == nullptr
+          ? nullptr
+          : context.prices.find(context.prices.context, hold.price_version);
   record.end = price::End::shard_died;
   record.phase = seen.phase;
   record.format_in = hold.format;
   record.channel_id = seen.channel_id;
-  record.attempts = static_cast<std::uint16_t>(seen.attempt + (seen.phase > price::Phase::reserved ? 1 : 0));
+  record.attempts =
+      static_cast<std::uint16_t>(seen.attempt + (seen.phase > price::Phase::reserved ? 1 : 0));
   record.counted_output = seen.metered.counted_output;
   record.started_at_ns = hold.opened_at_ns;
   record.error = static_cast<std::uint32_t>(Errc::unavailable);
-  price::Charge charge = price::charge(price::End::shard_died, seen.phase, seen.metered, row, hold.terms(),
-                                       hold.amount, hold.excess_max);
+  price::Charge charge = price::charge(price::End::shard_died, seen.phase, seen.metered, row,
+                                       hold.terms(), hold.amount, hold.excess_max);
   ++((charge.flags & price::kChargeVoid) != 0 ? context.totals.voided : context.totals.settled);
   return charge;
 }
 
 /// One transaction inside the gate.
 Result<ReapOutcome> reap_once(Store& store, Gate& gate, const ReapVerb& verb) {
-  if (gate.enter(Gate::kReconciler, kGateWaitNs) == Gate::Entry::busy) return fail(Errc::unavailable);
+  if (gate.enter(Gate::kReconciler, kGateWaitNs) == Gate::Entry::busy)
+    return fail(Errc::unavailable);
   struct Leave {
     Gate& gate;
     ~Leave() { gate.leave(); }

@@ -8,7 +8,8 @@
 namespace sluice::state {
 namespace {
 
-static_assert(std::endian::native == std::endian::little, "records are stored as they are in memory");
+static_assert(std::endian::native == std::endian::little,
+              "records are stored as they are in memory");
 
 constexpr std::uint8_t kRecordVersion = 1;
 constexpr KeyId kMaxNumber = (std::uint64_t{1} << 62) - 1;
@@ -75,9 +76,10 @@ bool valid(const MetaRecord& r) {
 
 bool valid(const KeyRecord& r) {
   return id_valid(r.key_id) && id_valid(r.wallet_id) &&
-         between(r.state, KeyState::active, KeyState::revoked) && r.on_disconnect <= OnDisconnect::drain &&
-         r.on_low_balance <= OnLowBalance::clamp && r.on_revoke <= OnRevoke::cut && r.drain_nanos >= 0 &&
-         r.excess_max >= 0 && r.expires_at_ns >= 0;
+         between(r.state, KeyState::active, KeyState::revoked) &&
+         r.on_disconnect <= OnDisconnect::drain && r.on_low_balance <= OnLowBalance::clamp &&
+         r.on_revoke <= OnRevoke::cut && r.drain_nanos >= 0 && r.excess_max >= 0 &&
+         r.expires_at_ns >= 0;
 }
 
 bool valid(const WalletRecord& r) {
@@ -90,9 +92,10 @@ bool valid(const Window& w) { return w.spent >= 0 && w.reserved >= 0; }
 
 bool valid(const CounterRecord& r) {
   return id_valid(r.id) && id_valid(r.wallet_id) && r.kind <= CounterKind::wallet &&
-         between(r.state, KeyState::active, KeyState::revoked) && r.limits.budget_total >= kNoBudget &&
-         r.limits.budget_day >= kNoBudget && r.limits.budget_month >= kNoBudget && valid(r.total) &&
-         valid(r.day) && valid(r.month) && r.requests_tat_ns >= 0 && r.tokens_tat_ns >= 0;
+         between(r.state, KeyState::active, KeyState::revoked) &&
+         r.limits.budget_total >= kNoBudget && r.limits.budget_day >= kNoBudget &&
+         r.limits.budget_month >= kNoBudget && valid(r.total) && valid(r.day) && valid(r.month) &&
+         r.requests_tat_ns >= 0 && r.tokens_tat_ns >= 0;
 }
 
 bool valid(const SlotRecord& r) { return r.slot < kMaxSlots; }
@@ -100,21 +103,25 @@ bool valid(const SlotRecord& r) { return r.slot < kMaxSlots; }
 bool valid(const HoldRecord& r) {
   return between(r.kind, HoldKind::request, HoldKind::withdraw) &&
          between(r.state, HoldState::open, HoldState::tombstone) &&
-         static_cast<std::size_t>(r.tier) < price::kTiers && id_valid(r.wallet_id) && id_valid(r.key_id) &&
-         r.amount >= 0 && r.excess_max >= 0 && r.input_estimate >= 0;
+         static_cast<std::size_t>(r.tier) < price::kTiers && id_valid(r.wallet_id) &&
+         id_valid(r.key_id) && r.amount >= 0 && r.excess_max >= 0 && r.input_estimate >= 0;
 }
 
 bool valid(const OutboxRecord& r) {
   return between(r.kind, OutboxKind::usage, OutboxKind::voided) && r.end <= price::End::expired &&
-         r.phase <= price::Phase::final && r.hold.seq > 0 && r.hold.slot < kMaxSlots && r.held >= 0 &&
-         r.charged >= 0 && r.excess >= 0 && r.loss >= 0 && r.charged <= r.held;
+         r.phase <= price::Phase::final && r.hold.seq > 0 && r.hold.slot < kMaxSlots &&
+         r.held >= 0 && r.charged >= 0 && r.excess >= 0 && r.loss >= 0 && r.charged <= r.held;
 }
 
-bool valid(const IdemRecord& r) { return between(r.state, IdemState::running, IdemState::done) && r.cost >= 0; }
+bool valid(const IdemRecord& r) {
+  return between(r.state, IdemState::running, IdemState::done) && r.cost >= 0;
+}
 
 bool ends_in_zero(const std::array<char, kFileNameBytes>& name) { return name.back() == '\0'; }
 
-bool valid(const CatalogPointer& r) { return ends_in_zero(r.catalog_file) && ends_in_zero(r.addresses_file); }
+bool valid(const CatalogPointer& r) {
+  return ends_in_zero(r.catalog_file) && ends_in_zero(r.addresses_file);
+}
 
 template <std::size_t Size>
 void store_be(std::byte* out, std::uint64_t value) {
@@ -135,7 +142,8 @@ std::uint64_t load_be(const std::byte* in) {
 template <class Record>
 ByteSpan encode(Record& record) {
   static_assert(std::is_trivially_copyable_v<Record> && std::is_standard_layout_v<Record>);
-  static_assert(std::has_unique_object_representations_v<Record>, "padding would be stored undefined");
+  static_assert(std::has_unique_object_representations_v<Record>,
+                "padding would be stored undefined");
   static_assert(sizeof(Record) % 8 == 0 && sizeof(Record) < 65536);
   record.header.version = kRecordVersion;
   record.header.kind = static_cast<std::uint8_t>(KindOf<Record>::value);
@@ -145,20 +153,25 @@ ByteSpan encode(Record& record) {
 }
 
 template <class Record>
+bool decode_into(ByteSpan bytes, Record& out) {
+  if (bytes.size() != sizeof(Record)) return false;
+  std::memcpy(static_cast<void*>(&out), bytes.data(), sizeof(Record));
+  const RecordHeader& header = out.header;
+  return header.version == kRecordVersion &&
+         header.kind == static_cast<std::uint8_t>(KindOf<Record>::value) &&
+         header.bytes == sizeof(Record) && header.crc == record_crc(out) && valid(out);
+}
+
+template <class Record>
 Result<Record> decode(ByteSpan bytes) {
-  Record record;
-  if (bytes.size() != sizeof(Record)) return fail(Errc::corrupt);
-  std::memcpy(static_cast<void*>(&record), bytes.data(), sizeof(Record));
-  const RecordHeader& header = record.header;
-  if (header.version != kRecordVersion || header.kind != static_cast<std::uint8_t>(KindOf<Record>::value) ||
-      header.bytes != sizeof(Record) || header.crc != record_crc(record) || !valid(record)) {
-    return fail(Errc::corrupt);
-  }
+  Result<Record> record;
+  if (!decode_into(bytes, *record)) return fail(Errc::corrupt);
   return record;
 }
 
-#define SLUICE_RECORD(Record)          \
-  template ByteSpan encode(Record&);   \
+#define SLUICE_RECORD(Record)                   \
+  template ByteSpan encode(Record&);            \
+  template bool decode_into(ByteSpan, Record&); \
   template Result<Record> decode<Record>(ByteSpan)
 SLUICE_RECORD(MetaRecord);
 SLUICE_RECORD(KeyRecord);

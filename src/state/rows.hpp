@@ -23,14 +23,14 @@ struct Loaded {
 /// Reads and checks one row. Errors: corrupt, io.
 template <class Record>
 Result<Loaded<Record>> load(Tables& tables, Table table, ByteSpan key) {
+  Result<Loaded<Record>> loaded;  // filled in place: these are copied on every verb otherwise
   const Result<ByteSpan> bytes = tables.get(table, key);
-  if (!bytes) return std::unexpected(bytes.error());
-  Loaded<Record> loaded;
-  if (bytes->empty()) return loaded;
-  Result<Record> record = decode<Record>(*bytes);
-  if (!record) return std::unexpected(record.error());
-  loaded.found = true;
-  loaded.record = *record;
+  if (!bytes) {
+    loaded = std::unexpected(bytes.error());
+  } else if (!bytes->empty()) {
+    loaded->found = true;
+    if (!decode_into(*bytes, loaded->record)) loaded = fail(Errc::corrupt);
+  }
   return loaded;
 }
 

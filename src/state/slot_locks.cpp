@@ -14,7 +14,7 @@ namespace {
 std::string slots_path(const std::string& directory) { return directory + "/slots.lock"; }
 
 struct flock range(short type, off_t start, off_t bytes) {
-  struct flock lock {};
+  struct flock lock{};
   lock.l_type = type;
   lock.l_whence = SEEK_SET;
   lock.l_start = start;
@@ -31,8 +31,9 @@ Result<int> open_lock_file(const std::string& path) {
 /// Takes a write lock without waiting. Errors: conflict, io.
 Result<> lock_range(int fd, off_t start, off_t bytes) {
   struct flock lock = range(F_WRLCK, start, bytes);
-  // An open-file-description lock: it belongs to this descriptor, not to whichever one of the process is
-  // closed first, and so does not vanish when another part of the program opens the file.
+  // An open-file-description lock: it belongs to this descriptor, not to whichever one of the
+  // process is closed first, and so does not vanish when another part of the program opens the
+  // file.
   if (fcntl(fd, F_OFD_SETLK, &lock) == 0) return {};
   if (errno == EAGAIN || errno == EACCES) return fail(Errc::conflict);
   return fail(Errc::io, Source::self, Retry::no, errno);
@@ -73,7 +74,8 @@ Result<SlotLock> SlotLock::acquire_any(const std::string& directory, std::uint32
   return fail(Errc::full);
 }
 
-SlotLock::SlotLock(SlotLock&& other) noexcept : fd_(std::exchange(other.fd_, -1)), slot_(other.slot_) {}
+SlotLock::SlotLock(SlotLock&& other) noexcept
+    : fd_(std::exchange(other.fd_, -1)), slot_(other.slot_) {}
 
 SlotLock& SlotLock::operator=(SlotLock&& other) noexcept {
   if (this != &other) {
@@ -108,7 +110,8 @@ Result<EnvironmentLock> EnvironmentLock::acquire(const std::string& directory) {
   return EnvironmentLock(*fd);
 }
 
-EnvironmentLock::EnvironmentLock(EnvironmentLock&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
+EnvironmentLock::EnvironmentLock(EnvironmentLock&& other) noexcept
+    : fd_(std::exchange(other.fd_, -1)) {}
 
 EnvironmentLock& EnvironmentLock::operator=(EnvironmentLock&& other) noexcept {
   if (this != &other) {

@@ -12,8 +12,10 @@
 namespace sluice::state {
 namespace {
 
-constexpr TimeNs kTryOnlyNs = kMillisecond;         // how long a turn may find the gate taken before it blocks
-constexpr TimeNs kMostBlockedNs = 50 * kMillisecond;  // a stopped holder must not stop every shard for good
+constexpr TimeNs kTryOnlyNs =
+    kMillisecond;  // how long a turn may find the gate taken before it blocks
+constexpr TimeNs kMostBlockedNs =
+    50 * kMillisecond;  // a stopped holder must not stop every shard for good
 
 /// A write that failed leaves the transaction unusable; anything else concerns one verb.
 bool breaks_transaction(Errc code) { return code == Errc::full || code == Errc::io; }
@@ -26,7 +28,8 @@ const HoldId& hold_of(const PendingVerb& pending) {
 }
 
 bool closes(const PendingVerb& pending) {
-  return std::holds_alternative<SettleVerb>(pending.verb) || std::holds_alternative<VoidVerb>(pending.verb);
+  return std::holds_alternative<SettleVerb>(pending.verb) ||
+         std::holds_alternative<VoidVerb>(pending.verb);
 }
 
 }  // namespace
@@ -87,8 +90,8 @@ struct VerbQueue::Impl {
   void complete(Batch& batch);
 
   QueueParts parts;
-  List alone;     ///< settles and voids whose transaction failed: repeated one by one
-  List closers;   ///< settle, void
+  List alone;    ///< settles and voids whose transaction failed: repeated one by one
+  List closers;  ///< settle, void
   List extends;
   List reserves;
 };
@@ -101,8 +104,8 @@ TimeNs VerbQueue::Impl::oldest_queued() const {
   return oldest;
 }
 
-/// Tries; blocks only when something has waited for 1 ms already (facts/state.md M6: a stalled loop costs more
-/// than a verb that waits a turn).
+/// Tries; blocks only when something has waited for 1 ms already (facts/state.md M6: a stalled loop
+/// costs more than a verb that waits a turn).
 bool VerbQueue::Impl::enter_gate(TimeNs now) {
   Gate& gate = *parts.gate;
   Gate::Entry entry = gate.try_enter(parts.slot);
@@ -220,8 +223,9 @@ bool VerbQueue::Impl::committed_after_all(PendingVerb& pending) {
 
 void VerbQueue::Impl::requeue(PendingVerb& pending) { alone.push(pending); }
 
-/// The store failed under `batch`. What settles or voids is repeated alone, later; what asked for more money is
-/// told that nothing is known (503). With an unknown outcome the holds are read again first.
+/// The store failed under `batch`. What settles or voids is repeated alone, later; what asked for
+/// more money is told that nothing is known (503). With an unknown outcome the holds are read again
+/// first.
 void VerbQueue::Impl::after_failure(Batch& batch, Error error, bool outcome_unknown) {
   count(error.code == Errc::stale_epoch ? Metric::stale_epochs : Metric::commit_errors);
   Batch answered;
@@ -232,8 +236,8 @@ void VerbQueue::Impl::after_failure(Batch& batch, Error error, bool outcome_unkn
       answered.verbs[answered.count++] = pending;
       continue;
     }
-    const bool was_done =
-        outcome_unknown && pending->error.code == Errc::none && pending->outcome.verdict == Verdict::done;
+    const bool was_done = outcome_unknown && pending->error.code == Errc::none &&
+                          pending->outcome.verdict == Verdict::done;
     if (was_done && committed_after_all(*pending)) {
       answered.verbs[answered.count++] = pending;
       continue;
@@ -242,8 +246,8 @@ void VerbQueue::Impl::after_failure(Batch& batch, Error error, bool outcome_unkn
       requeue(*pending);
       continue;
     }
-    if (pending->board_index != kNoBoardEntry && std::holds_alternative<ReserveVerb>(pending->verb) &&
-        pending->outcome.hold.seq != 0) {
+    if (pending->board_index != kNoBoardEntry &&
+        std::holds_alternative<ReserveVerb>(pending->verb) && pending->outcome.hold.seq != 0) {
       parts.board.close(pending->board_index);
     }
     pending->error = {Errc::unavailable, Source::self, Retry::no, error.sys_errno};
@@ -266,8 +270,8 @@ VerbQueue::VerbQueue(const QueueParts& parts) : impl_(std::make_unique<Impl>(par
 VerbQueue::VerbQueue(Environment& environment, const SlotLock& slot)
     : VerbQueue(QueueParts{&environment.store(), &environment.boards().gate(),
                            environment.boards().meter(slot.slot()),
-                           &environment.boards().shard(slot.slot()), &environment.boards().admission(),
-                           slot.slot(), environment.epoch()}) {}
+                           &environment.boards().shard(slot.slot()),
+                           &environment.boards().admission(), slot.slot(), environment.epoch()}) {}
 
 VerbQueue::~VerbQueue() = default;
 
@@ -315,7 +319,8 @@ VerbQueue::Turn VerbQueue::commit_turn(TimeNs now_monotonic_ns) {
   return answered || worked ? Turn::committed : Turn::busy;
 }
 
-/// A settle that cannot be written is waited for; those behind it that want money are not kept waiting.
+/// A settle that cannot be written is waited for; those behind it that want money are not kept
+/// waiting.
 void VerbQueue::Impl::fail_waiting(Batch& batch) {
   batch = {};
   batch.take_from(extends);

@@ -1,4 +1,5 @@
-// Reserve and extend: rows 1 and 2 of state-machine.md. All admission that needs a counter is decided here.
+// Reserve and extend: rows 1 and 2 of state-machine.md. All admission that needs a counter is
+// decided here.
 #include <algorithm>
 #include <limits>
 
@@ -16,25 +17,34 @@ struct Account {
   CounterRecord of_wallet;
 };
 
+/// Reads a row that must be there.
+template <class Record>
+Result<> load_into(Tables& tables, const AccountKey& key, Record& out) {
+  const Result<ByteSpan> bytes = tables.get(Table::accounts, span_of(key));
+  if (!bytes) return std::unexpected(bytes.error());
+  if (bytes->empty()) return fail(Errc::not_found);
+  if (!decode_into(*bytes, out)) return fail(Errc::corrupt);
+  return {};
+}
+
 Result<Account> load_account(Tables& tables, WalletId wallet_id, KeyId key_id) {
-  Result<Loaded<WalletRecord>> wallet =
-      load<WalletRecord>(tables, Table::accounts, span_of(wallet_key(wallet_id)));
-  if (!wallet) return std::unexpected(wallet.error());
-  const AccountKey key_row = counter_key(CounterKind::key, wallet_id, key_id);
-  Result<Loaded<CounterRecord>> key = load<CounterRecord>(tables, Table::accounts, span_of(key_row));
-  if (!key) return std::unexpected(key.error());
-  const AccountKey wallet_row = counter_key(CounterKind::wallet, wallet_id, wallet_id);
-  Result<Loaded<CounterRecord>> of_wallet =
-      load<CounterRecord>(tables, Table::accounts, span_of(wallet_row));
-  if (!of_wallet) return std::unexpected(of_wallet.error());
-  if (!wallet->found || !key->found || !of_wallet->found) return fail(Errc::not_found);
-  return Account{wallet->record, key->record, of_wallet->record};
+  Result<Account> account;
+  Result<> loaded = load_into(tables, wallet_key(wallet_id), account->wallet);
+  if (loaded)
+    loaded = load_into(tables, counter_key(CounterKind::key, wallet_id, key_id), account->key);
+  if (loaded) {
+    loaded = load_into(tables, counter_key(CounterKind::wallet, wallet_id, wallet_id),
+                       account->of_wallet);
+  }
+  if (!loaded) account = std::unexpected(loaded.error());
+  return account;
 }
 
 Result<> store_account(Tables& tables, Account& account) {
   const WalletId id = account.wallet.wallet_id;
   const AccountKey wallet = wallet_key(id);
-  if (Result<> put = store(tables, Table::accounts, span_of(wallet), account.wallet); !put) return put;
+  if (Result<> put = store(tables, Table::accounts, span_of(wallet), account.wallet); !put)
+    return put;
   const AccountKey key = counter_key(CounterKind::key, id, account.key.id);
   if (Result<> put = store(tables, Table::accounts, span_of(key), account.key); !put) return put;
   const AccountKey of_wallet = counter_key(CounterKind::wallet, id, id);
@@ -55,7 +65,8 @@ Limit state_limit(const Account& account) {
   return Limit::none;
 }
 
-/// The money limit that is nearest: available − a ≥ −limit, and spent + reserved + a ≤ budget in every window.
+/// The money limit that is nearest: available − a ≥ −limit, and spent + reserved + a ≤ budget in
+/// every window.
 Headroom money_headroom(const Account& account) {
   Headroom headroom{std::numeric_limits<Nanos>::max(), Limit::none};
   headroom.consider(spendable(account.wallet), Limit::balance);
@@ -97,8 +108,10 @@ HoldRecord new_hold(const ReserveVerb& verb, const Account& account) {
 }  // namespace
 
 // Row 1.
-Result<Outcome> apply(Tables& tables, SlotId slot_id, std::uint64_t epoch, const ReserveVerb& verb) {
-  if (verb.amount < 0 || verb.excess_max < 0 || verb.input_estimate < 0) return fail(Errc::bad_value);
+Result<Outcome> apply(Tables& tables, SlotId slot_id, std::uint64_t epoch,
+                      const ReserveVerb& verb) {
+  if (verb.amount < 0 || verb.excess_max < 0 || verb.input_estimate < 0)
+    return fail(Errc::bad_value);
   Result<Account> account = load_account(tables, verb.wallet_id, verb.key_id);
   if (!account) return std::unexpected(account.error());
   const NumberKey slot_key = number_key(slot_id);
@@ -126,7 +139,8 @@ Result<Outcome> apply(Tables& tables, SlotId slot_id, std::uint64_t epoch, const
     }
   }
 
-  if (Result<> moved = move_to_held(*account, verb.amount); !moved) return std::unexpected(moved.error());
+  if (Result<> moved = move_to_held(*account, verb.amount); !moved)
+    return std::unexpected(moved.error());
   HoldRecord hold = new_hold(verb, *account);
   add_reserved(account->key, hold.key_windows, verb.amount);
   add_reserved(account->of_wallet, hold.wallet_windows, verb.amount);
@@ -147,8 +161,8 @@ Result<Outcome> apply(Tables& tables, SlotId slot_id, std::uint64_t epoch, const
   return outcome;
 }
 
-// Row 2. An extension is checked against the current windows, but counted by day and month only where its hold
-// was: at the hold's end the same windows are relieved.
+// Row 2. An extension is checked against the current windows, but counted by day and month only
+// where its hold was: at the hold's end the same windows are relieved.
 Result<Outcome> apply(Tables& tables, const ExtendVerb& verb) {
   if (verb.amount <= 0) return fail(Errc::bad_value);
   const HoldKey key = hold_key(verb.hold);
@@ -183,8 +197,10 @@ Result<Outcome> apply(Tables& tables, const ExtendVerb& verb) {
     outcome.affordable = std::max<Nanos>(headroom.nanos, 0);
     return outcome;
   }
-  if (Result<> moved = move_to_held(*account, verb.amount); !moved) return std::unexpected(moved.error());
-  if (__builtin_add_overflow(record.amount, verb.amount, &record.amount)) return fail(Errc::bad_value);
+  if (Result<> moved = move_to_held(*account, verb.amount); !moved)
+    return std::unexpected(moved.error());
+  if (__builtin_add_overflow(record.amount, verb.amount, &record.amount))
+    return fail(Errc::bad_value);
   ++record.extensions;
   add_reserved(account->key, record.key_windows, verb.amount);
   add_reserved(account->of_wallet, record.wallet_windows, verb.amount);

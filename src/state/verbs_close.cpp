@@ -10,9 +10,10 @@ namespace sluice::state {
 namespace {
 
 /// Row counters of one party; a key or wallet without counters is money without budgets.
-Result<> close_counters(Tables& tables, const AccountKey& key, const WindowIds& windows, Nanos reserved,
-                        Nanos spent, bool in_flight) {
-  Result<Loaded<CounterRecord>> counters = load<CounterRecord>(tables, Table::accounts, span_of(key));
+Result<> close_counters(Tables& tables, const AccountKey& key, const WindowIds& windows,
+                        Nanos reserved, Nanos spent, bool in_flight) {
+  Result<Loaded<CounterRecord>> counters =
+      load<CounterRecord>(tables, Table::accounts, span_of(key));
   if (!counters) return std::unexpected(counters.error());
   if (!counters->found) return {};
   CounterRecord& record = counters->record;
@@ -24,15 +25,16 @@ Result<> close_counters(Tables& tables, const AccountKey& key, const WindowIds& 
 Result<> close_both_counters(Tables& tables, const HoldRecord& hold, Nanos reserved, Nanos spent,
                              bool in_flight) {
   const AccountKey key = counter_key(CounterKind::key, hold.wallet_id, hold.key_id);
-  if (Result<> closed = close_counters(tables, key, hold.key_windows, reserved, spent, in_flight); !closed) {
+  if (Result<> closed = close_counters(tables, key, hold.key_windows, reserved, spent, in_flight);
+      !closed) {
     return closed;
   }
   const AccountKey wallet = counter_key(CounterKind::wallet, hold.wallet_id, hold.wallet_id);
   return close_counters(tables, wallet, hold.wallet_windows, reserved, spent, in_flight);
 }
 
-/// Moves the money of a hold that ends. An open hold gives `amount` back to available first; a tombstone did so
-/// when it was made.
+/// Moves the money of a hold that ends. An open hold gives `amount` back to available first; a
+/// tombstone did so when it was made.
 Result<Nanos> close_wallet(Tables& tables, const HoldRecord& hold, const price::Charge& charge) {
   const AccountKey key = wallet_key(hold.wallet_id);
   Result<Loaded<WalletRecord>> wallet = load<WalletRecord>(tables, Table::accounts, span_of(key));
@@ -55,8 +57,8 @@ Result<Nanos> close_wallet(Tables& tables, const HoldRecord& hold, const price::
   return record.available;
 }
 
-void fill_record(OutboxRecord& record, const HoldId& id, const HoldRecord& hold, const SlotRecord& slot,
-                 const price::Charge& charge, OutboxKind kind) {
+void fill_record(OutboxRecord& record, const HoldId& id, const HoldRecord& hold,
+                 const SlotRecord& slot, const price::Charge& charge, OutboxKind kind) {
   record.kind = kind;
   record.hold = id;
   record.incarnation = slot.incarnation;
@@ -92,10 +94,11 @@ price::Charge resplit(const price::Charge& charge, const HoldRecord& hold) {
   return split;
 }
 
-/// Writes everything that ends `hold`. `slot` is the hold's slot, changed in place, stored by the caller.
-/// `wanted` null = no outbox row.
-Result<Outcome> close_hold(Tables& tables, const HoldId& id, const HoldRecord& hold, SlotRecord& slot,
-                           const price::Charge& charge, const OutboxRecord* wanted) {
+/// Writes everything that ends `hold`. `slot` is the hold's slot, changed in place, stored by the
+/// caller. `wanted` null = no outbox row.
+Result<Outcome> close_hold(Tables& tables, const HoldId& id, const HoldRecord& hold,
+                           SlotRecord& slot, const price::Charge& charge,
+                           const OutboxRecord* wanted) {
   const bool late = hold.state == HoldState::tombstone;
   const Result<Nanos> available = close_wallet(tables, hold, charge);
   if (!available) return std::unexpected(available.error());
@@ -116,7 +119,9 @@ Result<Outcome> close_hold(Tables& tables, const HoldId& id, const HoldRecord& h
   if (wanted != nullptr) {
     OutboxRecord record = *wanted;
     const bool nothing = (charge.flags & price::kChargeVoid) != 0;
-    const OutboxKind kind = late ? OutboxKind::late : nothing ? OutboxKind::voided : OutboxKind::usage;
+    const OutboxKind kind = late      ? OutboxKind::late
+                            : nothing ? OutboxKind::voided
+                                      : OutboxKind::usage;
     fill_record(record, id, hold, slot, charge, kind);
     outcome.outbox_seq = ++slot.outbox_seq;
     if (Result<> put =
@@ -129,7 +134,8 @@ Result<Outcome> close_hold(Tables& tables, const HoldId& id, const HoldRecord& h
 }
 
 Result<SlotRecord> load_slot(Tables& tables, SlotId slot) {
-  Result<Loaded<SlotRecord>> loaded = load<SlotRecord>(tables, Table::slots, span_of(number_key(slot)));
+  Result<Loaded<SlotRecord>> loaded =
+      load<SlotRecord>(tables, Table::slots, span_of(number_key(slot)));
   if (!loaded) return std::unexpected(loaded.error());
   loaded->record.slot = slot;
   return loaded->record;
@@ -265,25 +271,44 @@ Result<ReapOutcome> apply(Tables& tables, const ReapVerb& verb) {
 
 const char* to_string(Limit limit) {
   switch (limit) {
-    case Limit::none: return "none";
-    case Limit::balance: return "balance";
-    case Limit::key_total: return "key_total";
-    case Limit::key_day: return "key_day";
-    case Limit::key_month: return "key_month";
-    case Limit::wallet_total: return "wallet_total";
-    case Limit::wallet_day: return "wallet_day";
-    case Limit::wallet_month: return "wallet_month";
-    case Limit::key_in_flight: return "key_in_flight";
-    case Limit::wallet_in_flight: return "wallet_in_flight";
-    case Limit::key_requests: return "key_requests";
-    case Limit::wallet_requests: return "wallet_requests";
-    case Limit::key_tokens: return "key_tokens";
-    case Limit::wallet_tokens: return "wallet_tokens";
-    case Limit::key_state: return "key_state";
-    case Limit::wallet_state: return "wallet_state";
-    case Limit::expired: return "expired";
-    case Limit::undrained: return "undrained";
-    case Limit::map_full: return "map_full";
+    case Limit::none:
+      return "none";
+    case Limit::balance:
+      return "balance";
+    case Limit::key_total:
+      return "key_total";
+    case Limit::key_day:
+      return "key_day";
+    case Limit::key_month:
+      return "key_month";
+    case Limit::wallet_total:
+      return "wallet_total";
+    case Limit::wallet_day:
+      return "wallet_day";
+    case Limit::wallet_month:
+      return "wallet_month";
+    case Limit::key_in_flight:
+      return "key_in_flight";
+    case Limit::wallet_in_flight:
+      return "wallet_in_flight";
+    case Limit::key_requests:
+      return "key_requests";
+    case Limit::wallet_requests:
+      return "wallet_requests";
+    case Limit::key_tokens:
+      return "key_tokens";
+    case Limit::wallet_tokens:
+      return "wallet_tokens";
+    case Limit::key_state:
+      return "key_state";
+    case Limit::wallet_state:
+      return "wallet_state";
+    case Limit::expired:
+      return "expired";
+    case Limit::undrained:
+      return "undrained";
+    case Limit::map_full:
+      return "map_full";
   }
   return "unknown";
 }

@@ -8,7 +8,8 @@ namespace {
 Result<> publish_counters(Tables& tables, CounterKind kind, WalletId wallet, std::uint64_t id,
                           KeyState state, const Limits* limits) {
   const AccountKey key = counter_key(kind, wallet, id);
-  Result<Loaded<CounterRecord>> counters = load<CounterRecord>(tables, Table::accounts, span_of(key));
+  Result<Loaded<CounterRecord>> counters =
+      load<CounterRecord>(tables, Table::accounts, span_of(key));
   if (!counters) return std::unexpected(counters.error());
   CounterRecord& record = counters->record;
   record.id = id;
@@ -19,13 +20,15 @@ Result<> publish_counters(Tables& tables, CounterKind kind, WalletId wallet, std
   return store(tables, Table::accounts, span_of(key), record);
 }
 
-/// A digest goes away. The key's counters stay: holds may be open, and another digest may name the same key.
+/// A digest goes away. The key's counters stay: holds may be open, and another digest may name the
+/// same key.
 Result<> remove_key(Tables& tables, const KeyPublish& key) {
   const ByteSpan digest = std::as_bytes(std::span(key.digest));
   if (Result<bool> erased = tables.erase(Table::keys, digest); !erased) {
     return std::unexpected(erased.error());
   }
-  if (key.record.key_id == 0 || key.record.wallet_id == 0 || key.record.state == KeyState::active) return {};
+  if (key.record.key_id == 0 || key.record.wallet_id == 0 || key.record.state == KeyState::active)
+    return {};
   return publish_counters(tables, CounterKind::key, key.record.wallet_id, key.record.key_id,
                           key.record.state, nullptr);
 }
@@ -35,7 +38,8 @@ Result<> publish_key(Tables& tables, const KeyPublish& key) {
   KeyRecord record = key.record;
   const Result<KeyRecord> checked = decode<KeyRecord>(encode(record));
   if (!checked) return fail(Errc::bad_value);
-  if (Result<> put = store(tables, Table::keys, std::as_bytes(std::span(key.digest)), record); !put) {
+  if (Result<> put = store(tables, Table::keys, std::as_bytes(std::span(key.digest)), record);
+      !put) {
     return put;
   }
   return publish_counters(tables, CounterKind::key, record.wallet_id, record.key_id, record.state,

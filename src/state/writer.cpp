@@ -17,7 +17,8 @@ constexpr TimeNs kGateWaitNs = 5 * kSecond;
 template <class Work>
 auto transact(Environment& environment, Work work) -> decltype(work(std::declval<Tables&>())) {
   Gate& gate = environment.boards().gate();
-  if (gate.enter(Gate::kReconciler, kGateWaitNs) == Gate::Entry::busy) return fail(Errc::unavailable);
+  if (gate.enter(Gate::kReconciler, kGateWaitNs) == Gate::Entry::busy)
+    return fail(Errc::unavailable);
   struct Leave {
     Gate& gate;
     ~Leave() { gate.leave(); }
@@ -42,8 +43,8 @@ template <class T, class Work>
 Writer::Published in_chunks(Environment& environment, std::span<const T> rows, Work work) {
   Writer::Published published;
   while (published.committed < rows.size()) {
-    const std::span<const T> chunk =
-        rows.subspan(published.committed, std::min(rows.size() - published.committed, kMaxRowsPerTxn));
+    const std::span<const T> chunk = rows.subspan(
+        published.committed, std::min(rows.size() - published.committed, kMaxRowsPerTxn));
     const Result<> done =
         transact(environment, [&](Tables& tables) -> Result<> { return work(tables, chunk); });
     if (!done) {
@@ -85,7 +86,8 @@ Result<> point_at(Tables& tables, Which which, std::uint64_t generation, std::st
   const bool catalog = which == Which::catalog;
   std::uint64_t& present = catalog ? record.catalog_generation : record.addresses_generation;
   if (generation <= present) return fail(Errc::conflict);
-  if (Result<> named = set_name(catalog ? record.catalog_file : record.addresses_file, file); !named) {
+  if (Result<> named = set_name(catalog ? record.catalog_file : record.addresses_file, file);
+      !named) {
     return named;
   }
   present = generation;
@@ -111,17 +113,18 @@ Writer::Published Writer::publish_deltas(std::span<const DeltaVerb> deltas) {
     const std::size_t most = std::min(deltas.size() - published.committed, kMaxRowsPerTxn);
     // A delta that cannot be applied ends the chunk before it; the ones before it are kept.
     Error stopped;
-    const Result<std::size_t> done = transact(environment_, [&](Tables& tables) -> Result<std::size_t> {
-      for (std::size_t i = 0; i < most; ++i) {
-        const Result<Outcome> outcome = apply(tables, deltas[published.committed + i]);
-        if (outcome) continue;
-        const Errc code = outcome.error().code;
-        if (code == Errc::full || code == Errc::io) return std::unexpected(outcome.error());
-        stopped = outcome.error();
-        return i;
-      }
-      return most;
-    });
+    const Result<std::size_t> done =
+        transact(environment_, [&](Tables& tables) -> Result<std::size_t> {
+          for (std::size_t i = 0; i < most; ++i) {
+            const Result<Outcome> outcome = apply(tables, deltas[published.committed + i]);
+            if (outcome) continue;
+            const Errc code = outcome.error().code;
+            if (code == Errc::full || code == Errc::io) return std::unexpected(outcome.error());
+            stopped = outcome.error();
+            return i;
+          }
+          return most;
+        });
     if (!done) {
       published.error = done.error();
       return published;
@@ -148,8 +151,9 @@ Result<std::uint64_t> Writer::delete_drained(SlotId slot, std::uint64_t up_to_se
 }
 
 Result<Outcome> Writer::expire(const HoldId& hold, TimeNs now_monotonic_ns) {
-  return transact(environment_,
-                  [&](Tables& tables) { return apply(tables, ExpireVerb{hold, now_monotonic_ns}); });
+  return transact(environment_, [&](Tables& tables) {
+    return apply(tables, ExpireVerb{hold, now_monotonic_ns});
+  });
 }
 
 Result<> Writer::set_catalog(std::uint64_t generation, std::string_view file, std::uint64_t hash) {
@@ -158,7 +162,8 @@ Result<> Writer::set_catalog(std::uint64_t generation, std::string_view file, st
   });
 }
 
-Result<> Writer::set_addresses(std::uint64_t generation, std::string_view file, std::uint64_t hash) {
+Result<> Writer::set_addresses(std::uint64_t generation, std::string_view file,
+                               std::uint64_t hash) {
   return transact(environment_, [&](Tables& tables) {
     return point_at(tables, Which::addresses, generation, file, hash);
   });

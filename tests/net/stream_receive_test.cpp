@@ -182,7 +182,8 @@ TEST_F(StreamReceive, InterruptedReceivesAreArmedAgain) {
 
 class StreamCredit : public StreamTest {
  protected:
-  StreamCredit() : StreamTest({.buffer_count = 256, .buffer_bytes = 4096, .incremental = false}) {}
+  StreamCredit()
+      : StreamTest({.buffer_count = 256, .buffer_bytes = 4096, .incremental = false, .receive_limit = false}) {}
   void drain(Got& got, std::size_t bytes) {
     const auto body = [](Stream& stream, Got& out, std::size_t least) -> ring::Task<> {
       while (out.text.size() < least && stream.has_received()) co_await receive_one(stream, 0, out);
@@ -223,6 +224,24 @@ TEST_F(StreamCredit, ReadingStopsWhenNobodyTakesTheBytesAndGoesOnAtHalf) {
   }
 }
 
+// All of it is there at once: the kernel itself stops at the credit.
+TEST_F(StreamCredit, ASenderThatIsAheadGetsNoMoreThanItsCredit) {
+  ring_.options().receive_limit = true;
+  stream_->start_receiving();
+  const std::string text = numbered_text(4 * Stream::kReceiveCredit);
+  ring_.deliver(fd_, text);
+  turns();
+  EXPECT_EQ(text.size() - ring_.undelivered(fd_), Stream::kReceiveCredit);
+  EXPECT_EQ(ring_.prepared(OpCode::cancel), 0U);
+  Got got;
+  while (stream_->has_received()) {
+    drain(got, got.text.size() + 1);
+    turns();
+    EXPECT_LT(text.size() - ring_.undelivered(fd_) - got.text.size(), Stream::kReceiveCredit + 4096);
+  }
+  EXPECT_TRUE(got.text == text);
+}
+
 // The cancel's own completion comes first and says nothing; the receive ends when it ends.
 TEST_F(StreamCredit, TheTargetOfACancelMayEndMuchLater) {
   ring_.options().cancel_order = CancelOrder::by_hand;
@@ -251,12 +270,17 @@ TEST_F(StreamCredit, BytesThatArriveBetweenCancelAndEndAreKept) {
   stream_->start_receiving();
   ring_.deliver(fd_, numbered_text(Stream::kReceiveCredit));
   turns();
+  for (int i = 0; i < 3; ++i) {
+    ring_.deliver(fd_, "more");
+    turns();
+  }
+  EXPECT_EQ(ring_.prepared(OpCode::cancel), 1U);  // asked once
   ring_.end_multishot_after_next(fd_);
   ring_.deliver(fd_, "tail");
   turns();
   Got got;
   drain(got, SIZE_MAX);
-  EXPECT_EQ(got.text, numbered_text(Stream::kReceiveCredit) + "tail");
+  EXPECT_EQ(got.text, numbered_text(Stream::kReceiveCredit) + "moremoremoretail");
 }
 
 // A sender of single bytes may take a buffer with each: pieces are bounded as well as bytes.
@@ -292,9 +316,11 @@ class StreamStarved : public StreamTest {
         pieces.push_back(std::move(*got));
       }
     };
-    ring_.deliver(other_fd_, std::string(128, 'o'));
     scope_.spawn(hoard(*other_, hoard_));
-    turns();
+    for (int i = 0; i < 8; ++i) {
+      ring_.deliver(other_fd_, std::string(16, 'o'));
+      turns();
+    }
     ASSERT_EQ(reactor_.buffers().available(), 0U);
   }
   void TearDown() override {
@@ -339,6 +365,35 @@ TEST_F(StreamStarved, ReceivingWhileItWaitsForBuffersIsNoSecondWait) {
   hoard_.clear();
   turns();
   EXPECT_EQ(got.text, "x");
+}
+
+// Eight connections that sent a byte which nobody takes hold all eight buffers: for ever, if they liked.
+TEST_F(StreamStarved, BytesThatNobodyTakesDoNotStarveTheOthers) {
+  std::vector<std::unique_ptr<Stream>> idlers;
+  for (int i = 0; i < 8; ++i) {
+    const int fd = ring_.make_fd();
+    idlers.push_back(std::make_unique<Stream>(reactor_, fd, Source::client));
+    idlers.back()->start_receiving();
+    ring_.deliver(fd, std::string(1, static_cast<char>('a' + i)));
+  }
+  turns();
+  ASSERT_EQ(reactor_.buffers().available(), 0U);
+  Got got;
+  scope_.spawn(receive_all(*stream_, got));
+  const std::string text = numbered_text(1000);
+  ring_.deliver(fd_, text);
+  turns(40);
+  EXPECT_EQ(got.text, text);
+  // And they still have their bytes.
+  for (int i = 0; i < 8; ++i) {
+    Got theirs;
+    Stream& idler = *idlers[static_cast<std::size_t>(i)];
+    scope_.spawn(receive_one(idler, 0, theirs));
+    EXPECT_EQ(theirs.text, std::string(1, static_cast<char>('a' + i)));
+    close(idler);
+  }
+  ring_.end_of_stream(fd_);
+  turns();
 }
 
 TEST_F(StreamStarved, ADeadlineEndsAStarvedReceiveToo) {

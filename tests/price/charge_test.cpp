@@ -9,7 +9,7 @@
 namespace sluice::price {
 namespace {
 
-constexpr Nanos kIn = 4'000;    // of opus_row, a token
+constexpr Nanos kIn = 4'000;  // of opus_row, a token
 constexpr Nanos kOut = 20'000;
 constexpr Nanos kHold = 1'000'000'000;
 constexpr Nanos kNoExcess = 0;
@@ -38,23 +38,26 @@ TEST(Charge, TableOfEnds) {
   const Case cases[] = {
       {"refused before upstream", End::refused, Phase::reserved, UsageState::none, 0, kChargeVoid},
       {"every candidate failed", End::no_candidate, Phase::sent, UsageState::none, 0, kChargeVoid},
-      {"finished with usage", End::finished, Phase::final, UsageState::final, 90 * kIn + 40 * kOut, 0},
-      {"finished without usage", End::finished, Phase::streaming, UsageState::none, 100 * kIn + 30 * kOut,
-       kChargeEstimated},
+      {"finished with usage", End::finished, Phase::final, UsageState::final, 90 * kIn + 40 * kOut,
+       0},
+      {"finished without usage", End::finished, Phase::streaming, UsageState::none,
+       100 * kIn + 30 * kOut, kChargeEstimated},
       {"finished, prompt side known", End::finished, Phase::streaming, UsageState::partial,
        90 * kIn + 30 * kOut, kChargeEstimated},
-      {"left before anything was sent", End::client_left, Phase::reserved, UsageState::none, 0, kChargeVoid},
+      {"left before anything was sent", End::client_left, Phase::reserved, UsageState::none, 0,
+       kChargeVoid},
       {"left while sending", End::client_left, Phase::sending, UsageState::none, 0, kChargeVoid},
       {"left while waiting", End::client_left, Phase::sent, UsageState::none, 100 * kIn + 30 * kOut,
        kChargeEstimated},
-      {"left in the stream", End::client_left, Phase::streaming, UsageState::partial, 90 * kIn + 30 * kOut,
-       kChargeEstimated},
-      {"left, drained for usage", End::client_left, Phase::final, UsageState::final, 90 * kIn + 40 * kOut, 0},
+      {"left in the stream", End::client_left, Phase::streaming, UsageState::partial,
+       90 * kIn + 30 * kOut, kChargeEstimated},
+      {"left, drained for usage", End::client_left, Phase::final, UsageState::final,
+       90 * kIn + 40 * kOut, 0},
       {"broke before output", End::upstream_broke, Phase::sent, UsageState::none, 0, kChargeVoid},
-      {"broke after output", End::upstream_broke, Phase::streaming, UsageState::none, 100 * kIn + 30 * kOut,
-       kChargeEstimated | kChargePartial},
-      {"broke after usage", End::upstream_broke, Phase::final, UsageState::final, 90 * kIn + 40 * kOut,
-       kChargePartial},
+      {"broke after output", End::upstream_broke, Phase::streaming, UsageState::none,
+       100 * kIn + 30 * kOut, kChargeEstimated | kChargePartial},
+      {"broke after usage", End::upstream_broke, Phase::final, UsageState::final,
+       90 * kIn + 40 * kOut, kChargePartial},
       {"cut before it was sent", End::cut, Phase::sending, UsageState::none, 0, kChargeVoid},
       {"cut in the stream", End::cut, Phase::streaming, UsageState::none, 100 * kIn + 30 * kOut,
        kChargeEstimated},
@@ -62,9 +65,10 @@ TEST(Charge, TableOfEnds) {
       {"shard died, sending", End::shard_died, Phase::sending, UsageState::none, 0, kChargeVoid},
       {"shard died, sent", End::shard_died, Phase::sent, UsageState::none, 100 * kIn,
        kChargeCrash | kChargeEstimated},
-      {"shard died, streaming", End::shard_died, Phase::streaming, UsageState::none, 100 * kIn + 30 * kOut,
-       kChargeCrash | kChargeEstimated},
-      {"shard died, final", End::shard_died, Phase::final, UsageState::final, 90 * kIn + 40 * kOut, 0},
+      {"shard died, streaming", End::shard_died, Phase::streaming, UsageState::none,
+       100 * kIn + 30 * kOut, kChargeCrash | kChargeEstimated},
+      {"shard died, final", End::shard_died, Phase::final, UsageState::final, 90 * kIn + 40 * kOut,
+       0},
       {"expired", End::expired, Phase::streaming, UsageState::final, 0, kChargeVoid},
   };
   const PriceRow row = opus_row();
@@ -80,20 +84,23 @@ TEST(Charge, TableOfEnds) {
 TEST(Charge, AboveTheHoldIsExcessAndAboveThatLoss) {
   const PriceRow row = opus_row();
   const Nanos cost = 90 * kIn + 40 * kOut;
-  Charge result = charge(End::finished, Phase::final, metered(UsageState::final), &row, {}, cost - 1000, 300);
+  Charge result =
+      charge(End::finished, Phase::final, metered(UsageState::final), &row, {}, cost - 1000, 300);
   EXPECT_EQ(result.charged, cost - 1000);
   EXPECT_EQ(result.excess, 300);
   EXPECT_EQ(result.loss, 700);
   EXPECT_EQ(result.flags, kChargeExcess | kChargeLoss);
-  result = charge(End::finished, Phase::final, metered(UsageState::final), &row, {}, cost - 1000, 1000);
+  result =
+      charge(End::finished, Phase::final, metered(UsageState::final), &row, {}, cost - 1000, 1000);
   EXPECT_EQ(result.loss, 0);
   EXPECT_EQ(result.flags, static_cast<std::uint32_t>(kChargeExcess));
 }
 
 TEST(Charge, AbsurdUsageIsClampedAndNeverACredit) {
   const PriceRow row = opus_row();
-  for (const Tokens absurd : {Tokens{-1}, Tokens{-1'000'000'000}, std::numeric_limits<Tokens>::min(),
-                              std::numeric_limits<Tokens>::max(), kMaxTokens + 1}) {
+  for (const Tokens absurd :
+       {Tokens{-1}, Tokens{-1'000'000'000}, std::numeric_limits<Tokens>::min(),
+        std::numeric_limits<Tokens>::max(), kMaxTokens + 1}) {
     for (const bool in_output : {false, true}) {
       Metered m = metered(UsageState::final);
       (in_output ? m.usage.output : m.usage.input) = absurd;
@@ -108,7 +115,8 @@ TEST(Charge, AbsurdUsageIsClampedAndNeverACredit) {
 }
 
 TEST(Charge, MissingPriceChargesTheHoldAndIsFlagged) {
-  Charge result = charge(End::finished, Phase::final, metered(UsageState::final), nullptr, {}, kHold, 5);
+  Charge result =
+      charge(End::finished, Phase::final, metered(UsageState::final), nullptr, {}, kHold, 5);
   EXPECT_EQ(result.charged, kHold);
   EXPECT_EQ(result.excess, 0);
   EXPECT_EQ(result.flags, static_cast<std::uint32_t>(kChargePriceMissing));
@@ -135,7 +143,8 @@ TEST(Charge, OverflowEndsAtHoldAndExcess) {
 
 TEST(Charge, FreeModelsCostNothingAndAreNoVoid) {
   const PriceRow row = free_row();
-  const Charge result = charge(End::finished, Phase::final, metered(UsageState::final), &row, {}, 0, 0);
+  const Charge result =
+      charge(End::finished, Phase::final, metered(UsageState::final), &row, {}, 0, 0);
   EXPECT_EQ(result.cost, 0);
   EXPECT_EQ(result.flags, 0U);
   EXPECT_EQ(result.billed.output, 40);
@@ -144,7 +153,8 @@ TEST(Charge, FreeModelsCostNothingAndAreNoVoid) {
 TEST(Charge, RequestFeeIsCountedOnce) {
   PriceRow row = opus_row();
   row.fees[0] = 777;
-  const Charge result = charge(End::finished, Phase::final, metered(UsageState::final), &row, {}, kHold, 0);
+  const Charge result =
+      charge(End::finished, Phase::final, metered(UsageState::final), &row, {}, kHold, 0);
   EXPECT_EQ(result.cost, 90 * kIn + 40 * kOut + 777);
   EXPECT_EQ(charge(End::no_candidate, Phase::sent, {}, &row, {}, kHold, 0).cost, 0);
 }

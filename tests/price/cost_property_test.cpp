@@ -1,5 +1,5 @@
-// cost() against schoolbook arithmetic of unlimited length: c is right if and only if (c-1) × D < N ≤ c × D,
-// which needs no division.
+// cost() against schoolbook arithmetic of unlimited length: c is right if and only if (c-1) × D < N
+// ≤ c × D, which needs no division.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -52,7 +52,9 @@ class Big {
   }
 
  private:
-  [[nodiscard]] std::uint32_t limb(std::size_t i) const { return i < limbs_.size() ? limbs_[i] : 0; }
+  [[nodiscard]] std::uint32_t limb(std::size_t i) const {
+    return i < limbs_.size() ? limbs_[i] : 0;
+  }
   std::vector<std::uint32_t> limbs_;
 };
 
@@ -67,15 +69,20 @@ TEST(CostProperty, AgreesWithUnlimitedArithmetic) {
   for (int round = 0; round < 100'000; ++round) {
     PriceRow row;
     row.version = 1;
-    const auto rate = [&] { return static_cast<Nanos>(any_up_to(rng, static_cast<std::uint64_t>(kMaxRate))); };
+    const auto rate = [&] {
+      return static_cast<Nanos>(any_up_to(rng, static_cast<std::uint64_t>(kMaxRate)));
+    };
     row.base = {rate(), rate(), rate(), rate(), rate(), {}};
     row.fees[1] = rate();
     row.tiers[0] = static_cast<std::uint32_t>(1 + any_up_to(rng, kMaxMultiplier - 1));
-    row.windows[0] = {static_cast<std::uint32_t>(1 + any_up_to(rng, kMaxMultiplier - 1)), 0, 1440, 127, {}};
+    row.windows[0] = {
+        static_cast<std::uint32_t>(1 + any_up_to(rng, kMaxMultiplier - 1)), 0, 1440, 127, {}};
     Terms terms;
     terms.multiplier = static_cast<std::uint32_t>(1 + any_up_to(rng, kMaxMultiplier - 1));
     TokenCounts counts;
-    const auto tokens = [&] { return static_cast<Tokens>(any_up_to(rng, static_cast<std::uint64_t>(kMaxTokens))); };
+    const auto tokens = [&] {
+      return static_cast<Tokens>(any_up_to(rng, static_cast<std::uint64_t>(kMaxTokens)));
+    };
     counts.input = tokens();
     counts.cache_read = tokens();
     counts.cache_write_short = tokens();
@@ -86,19 +93,22 @@ TEST(CostProperty, AgreesWithUnlimitedArithmetic) {
     const auto product = [](Tokens count, Nanos price) {
       return Big(static_cast<std::uint64_t>(count)) * Big(static_cast<std::uint64_t>(price));
     };
-    const Big classes = product(counts.input, row.base.input) + product(counts.cache_read, row.base.cache_read) +
+    const Big classes = product(counts.input, row.base.input) +
+                        product(counts.cache_read, row.base.cache_read) +
                         product(counts.cache_write_short, row.base.cache_write_short) +
                         product(counts.cache_write_long, row.base.cache_write_long) +
                         product(counts.output, row.base.output);
-    const Big numerator = classes * Big(row.tiers[0]) * Big(row.windows[0].multiplier) * Big(terms.multiplier) +
-                          product(counts.calls[1], row.fees[1]) * Big(1'000'000'000'000) * Big(terms.multiplier);
+    const Big numerator =
+        classes * Big(row.tiers[0]) * Big(row.windows[0].multiplier) * Big(terms.multiplier) +
+        product(counts.calls[1], row.fees[1]) * Big(1'000'000'000'000) * Big(terms.multiplier);
     const Big denominator(1'000'000'000'000'000);
 
     const Result<Nanos> nanos = cost(row, counts, terms);
     if (!nanos) {
       ASSERT_EQ(nanos.error().code, Errc::too_large);
       // Refused only if it really is above what a Nanos holds.
-      ASSERT_TRUE(Big(static_cast<std::uint64_t>(std::numeric_limits<Nanos>::max())) * denominator < numerator);
+      ASSERT_TRUE(Big(static_cast<std::uint64_t>(std::numeric_limits<Nanos>::max())) * denominator <
+                  numerator);
       ++overflows;
       continue;
     }

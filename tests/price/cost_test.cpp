@@ -9,7 +9,8 @@
 namespace sluice::price {
 namespace {
 
-TokenCounts counts_of(Tokens input, Tokens read, Tokens write_short, Tokens write_long, Tokens output) {
+TokenCounts counts_of(Tokens input, Tokens read, Tokens write_short, Tokens write_long,
+                      Tokens output) {
   TokenCounts counts;
   counts.input = input;
   counts.cache_read = read;
@@ -28,15 +29,19 @@ TEST(Cost, WorkedExamples) {
   };
   const Case cases[] = {
       {"nothing counted", opus_row(), {}, 0},
-      {"one input token: 4 USD a million is 4000 nanos", opus_row(), counts_of(1, 0, 0, 0, 0), 4000},
+      {"one input token: 4 USD a million is 4000 nanos", opus_row(), counts_of(1, 0, 0, 0, 0),
+       4000},
       {"every class once", opus_row(), counts_of(1, 1, 1, 1, 1), 4000 + 200 + 5000 + 8000 + 20000},
-      {"a chat", opus_row(), counts_of(1200, 10'000, 500, 0, 350), 4'800'000 + 2'000'000 + 2'500'000 + 7'000'000},
+      {"a chat", opus_row(), counts_of(1200, 10'000, 500, 0, 350),
+       4'800'000 + 2'000'000 + 2'500'000 + 7'000'000},
       {"rounds up once, not by class", row_of({1, 1, 1, 1, 1, {}}), counts_of(1, 1, 1, 1, 1), 1},
       {"just over a nano", row_of({1, 1, 1, 1, 1, {}}), counts_of(1'000'001, 0, 0, 0, 0), 2},
-      {"band edge, low side", haiku_row(), counts_of(50'000, 50'000, 0, 0, 10), 5'000'000 + 500'000 + 5'000},
+      {"band edge, low side", haiku_row(), counts_of(50'000, 50'000, 0, 0, 10),
+       5'000'000 + 500'000 + 5'000},
       {"band edge, high side: the whole request", haiku_row(), counts_of(50'001, 50'000, 0, 0, 10),
        25'000'500 + 2'500'000 + 25'000},
-      {"output does not choose the band", haiku_row(), counts_of(10, 0, 0, 0, 200'000), 1'000 + 100'000'000},
+      {"output does not choose the band", haiku_row(), counts_of(10, 0, 0, 0, 200'000),
+       1'000 + 100'000'000},
       {"free", free_row(), counts_of(1'000'000, 0, 0, 0, 1'000'000), 0},
   };
   for (const Case& c : cases) {
@@ -88,10 +93,12 @@ TEST(Cost, RefusesImpossibleCountsAndMultipliers) {
 
 TEST(Cost, OverflowIsAnError) {
   PriceRow row = row_of({kMaxRate, kMaxRate, kMaxRate, kMaxRate, kMaxRate, {}});
-  // 10^9 tokens at 10^15 nanos a million are 10^18 nanos: fits. Five classes still do; ten times does not.
+  // 10^9 tokens at 10^15 nanos a million are 10^18 nanos: fits. Five classes still do; ten times
+  // does not.
   EXPECT_EQ(cost(row, counts_of(kMaxTokens, 0, 0, 0, 0), {}).value(), 1'000'000'000'000'000'000);
-  EXPECT_EQ(cost(row, counts_of(kMaxTokens, kMaxTokens, kMaxTokens, kMaxTokens, kMaxTokens), {}).value(),
-            5'000'000'000'000'000'000);
+  EXPECT_EQ(
+      cost(row, counts_of(kMaxTokens, kMaxTokens, kMaxTokens, kMaxTokens, kMaxTokens), {}).value(),
+      5'000'000'000'000'000'000);
   Terms terms;
   terms.multiplier = 10'000;
   EXPECT_EQ(cost(row, counts_of(kMaxTokens, 0, 0, 0, 0), terms).error().code, Errc::too_large);
@@ -99,8 +106,11 @@ TEST(Cost, OverflowIsAnError) {
   row.windows[0] = {kMaxMultiplier, 0, 1440, 127, {}};
   terms.tier = Tier::flex;
   terms.multiplier = kMaxMultiplier;
-  EXPECT_EQ(cost(row, counts_of(kMaxTokens, kMaxTokens, kMaxTokens, kMaxTokens, kMaxTokens), terms).error().code,
-            Errc::too_large) << "128 bits";
+  EXPECT_EQ(cost(row, counts_of(kMaxTokens, kMaxTokens, kMaxTokens, kMaxTokens, kMaxTokens), terms)
+                .error()
+                .code,
+            Errc::too_large)
+      << "128 bits";
 }
 
 TEST(Cost, ClampCountsSaysWhetherItHadTo) {

@@ -65,7 +65,8 @@ TEST(Estimate, IsAnUpperBoundOfEveryUsageWithinItsBounds) {
     in.output_tokens = static_cast<Tokens>(rng.next_u64() % 5'000);
     const Nanos hold = estimate(row, in, {}).value();
     TokenCounts counts;
-    Tokens left = static_cast<Tokens>(rng.next_u64() % static_cast<std::uint64_t>(input_bound(row, in).value() + 1));
+    Tokens left = static_cast<Tokens>(rng.next_u64() %
+                                      static_cast<std::uint64_t>(input_bound(row, in).value() + 1));
     const auto part = [&] {
       const auto taken = static_cast<Tokens>(rng.next_u64() % static_cast<std::uint64_t>(left + 1));
       left -= taken;
@@ -75,7 +76,8 @@ TEST(Estimate, IsAnUpperBoundOfEveryUsageWithinItsBounds) {
     counts.cache_read = part();
     counts.cache_write_short = part();
     counts.cache_write_long = left;
-    counts.output = static_cast<Tokens>(rng.next_u64() % static_cast<std::uint64_t>(in.output_tokens + 1));
+    counts.output =
+        static_cast<Tokens>(rng.next_u64() % static_cast<std::uint64_t>(in.output_tokens + 1));
     ASSERT_LE(cost(row, counts, {}).value(), hold) << round;
   }
 }
@@ -116,8 +118,10 @@ TEST(Slices, ShrinkNearEmptyDownToTheFloor) {
     Tokens tokens;
   };
   const Case cases[] = {
-      {0, 1024 * kToken, 1024}, {0, 1024 * kToken - 1, 1023}, {0, 64 * kToken, 64}, {0, 64 * kToken - 1, 0},
-      {10, 64 * kToken, 10},    {10, 10 * kToken - 1, 0},     {500, 1'000'000'000, 500}, {0, -5, 0},
+      {0, 1024 * kToken, 1024},  {0, 1024 * kToken - 1, 1023},
+      {0, 64 * kToken, 64},      {0, 64 * kToken - 1, 0},
+      {10, 64 * kToken, 10},     {10, 10 * kToken - 1, 0},
+      {500, 1'000'000'000, 500}, {0, -5, 0},
   };
   for (const Case& c : cases) {
     const Slice slice = next_slice(row, rules, {}, 100, c.remaining, c.balance).value();

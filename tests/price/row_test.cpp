@@ -10,7 +10,8 @@ namespace sluice::price {
 namespace {
 
 TEST(PriceRow, AcceptsRealRows) {
-  for (const PriceRow& row : {opus_row(), haiku_row(), qwen_flash_row(), deepseek_row(), free_row()}) {
+  for (const PriceRow& row :
+       {opus_row(), haiku_row(), qwen_flash_row(), deepseek_row(), free_row()}) {
     EXPECT_TRUE(validate(row)) << row.version;
   }
 }
@@ -36,7 +37,8 @@ TEST(PriceRow, RefusesRowsThatCouldCostNothingByMistake) {
       {"window past midnight", [](PriceRow& row) { row.windows[0] = {2000, 1400, 1441, 1, {}}; }},
       {"window turned round", [](PriceRow& row) { row.windows[0] = {2000, 60, 60, 1, {}}; }},
       {"window on no day", [](PriceRow& row) { row.windows[0] = {2000, 0, 60, 0, {}}; }},
-      {"window multiplier", [](PriceRow& row) { row.windows[0] = {kMaxMultiplier + 1, 0, 60, 1, {}}; }},
+      {"window multiplier",
+       [](PriceRow& row) { row.windows[0] = {kMaxMultiplier + 1, 0, 60, 1, {}}; }},
       {"standard tier missing", [](PriceRow& row) { row.tiers[0] = 0; }},
       {"tier multiplier", [](PriceRow& row) { row.tiers[1] = kMaxMultiplier + 1; }},
       {"negative fee", [](PriceRow& row) { row.fees[1] = -5; }},

@@ -35,7 +35,8 @@ inline PriceRow opus_row() {
   return row;
 }
 
-/// Up to 100 K prompt tokens 0.10 / 0.01 / 0.125 (0.20) / 0.50, above it five times that on every token.
+/// Up to 100 K prompt tokens 0.10 / 0.01 / 0.125 (0.20) / 0.50, above it five times that on every
+/// token.
 inline PriceRow haiku_row() {
   PriceRow row = row_of(rates_of(100, 10, 125, 200, 500));
   row.bands[0] = {100'000, rates_of(500, 50, 625, 1000, 2500)};
@@ -50,7 +51,8 @@ inline PriceRow qwen_flash_row() {
   return row;
 }
 
-/// Peak price with an off-peak half outside of Monday to Friday 01–04 and 06–10 UTC: the base is off-peak.
+/// Peak price with an off-peak half outside of Monday to Friday 01–04 and 06–10 UTC: the base is
+/// off-peak.
 inline PriceRow deepseek_row() {
   PriceRow row = row_of(rates_of(150, 3, 150, 150, 600));
   row.windows[0] = {2000, 60, 240, 0b0011111, {}};

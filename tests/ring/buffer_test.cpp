@@ -21,7 +21,9 @@ Completion filled(std::uint16_t buffer, std::int32_t bytes, bool buffer_more) {
 
 struct Waiter {
   int called = 0;
-  StarvedReceive receive{[](void* context) { ++static_cast<Waiter*>(context)->called; }, this};
+  int pressed = 0;
+  BufferUser receive{[](void* context) { ++static_cast<Waiter*>(context)->called; },
+                     [](void* context) { ++static_cast<Waiter*>(context)->pressed; }, this};
 };
 
 // A ring that notes what is given back to it.
@@ -141,8 +143,8 @@ TEST(BufferPool, AReceiveThatStopsWaitingOrDiesIsNotCalled) {
     pool.wait_for_buffers(dies.receive);
     pool.wait_for_buffers(stays.receive);
   }
-  stops.receive.stop_waiting();
-  stops.receive.stop_waiting();
+  stops.receive.leave();
+  stops.receive.leave();
   pieces.clear();
   EXPECT_EQ(stops.called, 0);
   EXPECT_EQ(stays.called, 1);
@@ -159,13 +161,13 @@ TEST(BufferPool, AWokenReceiveMayWaitAgain) {
     std::vector<Piece> mine;
     std::uint16_t buffer = 0;
     int called = 0;
-    StarvedReceive receive{[](void* context) {
-                             auto& self = *static_cast<Greedy*>(context);
-                             ++self.called;
-                             self.mine.push_back(self.pool->take(filled(self.buffer, 1, false)));
-                             self.pool->wait_for_buffers(self.receive);
-                           },
-                           this};
+    BufferUser receive{[](void* context) {
+                         auto& self = *static_cast<Greedy*>(context);
+                         ++self.called;
+                         self.mine.push_back(self.pool->take(filled(self.buffer, 1, false)));
+                         self.pool->wait_for_buffers(self.receive);
+                       },
+                       [](void*) {}, this};
   } greedy{.pool = &pool, .mine = {}};
   pool.wait_for_buffers(greedy.receive);
   pieces[0].reset();
@@ -174,6 +176,53 @@ TEST(BufferPool, AWokenReceiveMayWaitAgain) {
   pieces[1].reset();
   EXPECT_EQ(greedy.called, 2);
   EXPECT_EQ(pool.available(), 0U);
+}
+
+// Who keeps pieces gives them up before anybody waits; it is asked once, until it keeps some again.
+TEST(BufferPool, KeepersAreAskedWhenSomebodyStarves) {
+  Buffers ring(8);
+  BufferPool pool(ring);
+  struct Keeper {
+    std::vector<Piece> pieces;
+    int asked = 0;
+    BufferUser user{[](void*) {},
+                    [](void* context) {
+                      auto& self = *static_cast<Keeper*>(context);
+                      ++self.asked;
+                      self.pieces.clear();
+                    },
+                    this};
+  } first;
+  Keeper second;
+  for (std::uint16_t i = 0; i < 8; ++i) {
+    Keeper& keeper = i < 4 ? first : second;
+    keeper.pieces.push_back(pool.take(filled(i, 1, false)));
+    pool.note_kept(keeper.user);
+  }
+  Waiter starved;
+  pool.wait_for_buffers(starved.receive);
+  EXPECT_EQ(first.asked, 1);
+  EXPECT_EQ(second.asked, 1);
+  EXPECT_EQ(starved.called, 1);
+  EXPECT_EQ(starved.pressed, 0);
+  EXPECT_EQ(pool.available(), 8U);
+  pool.wait_for_buffers(starved.receive);
+  EXPECT_EQ(first.asked, 1);
+}
+
+// It starves itself while it keeps pieces: it gives them up, and then it waits.
+TEST(BufferPool, AKeeperMayStarve) {
+  Buffers ring(8);
+  BufferPool pool(ring);
+  std::vector<Piece> others;
+  for (std::uint16_t i = 0; i < 8; ++i) others.push_back(pool.take(filled(i, 1, false)));
+  Waiter keeper;
+  pool.note_kept(keeper.receive);
+  pool.wait_for_buffers(keeper.receive);
+  EXPECT_EQ(keeper.pressed, 1);
+  EXPECT_TRUE(keeper.receive.waiting());
+  others.clear();
+  EXPECT_EQ(keeper.called, 1);
 }
 
 }  // namespace

@@ -6,11 +6,13 @@
 #include <netinet/in.h>
 #include <poll.h>
 #include <sys/socket.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
 #include <array>
 #include <cerrno>
 #include <chrono>
+#include <cstdio>
 #include <string>
 #include <vector>
 
@@ -210,6 +212,36 @@ TEST_P(KernelRingTest, ACancelledReceiveEndsItself) {
     }
   }
   EXPECT_TRUE(target_ended);
+}
+
+bool kernel_has_receive_limit() {
+  utsname name{};
+  int major = 0;
+  int minor = 0;
+  return uname(&name) == 0 && sscanf(name.release, "%d.%d", &major, &minor) == 2 &&
+         (major > 6 || (major == 6 && minor >= 17));
+}
+
+TEST_P(KernelRingTest, AReceiveEndsAtItsLimitWhereTheKernelKnowsOne) {
+  const auto [here, there] = tcp_pair();
+  const std::string text(50'000, 'x');
+  ASSERT_EQ(send(there, text.data(), text.size(), 0), 50'000);
+  ring_->prepare({.code = OpCode::recv_multishot, .fd = here, .length = 10'000, .user_data = 1});
+  std::int32_t bytes = 0;
+  bool more = true;
+  for (int i = 0; i < 5; ++i) {
+    for (const Completion& completion : turn(10 * kMillisecond)) {
+      if (completion.result > 0) bytes += completion.result;
+      more = completion.more;
+    }
+  }
+  if (!GetParam() && kernel_has_receive_limit()) {
+    EXPECT_GE(bytes, 10'000);
+    EXPECT_LE(bytes, 32768);  // one buffer: the limit is looked at after each receive
+    EXPECT_FALSE(more);
+  } else {
+    EXPECT_EQ(bytes, 50'000);  // it goes on until all is there
+  }
 }
 
 TEST_P(KernelRingTest, ShuttingASocketDownEndsItsReceive) {

@@ -86,7 +86,7 @@ void ScriptedRing::prepare(const Submission& submission) {
   if (submission.code == OpCode::recv_multishot && find(OpCode::recv_multishot, fd) != nullptr) {
     problem("two receives in flight on one descriptor");
   }
-  ops_.push_back({.number = next_number_++, .submission = submission, .submitted = false, .ranges = {}});
+  ops_.push_back({.number = next_number_++, .submission = submission, .submitted = false, .ranges = {}, .received = 0, .looked = false});
 }
 
 void ScriptedRing::snapshot(ScriptedOp& op) {
@@ -191,15 +191,17 @@ void ScriptedRing::move_bytes() {
 bool ScriptedRing::receive_once(ScriptedOp& op, Peer& peer) {
   const bool shut = !options_.shutdown_by_hand && is_shut(op.submission.fd);
   if (peer.inbox.empty()) {
+    const bool first_look = !std::exchange(op.looked, true);
     if (peer.error_number != 0) {
       finish(op.number, -std::exchange(peer.error_number, 0));
     } else if (peer.ended || shut) {
       finish(op.number, 0);
-    } else if (provided_.empty()) {
-      finish(op.number, -ENOBUFS);  // the kernel too says so before data come
+    } else if (provided_.empty() && first_look) {
+      finish(op.number, -ENOBUFS);  // the kernel too says so when a receive is armed, before data come
     }
     return false;
   }
+  op.looked = true;
   if (provided_.empty()) {
     finish(op.number, -ENOBUFS);
     return false;
@@ -207,6 +209,10 @@ bool ScriptedRing::receive_once(ScriptedOp& op, Peer& peer) {
   const std::uint16_t buffer = provided_.front();
   const std::size_t room = options_.buffer_bytes - front_filled_;
   const std::size_t bytes = std::min({peer.inbox.size(), room, options_.receive_most});
+  op.received += bytes;
+  // As in the kernel, the limit is looked at after each receive.
+  const bool at_limit = options_.receive_limit && op.submission.length > 0 &&
+                        op.received >= op.submission.length;
   std::memcpy(buffer_data(buffer) + front_filled_, peer.inbox.data(), bytes);
   peer.inbox.erase(0, bytes);
   const bool buffer_more = options_.incremental && bytes < room;
@@ -216,7 +222,7 @@ bool ScriptedRing::receive_once(ScriptedOp& op, Peer& peer) {
     held_by_ring_[buffer] = false;
     front_filled_ = 0;
   }
-  const bool more = !std::exchange(peer.last_receive, false);
+  const bool more = !std::exchange(peer.last_receive, false) && !at_limit;
   completions_.push_back({.user_data = op.submission.user_data,
                           .result = static_cast<std::int32_t>(bytes),
                           .more = more,

@@ -30,6 +30,7 @@ struct ScriptOptions {
   bool sends_by_hand = false;         ///< sends end only by complete_send()
   bool shutdown_by_hand = false;      ///< a shut descriptor does not end what is in flight on it
   std::size_t receive_most = SIZE_MAX;  ///< bytes of one receive completion at most
+  bool receive_limit = true;            ///< a multishot receive ends after its length, as since Linux 6.17
   std::size_t send_most = SIZE_MAX;     ///< bytes of one send at most
 };
 
@@ -43,6 +44,8 @@ struct ScriptedOp {
     std::string bytes;  ///< as they were when the operation was submitted
   };
   std::vector<Range> ranges;  ///< what a send refers to
+  std::size_t received = 0;   ///< bytes of a receive so far
+  bool looked = false;        ///< a receive has had its first attempt
 };
 
 class ScriptedRing final : public RingPort {

@@ -218,9 +218,13 @@ TEST(SlotLock, OneOwnerAndFreeAfterADeath) {
   EXPECT_TRUE(slot_is_locked(scratch.path(), 3).value());
   EXPECT_FALSE(slot_is_locked(scratch.path(), 2).value());
   EXPECT_TRUE(any_slot_locked(scratch.path()).value());
-  EXPECT_EQ(SlotLock::acquire(scratch.path(), 3).error().code, Errc::conflict) << "also within one process";
-  { auto other = SlotLock::acquire(scratch.path(), 2); }
-  EXPECT_TRUE(slot_is_locked(scratch.path(), 3).value()) << "closing another descriptor takes nothing away";
+  EXPECT_EQ(SlotLock::acquire(scratch.path(), 3).error().code, Errc::conflict)
+      << "also within one process";
+  {
+    auto other = SlotLock::acquire(scratch.path(), 2);
+  }
+  EXPECT_TRUE(slot_is_locked(scratch.path(), 3).value())
+      << "closing another descriptor takes nothing away";
   auto any = SlotLock::acquire_any(scratch.path(), 5);
   ASSERT_TRUE(any);
   EXPECT_EQ(any->slot(), 0U);
@@ -243,7 +247,9 @@ TEST(EnvironmentLock, ThereIsOneReconciler) {
   auto first = EnvironmentLock::acquire(scratch.path());
   ASSERT_TRUE(first);
   EXPECT_EQ(EnvironmentLock::acquire(scratch.path()).error().code, Errc::conflict);
-  { EnvironmentLock gone = std::move(*first); }
+  {
+    EnvironmentLock gone = std::move(*first);
+  }
   EXPECT_TRUE(EnvironmentLock::acquire(scratch.path()));
 }
 

@@ -151,7 +151,8 @@ TEST(Catalog, AddressSets) {
   EXPECT_TRUE(catalog->address_allowed(1, v4(10, 1, 2, 3)));
   EXPECT_FALSE(catalog->address_allowed(1, v4(10, 9, 2, 3))) << "denied inside an allowed net";
   EXPECT_FALSE(catalog->address_allowed(1, v4(11, 1, 2, 3))) << "not listed";
-  EXPECT_TRUE(catalog->address_allowed(2, v4(192, 168, 1, 127))) << "deny list alone allows the rest";
+  EXPECT_TRUE(catalog->address_allowed(2, v4(192, 168, 1, 127)))
+      << "deny list alone allows the rest";
   EXPECT_FALSE(catalog->address_allowed(2, v4(192, 168, 1, 128)));
   EXPECT_FALSE(catalog->address_allowed(2, v4(192, 168, 1, 255)));
   EXPECT_FALSE(catalog->address_allowed(9, v4(1, 1, 1, 1))) << "an unknown set lets nobody in";
@@ -173,7 +174,8 @@ TEST(Catalog, UtcMonthsBeginOnTheFirst) {
   const ZoneSpec zone = utc_zone(0, 24'000);  // to 2035, leap years included
   std::size_t leap_march = 0;
   for (const Boundary& month : zone.months) {
-    if (month.window == 12 * 2024 + 2) leap_march = static_cast<std::size_t>(month.start_s / 86'400);
+    if (month.window == 12 * 2024 + 2)
+      leap_march = static_cast<std::size_t>(month.start_s / 86'400);
   }
   EXPECT_EQ(leap_march, 19'783U);  // 2024-03-01
   EXPECT_EQ(zone.months.front().window, 12U * 1970);
@@ -225,8 +227,10 @@ TEST(Catalog, BuilderRefusesWhatWouldHarm) {
       {"base path with slash at the end", [](CatalogSpec& s) { s.channels[0].base_path = "/v1/"; }},
       {"base path with query", [](CatalogSpec& s) { s.channels[0].base_path = "/v1?x"; }},
       {"extra header without end", [](CatalogSpec& s) { s.channels[0].extra_headers = "A: b"; }},
-      {"framing header", [](CatalogSpec& s) { s.channels[0].extra_headers = "Transfer-Encoding: chunked\r\n"; }},
-      {"bare line feed in header", [](CatalogSpec& s) { s.channels[0].extra_headers = "A: b\nC: d\r\n"; }},
+      {"framing header",
+       [](CatalogSpec& s) { s.channels[0].extra_headers = "Transfer-Encoding: chunked\r\n"; }},
+      {"bare line feed in header",
+       [](CatalogSpec& s) { s.channels[0].extra_headers = "A: b\nC: d\r\n"; }},
       {"port 0", [](CatalogSpec& s) { s.channels[0].port = 0; }},
       {"free channel by mistake", [](CatalogSpec& s) { s.channels[0].multiplier = 0; }},
       {"group multiplier 0", [](CatalogSpec& s) { s.groups[0].multiplier = 0; }},
@@ -258,7 +262,8 @@ TEST(Catalog, EveryDamagedByteIsFound) {
   }
 }
 
-// A file whose hash is right but whose references lead astray: the checks behind the hash, under ASan.
+// A file whose hash is right but whose references lead astray: the checks behind the hash, under
+// ASan.
 TEST(Catalog, WrongReferencesAreFoundAlthoughTheHashIsRight) {
   const std::vector<std::byte> good = build(small_catalog());
   SeededRng rng(5);
@@ -267,7 +272,8 @@ TEST(Catalog, WrongReferencesAreFoundAlthoughTheHashIsRight) {
     std::vector<std::byte> bad = good;
     // Section places and rows: everything behind the fixed part of the header.
     const std::size_t at = 40 + rng.next_u64() % (bad.size() - 44);
-    const std::uint32_t value = rng.next_u64() % 2 == 0 ? static_cast<std::uint32_t>(rng.next_u64()) : 0xFFFF'FFF0U;
+    const std::uint32_t value =
+        rng.next_u64() % 2 == 0 ? static_cast<std::uint32_t>(rng.next_u64()) : 0xFFFF'FFF0U;
     std::memcpy(bad.data() + at, &value, 4);
     repair_hash(bad);
     const auto catalog = Catalog::view(bad);
@@ -306,8 +312,9 @@ TEST(Catalog, FilesAreWrittenWholeAndCheckedAgainstTheirHash) {
 TEST(AddressBook, RoundTripAndUnknownHosts) {
   PinnedAddress four{{1, 2, 3, 4}, 4, 0, 443};
   PinnedAddress six{{0x20, 1}, 6, 0, 443};
-  const std::vector<AddressSpec> specs = {
-      {"api.openai.com", 443, {four, six}}, {"api.openai.com", 80, {four}}, {"gone.example", 443, {}}};
+  const std::vector<AddressSpec> specs = {{"api.openai.com", 443, {four, six}},
+                                          {"api.openai.com", 80, {four}},
+                                          {"gone.example", 443, {}}};
   const auto bytes = build_addresses(3, specs);
   ASSERT_TRUE(bytes);
   const auto book = AddressBook::view(*bytes);

@@ -1,5 +1,5 @@
-// A shard that dies: by kill -9 at a random instant, and at every crash point. What is left must add up, and the
-// next holder of the slot closes it by what the board says.
+// A shard that dies: by kill -9 at a random instant, and at every crash point. What is left must
+// add up, and the next holder of the slot closes it by what the board says.
 #include <gtest/gtest.h>
 
 #include <csignal>
@@ -50,7 +50,8 @@ void audit(Environment& environment) {
     EXPECT_TRUE(closed.insert(out.record.hold.seq).second) << "a hold closed twice (I3)";
     EXPECT_LE(out.record.charged, out.record.held) << "I4";
   }
-  for (const HoldRow& hold : copy.holds) EXPECT_FALSE(closed.contains(hold.id.seq)) << "closed and still open";
+  for (const HoldRow& hold : copy.holds)
+    EXPECT_FALSE(closed.contains(hold.id.seq)) << "closed and still open";
   ASSERT_EQ(copy.wallets.size(), 1U);
   const WalletRecord& wallet = copy.wallets[0];
   EXPECT_TRUE(identity_holds(wallet)) << "I1";
@@ -96,8 +97,10 @@ int serve_for_ever(const std::string& directory, std::uint64_t seed) {
       board.set_phase(i, static_cast<price::Phase>(1 + rng.next_u64() % 3));
       board.set_counted_output(i, 2);
       const std::uint64_t what = rng.next_u64() % 4;
-      if (what == 0) exchange.verb.verb = VoidVerb{exchange.hold, &exchange.record};
-      else exchange.verb.verb = SettleVerb{exchange.hold, price::split(777, 777, 0), &exchange.record};
+      if (what == 0)
+        exchange.verb.verb = VoidVerb{exchange.hold, &exchange.record};
+      else
+        exchange.verb.verb = SettleVerb{exchange.hold, price::split(777, 777, 0), &exchange.record};
       queue.submit(exchange.verb, now);
     }
     while (!queue.empty()) queue.commit_turn(system_clock().monotonic_ns());
@@ -156,7 +159,8 @@ TEST(Reap, ChargesByThePhaseOnTheBoard) {
       {price::Phase::reserved, 0, price::kChargeVoid},
       {price::Phase::sending, 0, price::kChargeVoid},
       {price::Phase::sent, 100 * 4000, price::kChargeCrash | price::kChargeEstimated},
-      {price::Phase::streaming, 100 * 4000 + 30 * 20000, price::kChargeCrash | price::kChargeEstimated},
+      {price::Phase::streaming, 100 * 4000 + 30 * 20000,
+       price::kChargeCrash | price::kChargeEstimated},
       {price::Phase::final, 90 * 4000 + 40 * 20000, 0},
   };
   auto slot = SlotLock::acquire(scratch.path(), kSlotOfShard);
@@ -241,7 +245,8 @@ TEST(Inspect, OutboxIsReadInOrderAndExpiryFindsWhatIsOverdue) {
   EXPECT_EQ(read_outbox(*environment, kSlotOfShard, 3, 4, rows).value(), 4U);
   EXPECT_EQ(rows.front().id.seq, 4U);
   EXPECT_EQ(rows.back().id.seq, 7U);
-  EXPECT_EQ(read_outbox(*environment, kSlotOfShard + 1, 0, 4, rows).value(), 0U) << "another slot's rows";
+  EXPECT_EQ(read_outbox(*environment, kSlotOfShard + 1, 0, 4, rows).value(), 0U)
+      << "another slot's rows";
   std::vector<HoldId> overdue;
   const TimeNs deadline = request(1, 1, 0).deadline_ns;
   EXPECT_EQ(overdue_holds(*environment, deadline, 100, overdue).value(), 0U);
@@ -249,15 +254,17 @@ TEST(Inspect, OutboxIsReadInOrderAndExpiryFindsWhatIsOverdue) {
   Writer writer(*environment);
   EXPECT_EQ(writer.expire(overdue[0], deadline + 1)->verdict, Verdict::done);
   overdue.clear();
-  EXPECT_EQ(overdue_holds(*environment, deadline + 1, 100, overdue).value(), 9U) << "a tombstone is no hold";
+  EXPECT_EQ(overdue_holds(*environment, deadline + 1, 100, overdue).value(), 9U)
+      << "a tombstone is no hold";
   EXPECT_EQ(writer.delete_drained(kSlotOfShard, 8).value(), 8U);
   rows.clear();
   EXPECT_EQ(read_outbox(*environment, kSlotOfShard, 0, 100, rows).value(), 2U);
 }
 
-// ---- every crash point -----------------------------------------------------------------------------------
+// ---- every crash point ---------------------------------------------------------
 
-/// What the child of EveryPoint does: a day in the life of a shard and its reconciler, in one process.
+/// What the child of EveryPoint does: a day in the life of a shard and its reconciler, in one
+/// process.
 int one_life(const std::string& directory) {
   std::string message;
   auto environment = open({directory}, message);

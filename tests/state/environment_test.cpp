@@ -66,7 +66,7 @@ TEST(Environment, BuiltEpochIsReadyAndComplete) {
 TEST(Environment, TheWholeMapIsAllocatedAtCreation) {
   ScratchDirectory scratch;
   auto environment = build_and_open(build_options(scratch.path()), 1, 1);
-  struct stat status {};
+  struct stat status{};
   ASSERT_EQ(stat((environment->epoch_directory() + "/data.mdb").c_str(), &status), 0);
   EXPECT_GE(status.st_blocks * 512, static_cast<blkcnt_t>(32 * kMiB));
 }
@@ -88,15 +88,18 @@ TEST(Environment, SnapshotSumsAndNumbersArriveInTheTables) {
   auto lock = EnvironmentLock::acquire(scratch.path());
   ASSERT_TRUE(lock);
   SeededRng rng(1);
-  ASSERT_TRUE(build_epoch(build_options(scratch.path()), *lock, {wallet}, {key, second_digest}, rng, message))
+  ASSERT_TRUE(build_epoch(build_options(scratch.path()), *lock, {wallet}, {key, second_digest}, rng,
+                          message))
       << message;
   auto environment = open({scratch.path()}, message);
   ASSERT_TRUE(environment) << message;
   EXPECT_EQ((*environment)->find_wallet(5).value()->applied_no, 41U);
-  const CounterRecord of_wallet = (*environment)->find_counters(CounterKind::wallet, 5, 5).value().value();
+  const CounterRecord of_wallet =
+      (*environment)->find_counters(CounterKind::wallet, 5, 5).value().value();
   EXPECT_EQ(of_wallet.total.spent, 700);
   EXPECT_EQ(of_wallet.windows, (WindowIds{100, 9}));
-  const CounterRecord of_key = (*environment)->find_counters(CounterKind::key, 5, 8).value().value();
+  const CounterRecord of_key =
+      (*environment)->find_counters(CounterKind::key, 5, 8).value().value();
   EXPECT_EQ(of_key.limits.budget_day, 50);
   EXPECT_EQ(of_key.month.spent, 33) << "the first digest's sums";
   EXPECT_EQ((*environment)->find_key(digest_of(99)).value()->key_id, 8U);
@@ -108,12 +111,21 @@ TEST(Environment, RefusesSnapshotsThatCannotBe) {
   ASSERT_TRUE(lock);
   SeededRng rng(1);
   std::string message;
-  EXPECT_EQ(build_epoch(build_options(scratch.path()), *lock, {wallet_snapshot(5, 1), wallet_snapshot(5, 2)}, {},
-                        rng, message).error().code, Errc::bad_value);
-  EXPECT_EQ(build_epoch(build_options(scratch.path()), *lock, {wallet_snapshot(0, 1)}, {}, rng, message)
-                .error().code, Errc::bad_value);
-  EXPECT_EQ(build_epoch(build_options(scratch.path()), *lock, {}, {key_snapshot(0, 1)}, rng, message)
-                .error().code, Errc::bad_value);
+  EXPECT_EQ(build_epoch(build_options(scratch.path()), *lock,
+                        {wallet_snapshot(5, 1), wallet_snapshot(5, 2)}, {}, rng, message)
+                .error()
+                .code,
+            Errc::bad_value);
+  EXPECT_EQ(
+      build_epoch(build_options(scratch.path()), *lock, {wallet_snapshot(0, 1)}, {}, rng, message)
+          .error()
+          .code,
+      Errc::bad_value);
+  EXPECT_EQ(
+      build_epoch(build_options(scratch.path()), *lock, {}, {key_snapshot(0, 1)}, rng, message)
+          .error()
+          .code,
+      Errc::bad_value);
   EXPECT_FALSE(std::filesystem::exists(scratch.path() + "/epoch.1")) << "nothing half made stays";
 }
 
@@ -172,9 +184,12 @@ TEST(Environment, ANewEpochRetiresTheOldOneForWhoeverIsStillInIt) {
   // In a process of its own: LMDB may have an environment open only once in each.
   EXPECT_EQ(in_child([&] {
               SeededRng rng(2);
-              return build_epoch(build_options(scratch.path(), 2), *lock, {wallet_snapshot(1, 1)}, {}, rng, message)
-                         ? 0 : 1;
-            }), 0);
+              return build_epoch(build_options(scratch.path(), 2), *lock, {wallet_snapshot(1, 1)},
+                                 {}, rng, message)
+                         ? 0
+                         : 1;
+            }),
+            0);
   EXPECT_EQ(old->store().begin().error().code, Errc::stale_epoch);
   Writer writer(*old);
   EXPECT_EQ(writer.set_published(9).error().code, Errc::stale_epoch);
@@ -196,10 +211,12 @@ TEST(Environment, NoEpochIsBuiltWhileASlotIsLocked) {
   auto lock = EnvironmentLock::acquire(scratch.path());
   SeededRng rng(1);
   std::string message;
-  EXPECT_EQ(build_epoch(build_options(scratch.path()), *lock, {}, {}, rng, message).error().code, Errc::conflict);
+  EXPECT_EQ(build_epoch(build_options(scratch.path()), *lock, {}, {}, rng, message).error().code,
+            Errc::conflict);
   slot->release();
   EXPECT_TRUE(build_epoch(build_options(scratch.path()), *lock, {}, {}, rng, message)) << message;
-  EXPECT_EQ(build_epoch(build_options(scratch.path()), *lock, {}, {}, rng, message).error().code, Errc::conflict)
+  EXPECT_EQ(build_epoch(build_options(scratch.path()), *lock, {}, {}, rng, message).error().code,
+            Errc::conflict)
       << "the epoch in use is not built again";
 }
 

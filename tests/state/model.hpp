@@ -1,4 +1,5 @@
-// Verbs over tables in memory, each in a transaction of its own: committed when it succeeds, aborted when not.
+// Verbs over tables in memory, each in a transaction of its own: committed when it succeeds,
+// aborted when not.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -57,7 +58,8 @@ class Model {
     publish.overdraft_limit = overdraft;
     publish.limits = limits;
     publish.state = state;
-    ASSERT_TRUE(transact([&] { return apply_wallets(tables_, std::span<const WalletPublish>(&publish, 1)); }));
+    ASSERT_TRUE(transact(
+        [&] { return apply_wallets(tables_, std::span<const WalletPublish>(&publish, 1)); }));
     if (balance == 0) return;
     // As a snapshot would bring it: base, not a delta.
     WalletRecord record = wallet(id);
@@ -65,7 +67,8 @@ class Model {
     record.available += balance;
     ASSERT_TRUE(store(tables_, Table::accounts, span_of(wallet_key(id)), record));
   }
-  void add_key(KeyId id, WalletId wallet_id, Limits limits = {}, KeyState state = KeyState::active) {
+  void add_key(KeyId id, WalletId wallet_id, Limits limits = {},
+               KeyState state = KeyState::active) {
     ASSERT_TRUE(publish(key_publish(id, wallet_id, limits, state)));
   }
   Result<> publish(const KeyPublish& key) {
@@ -88,7 +91,8 @@ class Model {
   }
   Result<Outcome> void_hold(const HoldId& hold, bool with_record = false) {
     OutboxRecord record;
-    return transact([&] { return apply(tables_, VoidVerb{hold, with_record ? &record : nullptr}); });
+    return transact(
+        [&] { return apply(tables_, VoidVerb{hold, with_record ? &record : nullptr}); });
   }
   Result<Outcome> expire(const HoldId& hold, TimeNs now_ns) {
     return transact([&] { return apply(tables_, ExpireVerb{hold, now_ns}); });
@@ -103,7 +107,9 @@ class Model {
     return transact([&] { return apply(tables_, verb); });
   }
 
-  WalletRecord wallet(WalletId id) { return get<WalletRecord>(Table::accounts, span_of(wallet_key(id))).value(); }
+  WalletRecord wallet(WalletId id) {
+    return get<WalletRecord>(Table::accounts, span_of(wallet_key(id))).value();
+  }
   CounterRecord counters(CounterKind kind, WalletId wallet, std::uint64_t id) {
     return get<CounterRecord>(Table::accounts, span_of(counter_key(kind, wallet, id))).value();
   }

@@ -33,8 +33,8 @@ class ScratchDirectory {
   std::string path_;
 };
 
-/// Runs `work` in a forked process and returns its exit status; 128 + n when signal n ended it. The child must
-/// not touch an environment that the parent has open.
+/// Runs `work` in a forked process and returns its exit status; 128 + n when signal n ended it. The
+/// child must not touch an environment that the parent has open.
 template <class Work>
 int in_child(Work work) {
   const pid_t pid = fork();
@@ -76,9 +76,10 @@ inline BuildOptions build_options(const std::string& directory, std::uint64_t ep
   return options;
 }
 
-/// Builds an epoch with `wallets` wallets of `balance`, one key each (key id = wallet id), and opens it.
-inline std::unique_ptr<Environment> build_and_open(const BuildOptions& options, std::uint64_t wallets,
-                                                   Nanos balance) {
+/// Builds an epoch with `wallets` wallets of `balance`, one key each (key id = wallet id), and
+/// opens it.
+inline std::unique_ptr<Environment> build_and_open(const BuildOptions& options,
+                                                   std::uint64_t wallets, Nanos balance) {
   std::vector<WalletSnapshot> wallet_rows;
   std::vector<KeySnapshot> key_rows;
   for (std::uint64_t i = 1; i <= wallets; ++i) {

@@ -23,8 +23,8 @@ class Queue : public ::testing::Test {
     model.add_wallet(1, 1'000'000);
     model.add_key(10, 1);
     store.tables() = model.tables();
-    queue = std::make_unique<VerbQueue>(
-        QueueParts{&store, &gate, MeterBoard(cells), &block, &admission, Model::kSlot, Model::kEpoch});
+    queue = std::make_unique<VerbQueue>(QueueParts{&store, &gate, MeterBoard(cells), &block,
+                                                   &admission, Model::kSlot, Model::kEpoch});
   }
 
   struct Asked {
@@ -52,7 +52,8 @@ class Queue : public ::testing::Test {
     queue->submit(asked->verb, now);
     return asked;
   }
-  std::unique_ptr<Asked> settle(const HoldId& hold, Nanos cost, std::uint32_t board_index = kNoBoardEntry) {
+  std::unique_ptr<Asked> settle(const HoldId& hold, Nanos cost,
+                                std::uint32_t board_index = kNoBoardEntry) {
     return ask(SettleVerb{hold, price::split(cost, cost, 0), nullptr}, board_index);
   }
   HoldId held(Nanos amount, std::uint32_t board_index = kNoBoardEntry) {
@@ -63,7 +64,9 @@ class Queue : public ::testing::Test {
   WalletRecord wallet() {
     return load<WalletRecord>(store.tables(), Table::accounts, span_of(wallet_key(1)))->record;
   }
-  std::uint64_t metric(Metric which) { return block.metrics[static_cast<std::size_t>(which)].load(); }
+  std::uint64_t metric(Metric which) {
+    return block.metrics[static_cast<std::size_t>(which)].load();
+  }
 
   Model model;
   MemoryStore store;
@@ -130,7 +133,8 @@ TEST_F(Queue, ABusyGateIsTriedAndOnlyBlocksAfterAMillisecond) {
     EXPECT_EQ(queue->commit_turn(now), VerbQueue::Turn::busy);
     EXPECT_EQ(metric(Metric::gate_busy_turns), 1U);
     EXPECT_EQ(metric(Metric::gate_waits), 0U);
-    EXPECT_EQ(queue->commit_turn(now + 2 * kMillisecond), VerbQueue::Turn::busy) << "blocked, in vain";
+    EXPECT_EQ(queue->commit_turn(now + 2 * kMillisecond), VerbQueue::Turn::busy)
+        << "blocked, in vain";
     EXPECT_EQ(metric(Metric::gate_waits), 1U);
     EXPECT_GE(metric(Metric::gate_wait_ns), 50U * kMillisecond);
   });

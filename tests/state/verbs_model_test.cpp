@@ -1,5 +1,6 @@
-// Random verbs against a reference that is written from the rules and not from the code, over tables in memory
-// and over LMDB; the invariants I1 to I5 after each step. And a failure at every write of every verb.
+// Random verbs against a reference that is written from the rules and not from the code, over
+// tables in memory and over LMDB; the invariants I1 to I5 after each step. And a failure at every
+// write of every verb.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -39,12 +40,14 @@ struct Reference {
 
   [[nodiscard]] Nanos held(WalletId id) const {
     Nanos sum = 0;
-    for (const auto& [seq, hold] : holds) sum += hold.wallet == id && !hold.tombstone ? hold.amount : 0;
+    for (const auto& [seq, hold] : holds)
+      sum += hold.wallet == id && !hold.tombstone ? hold.amount : 0;
     return sum;
   }
   [[nodiscard]] std::uint32_t open(WalletId id) const {
-    return static_cast<std::uint32_t>(std::ranges::count_if(
-        holds, [&](const auto& entry) { return entry.second.wallet == id && !entry.second.tombstone; }));
+    return static_cast<std::uint32_t>(std::ranges::count_if(holds, [&](const auto& entry) {
+      return entry.second.wallet == id && !entry.second.tombstone;
+    }));
   }
   [[nodiscard]] Nanos available(WalletId id) const {
     return wallets.at(id).credits - wallets.at(id).paid - held(id);
@@ -53,7 +56,8 @@ struct Reference {
 
 class RandomVerbs {
  public:
-  RandomVerbs(Store& store, std::uint64_t epoch, std::uint64_t seed) : store_(store), epoch_(epoch), rng_(seed) {}
+  RandomVerbs(Store& store, std::uint64_t epoch, std::uint64_t seed)
+      : store_(store), epoch_(epoch), rng_(seed) {}
 
   void set_wallet(WalletId id, Nanos credits, Nanos overdraft) {
     reference_.wallets[id] = {credits, 0, overdraft, 0};
@@ -65,13 +69,25 @@ class RandomVerbs {
       switch (below(9)) {
         case 0:
         case 1:
-        case 2: reserve(); break;
-        case 3: extend(); break;
+        case 2:
+          reserve();
+          break;
+        case 3:
+          extend();
+          break;
         case 4:
-        case 5: settle(); break;
-        case 6: void_one(); break;
-        case 7: below(2) == 0 ? expire() : delta(); break;
-        default: below(40) == 0 ? reap() : delete_drained(); break;
+        case 5:
+          settle();
+          break;
+        case 6:
+          void_one();
+          break;
+        case 7:
+          below(2) == 0 ? expire() : delta();
+          break;
+        default:
+          below(40) == 0 ? reap() : delete_drained();
+          break;
       }
       check();
     }
@@ -93,10 +109,13 @@ class RandomVerbs {
   }
 
   HoldId id_of(std::uint64_t seq) const { return {epoch_, kSlot, seq}; }
-  /// A hold number: mostly one that is there, sometimes one that is closed, sometimes one never given out.
+  /// A hold number: mostly one that is there, sometimes one that is closed, sometimes one never
+  /// given out.
   std::uint64_t any_hold() {
     if (!reference_.holds.empty() && below(8) != 0) {
-      return std::next(reference_.holds.begin(), static_cast<std::ptrdiff_t>(below(reference_.holds.size())))->first;
+      return std::next(reference_.holds.begin(),
+                       static_cast<std::ptrdiff_t>(below(reference_.holds.size())))
+          ->first;
     }
     return 1 + below(reference_.last_hold + 2);
   }
@@ -124,7 +143,8 @@ class RandomVerbs {
     const std::uint64_t seq = any_hold();
     const auto it = reference_.holds.find(seq);
     const std::uint32_t expected = it == reference_.holds.end() ? 0 : it->second.extensions;
-    const ExtendVerb verb{id_of(seq), static_cast<Nanos>(1 + below(1500)), expected, {5, 2}, {5, 2}};
+    const ExtendVerb verb{
+        id_of(seq), static_cast<Nanos>(1 + below(1500)), expected, {5, 2}, {5, 2}};
     const Outcome outcome = transact([&](Tables& tables) { return apply(tables, verb); }).value();
     if (it == reference_.holds.end()) {
       EXPECT_EQ(outcome.verdict, Verdict::already_closed);
@@ -135,12 +155,14 @@ class RandomVerbs {
       EXPECT_EQ(outcome.limit, Limit::expired);
       return;
     }
-    const Nanos room = reference_.available(hold.wallet) + reference_.wallets[hold.wallet].overdraft;
+    const Nanos room =
+        reference_.available(hold.wallet) + reference_.wallets[hold.wallet].overdraft;
     ASSERT_EQ(outcome.verdict == Verdict::done, verb.amount <= room);
     if (outcome.verdict != Verdict::done) return;
     hold.amount += verb.amount;
     ++hold.extensions;
-    EXPECT_EQ(transact([&](Tables& tables) { return apply(tables, verb); }).value().extensions, hold.extensions)
+    EXPECT_EQ(transact([&](Tables& tables) { return apply(tables, verb); }).value().extensions,
+              hold.extensions)
         << "twice is harmless";
   }
 
@@ -253,7 +275,8 @@ class RandomVerbs {
   }
 
   void check_wallet(Tables& tables, WalletId id) {
-    const WalletRecord wallet = load<WalletRecord>(tables, Table::accounts, span_of(wallet_key(id)))->record;
+    const WalletRecord wallet =
+        load<WalletRecord>(tables, Table::accounts, span_of(wallet_key(id)))->record;
     const Reference::Wallet& expected = reference_.wallets[id];
     // I1.
     EXPECT_EQ(wallet.available + wallet.held + wallet.charged + wallet.excess, wallet.credits());
@@ -348,10 +371,13 @@ TEST(VerbFaults, AFailureAtAnyWriteLeavesNothing) {
   const std::pair<const char*, Verb> verbs[] = {
       {"reserve", [](Tables& t) { return apply(t, kSlot, Model::kEpoch, request(10, 1, 5)); }},
       {"extend", [](Tables& t) { return apply(t, ExtendVerb{first, 5, 0, {5, 2}, {5, 2}}); }},
-      {"settle", [](Tables& t) { return apply(t, SettleVerb{first, price::split(7, 7, 0), &record}); }},
+      {"settle",
+       [](Tables& t) { return apply(t, SettleVerb{first, price::split(7, 7, 0), &record}); }},
       {"void", [](Tables& t) { return apply(t, VoidVerb{first, &record}); }},
-      {"late settle", [](Tables& t) { return apply(t, SettleVerb{second, price::split(7, 7, 0), &record}); }},
-      {"expire", [](Tables& t) { return apply(t, ExpireVerb{first, 1 + request(1, 1, 0).deadline_ns}); }},
+      {"late settle",
+       [](Tables& t) { return apply(t, SettleVerb{second, price::split(7, 7, 0), &record}); }},
+      {"expire",
+       [](Tables& t) { return apply(t, ExpireVerb{first, 1 + request(1, 1, 0).deadline_ns}); }},
       {"delta", [](Tables& t) { return apply(t, DeltaVerb{1, 1, 5}); }},
   };
   for (const auto& [name, verb] : verbs) {
@@ -365,7 +391,8 @@ TEST(VerbFaults, AFailureAtAnyWriteLeavesNothing) {
       ASSERT_EQ(model.reserve(request(10, 1, 100))->hold, tomb);
       ASSERT_TRUE(model.expire(tomb, 1 + request(1, 1, 0).deadline_ns));
       std::vector<MemoryTables::Map> before;
-      for (std::size_t t = 0; t < kTables; ++t) before.push_back(model.tables().map(static_cast<Table>(t)));
+      for (std::size_t t = 0; t < kTables; ++t)
+        before.push_back(model.tables().map(static_cast<Table>(t)));
       model.tables().fail_at(n);
       const Result<Outcome> outcome = model.transact([&] { return verb(model.tables()); });
       if (outcome) {

@@ -10,7 +10,10 @@ namespace {
 
 class Verbs : public ::testing::Test {
  protected:
-  Verbs() { model.add_wallet(1, 1000); model.add_key(10, 1); }
+  Verbs() {
+    model.add_wallet(1, 1000);
+    model.add_key(10, 1);
+  }
 
   Outcome reserve(Nanos amount) { return model.reserve(request(10, 1, amount)).value(); }
   WalletRecord wallet() { return model.wallet(1); }
@@ -63,9 +66,12 @@ TEST_F(Verbs, BudgetsOfEveryWindowAndOfBothPartiesRefuse) {
     Limit limit;
   };
   const Case cases[] = {
-      {&Limits::budget_total, true, Limit::key_total},   {&Limits::budget_day, true, Limit::key_day},
-      {&Limits::budget_month, true, Limit::key_month},   {&Limits::budget_total, false, Limit::wallet_total},
-      {&Limits::budget_day, false, Limit::wallet_day},   {&Limits::budget_month, false, Limit::wallet_month},
+      {&Limits::budget_total, true, Limit::key_total},
+      {&Limits::budget_day, true, Limit::key_day},
+      {&Limits::budget_month, true, Limit::key_month},
+      {&Limits::budget_total, false, Limit::wallet_total},
+      {&Limits::budget_day, false, Limit::wallet_day},
+      {&Limits::budget_month, false, Limit::wallet_month},
   };
   WalletId id = 100;
   for (const Case& c : cases) {
@@ -94,7 +100,8 @@ TEST_F(Verbs, WindowsRollForwardOnly) {
   const Outcome next_day = model.reserve(verb).value();
   EXPECT_EQ(next_day.verdict, Verdict::done) << "a new day";
   verb.key_windows = {5, 2};
-  EXPECT_EQ(model.reserve(verb).value().limit, Limit::key_day) << "a clock that went back changes nothing";
+  EXPECT_EQ(model.reserve(verb).value().limit, Limit::key_day)
+      << "a clock that went back changes nothing";
   // The first hold belongs to a day that is over: its end is counted in total and month only.
   ASSERT_EQ(model.settle(first.hold, 120).value().verdict, Verdict::done);
   CounterRecord counters = model.counters(CounterKind::key, 1, 11);
@@ -144,7 +151,8 @@ TEST_F(Verbs, TokenRateGoesIntoDebtForOneLargeRequestAndThenWaits) {
   ReserveVerb verb = request(11, 1, 1);
   verb.now_ns = 1000 * kSecond;
   verb.rate_tokens = 3000;
-  EXPECT_EQ(model.reserve(verb).value().verdict, Verdict::done) << "a full bucket admits one of any size";
+  EXPECT_EQ(model.reserve(verb).value().verdict, Verdict::done)
+      << "a full bucket admits one of any size";
   verb.rate_tokens = 500;
   const Outcome refused = model.reserve(verb).value();
   EXPECT_EQ(refused.limit, Limit::key_tokens);
@@ -286,8 +294,10 @@ TEST_F(Verbs, AVoidAfterExpiryDropsTheTombstone) {
 TEST_F(Verbs, ReapClosesAFewAtATimeAndCountsTheIncarnationOnce) {
   model.add_wallet(2, 1'000'000);
   model.add_key(20, 2);
-  for (int i = 0; i < 70; ++i) ASSERT_EQ(model.reserve(request(20, 2, 100)).value().verdict, Verdict::done);
-  ASSERT_TRUE(model.expire(HoldId(Model::kEpoch, Model::kSlot, 5), 1 + request(20, 2, 1).deadline_ns));
+  for (int i = 0; i < 70; ++i)
+    ASSERT_EQ(model.reserve(request(20, 2, 100)).value().verdict, Verdict::done);
+  ASSERT_TRUE(
+      model.expire(HoldId(Model::kEpoch, Model::kSlot, 5), 1 + request(20, 2, 1).deadline_ns));
   int transactions = 0;
   std::uint32_t closed = 0;
   std::uint32_t tombstones = 0;

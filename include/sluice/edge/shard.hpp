@@ -35,6 +35,10 @@ struct ShardOptions {
   relay::Settings settings;
 };
 
+/// Whether the files that a shard needs are there and make sense: secrets, certificates, authorities. The
+/// supervisor asks once before it starts any. `message` gets one line on failure.
+[[nodiscard]] bool check_files(const ShardOptions& options, std::string& message);
+
 /// Runs the shard to its end. Returns the exit status; problems at start are one line on stderr.
 [[nodiscard]] int run_shard(const ShardOptions& options);
 

@@ -129,6 +129,7 @@ class Stream {
   static void on_receive_deadline(ring::Timer& timer, void* context);
   static void on_send_stall(ring::Timer& timer, void* context);
   static void on_buffers_back(void* context);
+  static void on_buffer_pressure(void* context);
 
   void arm_receive() noexcept;
   void pause_receive() noexcept;
@@ -162,7 +163,7 @@ class Stream {
 
   ring::Operation receive_op_;
   ring::Operation send_op_;
-  ring::StarvedReceive starved_;
+  ring::BufferUser buffer_user_;
   ring::Timer receive_timer_;
   ring::Timer send_timer_;
   ring::PieceQueue received_;

@@ -1,5 +1,5 @@
-// The one function that says what a request is charged at its end. Relay, reaper and expiry call it; auditor
-// and mock never do (state-machine.md).
+// The one function that says what a request is charged at its end. Relay, reaper and expiry call
+// it; auditor and mock never do (state-machine.md).
 #pragma once
 
 #include <cstdint>
@@ -10,8 +10,8 @@
 
 namespace sluice::price {
 
-/// How far an exchange came with the provider; the meter board stores it by release stores, forward only
-/// within one attempt. Numbers are stored: never renumber.
+/// How far an exchange came with the provider; the meter board stores it by release stores, forward
+/// only within one attempt. Numbers are stored: never renumber.
 enum class Phase : std::uint8_t {
   reserved = 0,   ///< nothing sent
   sending = 1,    ///< stored before the first byte is handed to the kernel
@@ -43,7 +43,7 @@ struct Metered {
   Tokens input_estimate = 0;  ///< estimate of the prompt, without margin
   Tokens counted_output = 0;  ///< what the meter saw, delivered or not (hidden accrual included)
   UsageState usage_state = UsageState::none;
-  TokenCounts usage;          ///< as reported, in the normal form; ignored when usage_state is none
+  TokenCounts usage;  ///< as reported, in the normal form; ignored when usage_state is none
 };
 
 /// Bits of outbox rows. Numbers are stored: never renumber.
@@ -65,16 +65,16 @@ struct Charge {
   Nanos excess = 0;   ///< paid by the wallet above the hold, ≤ excess_max
   Nanos loss = 0;     ///< the operator's `loss.excess`
   std::uint32_t flags = 0;
-  TokenCounts billed; ///< counts that `cost` was made of
+  TokenCounts billed;  ///< counts that `cost` was made of
 };
 
 /// Splits a cost over a hold. All ≥ 0; `cost`, `hold` and `excess_max` below 0 count as 0.
 [[nodiscard]] Charge split(Nanos cost, Nanos hold, Nanos excess_max);
 
-/// What to charge. Never fails and never gives a negative amount: usage that cannot be is clamped and flagged;
-/// a price that is missing charges the hold and is flagged.
-/// `row`: price row of the hold's version, or null if it is gone. `hold`: amount held, extensions included.
-/// `excess_max`: what the wallet pays above the hold at most (default: one slice).
+/// What to charge. Never fails and never gives a negative amount: usage that cannot be is clamped
+/// and flagged; a price that is missing charges the hold and is flagged. `row`: price row of the
+/// hold's version, or null if it is gone. `hold`: amount held, extensions included. `excess_max`:
+/// what the wallet pays above the hold at most (default: one slice).
 [[nodiscard]] Charge charge(End end, Phase phase, const Metered& metered, const PriceRow* row,
                             const Terms& terms, Nanos hold, Nanos excess_max);
 

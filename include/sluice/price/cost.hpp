@@ -1,4 +1,5 @@
-// What counted tokens cost. Pure functions: no allocation, no state, 128-bit intermediates, rounded up once.
+// What counted tokens cost. Pure functions: no allocation, no state, 128-bit intermediates, rounded
+// up once.
 #pragma once
 
 #include <array>
@@ -27,18 +28,21 @@ struct TokenCounts {
   friend bool operator==(const TokenCounts&, const TokenCounts&) = default;
 };
 
-/// Forces counts into 0 … kMaxTokens (calls into 0 … kMaxCalls). Returns true if anything had to be changed:
-/// such a usage is not to be believed.
+/// Forces counts into 0 … kMaxTokens (calls into 0 … kMaxCalls). Returns true if anything had to be
+/// changed: such a usage is not to be believed.
 bool clamp_counts(TokenCounts& counts);
 
-/// Nanos for `counts`, ≥ 0. Σ tokens × rate × window × tier plus Σ calls × fee, all × the group's multiplier,
-/// rounded up once. Fee::request is counted here like any other; estimate() and charge() count it by themselves.
-/// Errors: bad_value (a count out of range, a multiplier out of range), not_found (a class or fee that was
-/// counted has no price, or the tier is not sold), too_large (does not fit).
-[[nodiscard]] Result<Nanos> cost(const PriceRow& row, const TokenCounts& counts, const Terms& terms);
+/// Nanos for `counts`, ≥ 0. Σ tokens × rate × window × tier plus Σ calls × fee, all × the group's
+/// multiplier, rounded up once. Fee::request is counted here like any other; estimate() and
+/// charge() count it by themselves. Errors: bad_value (a count out of range, a multiplier out of
+/// range), not_found (a class or fee that was counted has no price, or the tier is not sold),
+/// too_large (does not fit).
+[[nodiscard]] Result<Nanos> cost(const PriceRow& row, const TokenCounts& counts,
+                                 const Terms& terms);
 
-/// Nanos for `output_tokens` alone in the band of `prompt_tokens`: what an extension reserves. As cost().
-[[nodiscard]] Result<Nanos> output_cost(const PriceRow& row, const Terms& terms, Tokens prompt_tokens,
-                                        Tokens output_tokens);
+/// Nanos for `output_tokens` alone in the band of `prompt_tokens`: what an extension reserves. As
+/// cost().
+[[nodiscard]] Result<Nanos> output_cost(const PriceRow& row, const Terms& terms,
+                                        Tokens prompt_tokens, Tokens output_tokens);
 
 }  // namespace sluice::price

@@ -74,24 +74,31 @@ class Piece {
   std::uint16_t buffer_ = 0;
 };
 
-/// A receive that found no buffer and waits for some to come back. In one pool's list at most.
-class StarvedReceive {
+/// One that receives: it waits for buffers, or keeps pieces while others wait. In one of a pool's two lists at most.
+class BufferUser {
  public:
   using Callback = void (*)(void* context);
-  StarvedReceive(Callback callback, void* context) : callback_(callback), context_(context) {}
-  StarvedReceive(const StarvedReceive&) = delete;
-  StarvedReceive& operator=(const StarvedReceive&) = delete;
-  ~StarvedReceive() { stop_waiting(); }
-  void stop_waiting() noexcept;
-  [[nodiscard]] bool waiting() const noexcept { return pool_ != nullptr; }
+  /// `on_buffers`: blocks are back, receive again. `on_pressure`: others starve, copy the pieces you keep to the heap.
+  BufferUser(Callback on_buffers, Callback on_pressure, void* context)
+      : on_buffers_(on_buffers), on_pressure_(on_pressure), context_(context) {}
+  BufferUser(const BufferUser&) = delete;
+  BufferUser& operator=(const BufferUser&) = delete;
+  ~BufferUser() { leave(); }
+  /// Leaves the list it is in.
+  void leave() noexcept;
+  [[nodiscard]] bool waiting() const noexcept { return list_ != nullptr && waits_; }
+  /// In one of the lists.
+  [[nodiscard]] bool listed() const noexcept { return list_ != nullptr; }
 
  private:
   friend class BufferPool;
-  BufferPool* pool_ = nullptr;
-  StarvedReceive* previous_ = nullptr;
-  StarvedReceive* next_ = nullptr;
-  Callback callback_;
+  BufferUser** list_ = nullptr;
+  BufferUser* previous_ = nullptr;
+  BufferUser* next_ = nullptr;
+  Callback on_buffers_;
+  Callback on_pressure_;
   void* context_;
+  bool waits_ = false;
 };
 
 /// Book-keeping over the ring's provided buffers. One a reactor.
@@ -99,8 +106,13 @@ class BufferPool {
  public:
   explicit BufferPool(RingPort& port);
 
-  /// Calls `receive` (not waiting) back once when an eighth of the blocks is available again.
-  void wait_for_buffers(StarvedReceive& receive) noexcept;
+  /// Calls `user` (not waiting) back once when an eighth of the blocks is available again; at once, if that many
+  /// are there after all who keep pieces were asked to copy them.
+  void wait_for_buffers(BufferUser& user) noexcept;
+  /// `user` keeps pieces that nobody is about to take: it is asked to copy them when a receive finds no buffer.
+  void note_kept(BufferUser& user) noexcept {
+    if (!user.listed()) link(user, keepers_, false);
+  }
 
   /// The piece that a receive completion filled.
   [[nodiscard]] Piece take(const Completion& completion);
@@ -111,7 +123,6 @@ class BufferPool {
 
  private:
   friend class Piece;
-  friend class StarvedReceive;
   struct Block {
     std::uint32_t filled = 0;  ///< bytes that receives have used so far
     std::uint32_t pieces = 0;  ///< pieces outstanding
@@ -119,11 +130,13 @@ class BufferPool {
   };
   void release(std::uint16_t buffer) noexcept;
   void wake_starved() noexcept;
+  static void link(BufferUser& user, BufferUser*& list, bool waits) noexcept;
 
   RingPort& port_;
   std::vector<Block> blocks_;
   std::size_t available_;
-  StarvedReceive* starved_ = nullptr;
+  BufferUser* starved_ = nullptr;
+  BufferUser* keepers_ = nullptr;
 };
 
 }  // namespace sluice::ring

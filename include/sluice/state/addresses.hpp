@@ -1,5 +1,5 @@
-// Pinned addresses of providers: host:port → up to eight socket addresses, resolved and checked by the
-// reconciler. A shard never resolves a name.
+// Pinned addresses of providers: host:port → up to eight socket addresses, resolved and checked by
+// the reconciler. A shard never resolves a name.
 #pragma once
 
 #include <array>
@@ -29,7 +29,8 @@ struct PinnedAddress {
 struct AddressSpec {
   std::string host;  ///< lower case, as in the catalog
   std::uint16_t port = 0;
-  std::vector<PinnedAddress> addresses;  ///< 0 … kAddressesPerHost; none = the name is known not to resolve
+  std::vector<PinnedAddress>
+      addresses;  ///< 0 … kAddressesPerHost; none = the name is known not to resolve
 };
 
 /// Errors: bad_value (too many addresses, duplicate host:port, bad family).
@@ -44,19 +45,23 @@ class AddressBook {
   /// Errors: not_found, corrupt, io. `expected_hash` (file_hash()) 0 = not compared.
   [[nodiscard]] static Result<std::shared_ptr<const AddressBook>> open(const std::string& path,
                                                                        std::uint64_t expected_hash);
-  [[nodiscard]] static Result<std::shared_ptr<const AddressBook>> view(std::span<const std::byte> bytes);
+  [[nodiscard]] static Result<std::shared_ptr<const AddressBook>> view(
+      std::span<const std::byte> bytes);
   ~AddressBook();
   AddressBook(const AddressBook&) = delete;
   AddressBook& operator=(const AddressBook&) = delete;
 
   [[nodiscard]] std::uint64_t generation() const;
-  /// Addresses of host:port in the reconciler's order; empty when it is unknown or does not resolve.
-  [[nodiscard]] std::span<const PinnedAddress> find(std::string_view host, std::uint16_t port) const;
+  /// Addresses of host:port in the reconciler's order; empty when it is unknown or does not
+  /// resolve.
+  [[nodiscard]] std::span<const PinnedAddress> find(std::string_view host,
+                                                    std::uint16_t port) const;
 
  private:
   AddressBook() = default;
   [[nodiscard]] static Result<std::shared_ptr<const AddressBook>> make(
-      std::unique_ptr<const MappedFile> file, std::span<const std::byte> bytes, std::uint64_t expected_hash);
+      std::unique_ptr<const MappedFile> file, std::span<const std::byte> bytes,
+      std::uint64_t expected_hash);
   [[nodiscard]] Result<> check(std::uint64_t expected_hash) const;
 
   std::unique_ptr<const MappedFile> file_;  ///< null for a view

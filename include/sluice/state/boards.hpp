@@ -1,6 +1,7 @@
-// Boards: plain shared memory beside the LMDB file, created by the reconciler with the environment. A single
-// writer a block, atomic stores, readers that check ranges. They carry what must be seen by others without a
-// transaction: how far each open exchange is, how each shard is, and requests that were refused before a hold.
+// Boards: plain shared memory beside the LMDB file, created by the reconciler with the environment.
+// A single writer a block, atomic stores, readers that check ranges. They carry what must be seen
+// by others without a transaction: how far each open exchange is, how each shard is, and requests
+// that were refused before a hold.
 #pragma once
 
 #include <array>
@@ -19,16 +20,18 @@
 
 namespace sluice::state {
 
-// ---- meter board -----------------------------------------------------------------------------------------
+// ---- meter board ---------------------------------------------------------------
 
 /// One open exchange as the board shows it (row 2b): 64 bytes, one cache line.
 struct alignas(64) MeterEntry {
   std::atomic<std::uint64_t> hold_seq{0};  ///< 0 = free
-  std::atomic<std::uint32_t> progress{0};  ///< phase | usage state << 8 | attempt << 16; stored with release
+  /// phase | usage state << 8 | attempt << 16; stored with release
+  std::atomic<std::uint32_t> progress{0};
   std::atomic<std::uint32_t> channel_id{0};
   std::atomic<std::uint32_t> input_estimate{0};
   std::atomic<std::uint32_t> counted_output{0};
-  std::array<std::atomic<std::uint32_t>, 5> usage{};  ///< input, read, write short, write long, output
+  /// input, read, write short, write long, output
+  std::array<std::atomic<std::uint32_t>, 5> usage{};
   std::atomic<std::uint32_t> reasoning{0};
   std::array<std::atomic<std::uint16_t>, price::kFees> calls{};
 };
@@ -43,16 +46,19 @@ struct MeterView {
   price::Metered metered;
 };
 
-/// The board of one slot. The shard that holds the slot's lock is its only writer; entries are chosen by the
-/// shard (index = its exchange's place in its slab). Does not own the memory.
+/// The board of one slot. The shard that holds the slot's lock is its only writer; entries are
+/// chosen by the shard (index = its exchange's place in its slab). Does not own the memory.
 class MeterBoard {
  public:
   MeterBoard() = default;
   explicit MeterBoard(std::span<MeterEntry> entries) : entries_(entries) {}
-  [[nodiscard]] std::uint32_t capacity() const { return static_cast<std::uint32_t>(entries_.size()); }
+  [[nodiscard]] std::uint32_t capacity() const {
+    return static_cast<std::uint32_t>(entries_.size());
+  }
 
   // Writer. `index` < capacity().
-  /// Takes the entry for a hold: attempt 0, RESERVED. The verb queue calls it before the commit of a reserve.
+  /// Takes the entry for a hold: attempt 0, RESERVED. The verb queue calls it before the commit of
+  /// a reserve.
   void open(std::uint32_t index, std::uint64_t hold_seq, Tokens input_estimate);
   /// A further attempt at another candidate: attempt + 1, RESERVED, counts cleared.
   void next_attempt(std::uint32_t index, std::uint32_t channel_id);
@@ -78,11 +84,12 @@ class MeterBoard {
   std::span<MeterEntry> entries_;
 };
 
-// ---- health board ----------------------------------------------------------------------------------------
+// ---- health board --------------------------------------------------------------
 
 enum class ShardState : std::uint32_t { absent = 0, starting = 1, serving = 2, draining = 3 };
 
-/// Counters that the shared-state code itself keeps; the edge numbers its own from kFirstEdgeMetric on.
+/// Counters that the shared-state code itself keeps; the edge numbers its own from kFirstEdgeMetric
+/// on.
 enum class Metric : std::uint32_t {
   commits = 0,
   verbs,
@@ -92,12 +99,12 @@ enum class Metric : std::uint32_t {
   voids,
   refusals,
   commit_errors,
-  gate_waits,          ///< turns that found the gate taken
-  gate_wait_ns,        ///< time blocked in it
-  gate_busy_turns,     ///< turns that went on without it
+  gate_waits,       ///< turns that found the gate taken
+  gate_wait_ns,     ///< time blocked in it
+  gate_busy_turns,  ///< turns that went on without it
   gate_owner_deaths,
-  commit_ns,           ///< wall time inside transactions
-  verb_queue_depth,    ///< gauge
+  commit_ns,         ///< wall time inside transactions
+  verb_queue_depth,  ///< gauge
   refused_records,
   refused_dropped,
   stale_epochs,
@@ -107,10 +114,11 @@ inline constexpr std::size_t kMetricSlots = 512;
 
 /// One slot's block. Written by the shard that holds the slot.
 struct alignas(64) ShardBlock {
-  std::atomic<std::int64_t> heartbeat_ns{0};      ///< monotonic
-  std::atomic<std::uint64_t> generation{0};       ///< of the edge binary/supervisor that started the shard
-  std::atomic<std::uint32_t> state{0};            ///< ShardState
-  std::atomic<std::uint32_t> pid{0};              ///< for people; never decides anything
+  std::atomic<std::int64_t> heartbeat_ns{0};  ///< monotonic
+  /// of the edge binary/supervisor that started the shard
+  std::atomic<std::uint64_t> generation{0};
+  std::atomic<std::uint32_t> state{0};  ///< ShardState
+  std::atomic<std::uint32_t> pid{0};    ///< for people; never decides anything
   std::atomic<std::uint32_t> client_connections{0};
   std::atomic<std::uint32_t> open_exchanges{0};
   std::atomic<std::uint64_t> catalog_generation{0};  ///< in use
@@ -140,12 +148,13 @@ inline constexpr std::size_t kChannelBlocks = 1024;
 /// What the reconciler tells admission. Written by the reconciler alone.
 struct alignas(64) AdmissionBlock {
   std::atomic<std::int64_t> undrained_nanos{0};
-  std::atomic<std::int64_t> undrained_oldest_ns{0};  ///< monotonic time of the oldest undrained row; 0 = none
+  /// monotonic time of the oldest undrained row; 0 = none
+  std::atomic<std::int64_t> undrained_oldest_ns{0};
   std::atomic<std::uint64_t> undrained_rows{0};
   std::atomic<std::int64_t> max_undrained_nanos{0};  ///< 0 = no limit
   std::atomic<std::int64_t> max_undrained_age_ns{0};
-  std::atomic<std::uint32_t> stop{0};                ///< AdmissionStop bits set by the reconciler
-  std::atomic<std::uint32_t> ready{0};               ///< 1 = shards may serve
+  std::atomic<std::uint32_t> stop{0};   ///< AdmissionStop bits set by the reconciler
+  std::atomic<std::uint32_t> ready{0};  ///< 1 = shards may serve
   std::atomic<std::int64_t> reconciler_heartbeat_ns{0};  ///< monotonic
 };
 enum AdmissionStop : std::uint32_t {
@@ -153,16 +162,18 @@ enum AdmissionStop : std::uint32_t {
   kStopMapFull = 1U << 1,
   kStopOperator = 1U << 2,
 };
-/// Why nothing may be admitted now, 0 if all is well: `stop`, and the lag checked against its limits.
-/// A lag limit counts only rows that exist: a dead reconciler stops admission after max_undrained_age_ns.
+/// Why nothing may be admitted now, 0 if all is well: `stop`, and the lag checked against its
+/// limits. A lag limit counts only rows that exist: a dead reconciler stops admission after
+/// max_undrained_age_ns.
 [[nodiscard]] std::uint32_t admission_stop(const AdmissionBlock& block, TimeNs monotonic_ns);
 
-/// The minimum of client connections over slots that serve and have a fresh heartbeat; nothing when there is
-/// none. A slot without owner has a stale heartbeat, so that no lock needs to be asked (accept rule, design §2).
-[[nodiscard]] std::optional<std::uint32_t> min_client_connections(std::span<const ShardBlock> shards,
-                                                                  TimeNs monotonic_ns);
+/// The minimum of client connections over slots that serve and have a fresh heartbeat; nothing when
+/// there is none. A slot without owner has a stale heartbeat, so that no lock needs to be asked
+/// (accept rule, design §2).
+[[nodiscard]] std::optional<std::uint32_t> min_client_connections(
+    std::span<const ShardBlock> shards, TimeNs monotonic_ns);
 
-// ---- refused ring ----------------------------------------------------------------------------------------
+// ---- refused ring --------------------------------------------------------------
 
 /// A request that was refused before it had a hold. 128 bytes.
 struct RefusedRecord {
@@ -171,8 +182,8 @@ struct RefusedRecord {
   TimeNs at_ns = 0;          ///< realtime
   std::uint32_t model_id = 0;
   std::uint16_t http_status = 0;
-  std::uint8_t error = 0;    ///< Errc
-  std::uint8_t limit = 0;    ///< Limit
+  std::uint8_t error = 0;  ///< Errc
+  std::uint8_t limit = 0;  ///< Limit
   std::uint8_t format_in = 0;
   std::uint8_t address_kind = 0;  ///< 0 none, 4, 6
   std::array<std::uint8_t, 2> padding{};
@@ -184,11 +195,12 @@ struct RefusedRecord {
 static_assert(sizeof(RefusedRecord) == 128);
 
 inline constexpr std::uint32_t kRefusedRingRecords = 1024;
-/// Single producer (the shard), single consumer (the reconciler); full = the record is dropped and counted.
+/// Single producer (the shard), single consumer (the reconciler); full = the record is dropped and
+/// counted.
 struct alignas(64) RefusedRing {
-  alignas(64) std::atomic<std::uint64_t> head{0};     ///< next to write
+  alignas(64) std::atomic<std::uint64_t> head{0};  ///< next to write
   std::atomic<std::uint64_t> dropped{0};
-  alignas(64) std::atomic<std::uint64_t> tail{0};     ///< next to read
+  alignas(64) std::atomic<std::uint64_t> tail{0};  ///< next to read
   alignas(64) std::array<RefusedRecord, kRefusedRingRecords> records{};
 
   /// Never waits. False when the ring was full.
@@ -197,12 +209,12 @@ struct alignas(64) RefusedRing {
   std::size_t pop(std::span<RefusedRecord> out);
 };
 
-// ---- the files -------------------------------------------------------------------------------------------
+// ---- the files -----------------------------------------------------------------
 
 class Gate;
 
-/// All boards of one environment, mapped. Created by the reconciler (preallocated: no SIGBUS), attached by
-/// shards and the supervisor, which never opens LMDB.
+/// All boards of one environment, mapped. Created by the reconciler (preallocated: no SIGBUS),
+/// attached by shards and the supervisor, which never opens LMDB.
 class Boards {
  public:
   struct Shape {
@@ -212,10 +224,12 @@ class Boards {
     std::uint32_t meter_entries = 16384;  ///< open exchanges a slot can show
   };
   /// Errors: io (unwritable, no room), with a line in `message`.
-  [[nodiscard]] static Result<std::unique_ptr<Boards>> create(const std::string& directory, const Shape& shape,
+  [[nodiscard]] static Result<std::unique_ptr<Boards>> create(const std::string& directory,
+                                                              const Shape& shape,
                                                               std::string& message);
   /// Errors: not_found, corrupt (magic, version or size), io.
-  [[nodiscard]] static Result<std::unique_ptr<Boards>> attach(const std::string& directory, std::string& message);
+  [[nodiscard]] static Result<std::unique_ptr<Boards>> attach(const std::string& directory,
+                                                              std::string& message);
   ~Boards();
   Boards(const Boards&) = delete;
   Boards& operator=(const Boards&) = delete;

@@ -26,48 +26,51 @@ struct WalletSnapshot {
 
 struct KeySnapshot {
   KeyPublish key;
-  Window total, day, month;      ///< of the key id; when several digests name it, the first counts
+  Window total, day, month;  ///< of the key id; when several digests name it, the first counts
   WindowIds windows;
 };
 
 inline constexpr const char* kBootIdFile = "/proc/sys/kernel/random/boot_id";
 
 struct BuildOptions {
-  std::string directory;         ///< configuration: state.directory
+  std::string directory;  ///< configuration: state.directory
   std::uint64_t map_bytes = 512 * kMiB;
   std::uint32_t node = 1;
-  std::uint64_t epoch = 0;       ///< handed out by the ledger; larger than any before
-  std::uint32_t slots = 5;       ///< 4 × shards + 1
+  std::uint64_t epoch = 0;  ///< handed out by the ledger; larger than any before
+  std::uint32_t slots = 5;  ///< 4 × shards + 1
   std::uint32_t meter_entries = 16384;
   std::uint64_t published_generation = 0;
   TimeNs realtime_ns = 0;
   std::string boot_id_file = kBootIdFile;  ///< tests name another
 };
 
-/// Row 16: builds the epoch in a new directory (fallocate of the whole map, sorted inserts, boards, meta.ready
-/// last), then points `current` at it in one rename. The caller holds `lock` and knows that no slot is locked
-/// (checked again here: conflict), and has closed the environment before (LMDB may have it open only once in a
-/// process): the old epoch is retired, so that a process that is still attached to it gets stale_epoch.
-/// Wallets and keys in any order.
-/// Errors with a line in `message`: full (tmpfs or map too small), io (directory not writable), conflict.
+/// Row 16: builds the epoch in a new directory (fallocate of the whole map, sorted inserts, boards,
+/// meta.ready last), then points `current` at it in one rename. The caller holds `lock` and knows
+/// that no slot is locked (checked again here: conflict), and has closed the environment before
+/// (LMDB may have it open only once in a process): the old epoch is retired, so that a process that
+/// is still attached to it gets stale_epoch. Wallets and keys in any order. Errors with a line in
+/// `message`: full (tmpfs or map too small), io (directory not writable), conflict.
 [[nodiscard]] Result<> build_epoch(const BuildOptions& options, const EnvironmentLock& lock,
                                    const std::vector<WalletSnapshot>& wallets,
-                                   const std::vector<KeySnapshot>& keys, Rng& rng, std::string& message);
+                                   const std::vector<KeySnapshot>& keys, Rng& rng,
+                                   std::string& message);
 
 /// What row 15 needs to know before the ledger is asked.
 struct WarmCheck {
-  bool exists = false;       ///< there is a current epoch with meta.ready
+  bool exists = false;  ///< there is a current epoch with meta.ready
   bool same_boot = false;
   bool same_schema = false;  ///< schema and flags
   bool slot_locked = false;  ///< a live generation: attach only, no audit, no rebuild (row 14)
   MetaRecord meta;
-  std::string detail;        ///< one line why not
+  std::string detail;  ///< one line why not
 };
 /// Opens and closes the environment: not while this process has it open.
 [[nodiscard]] WarmCheck check_warm(const std::string& directory,
                                    const std::string& boot_id_file = kBootIdFile);
 
-/// Removes directories of epochs other than the current one, but keeps `keep` (salvage). Errors: io.
-Result<> remove_old_epochs(const std::string& directory, const EnvironmentLock& lock, std::uint64_t keep = 0);
+/// Removes directories of epochs other than the current one, but keeps `keep` (salvage). Errors:
+/// io.
+Result<> remove_old_epochs(const std::string& directory, const EnvironmentLock& lock,
+                           std::uint64_t keep = 0);
 
 }  // namespace sluice::state

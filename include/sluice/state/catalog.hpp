@@ -1,6 +1,6 @@
-// The catalog: models, channels, prices, sets, zones. One immutable file a generation, mapped read-only by every
-// shard; LMDB holds only its name and hash. Everything is range-checked once, when it is opened, so that look-ups
-// need no checks and no allocation.
+// The catalog: models, channels, prices, sets, zones. One immutable file a generation, mapped
+// read-only by every shard; LMDB holds only its name and hash. Everything is range-checked once,
+// when it is opened, so that look-ups need no checks and no allocation.
 #pragma once
 
 #include <array>
@@ -29,41 +29,48 @@ struct TextRef {
 enum ModelFlags : std::uint32_t {
   kModelRetryAfterSend = 1U << 0,  ///< may fail over to another channel after the request was sent
   kModelHiddenOutput = 1U << 1,
-  kModelStored = 1U << 2,          ///< answers are stored by the provider (Responses `store`)
-  kModelListed = 1U << 3,          ///< shown in model lists
+  kModelStored = 1U << 2,  ///< answers are stored by the provider (Responses `store`)
+  kModelListed = 1U << 3,  ///< shown in model lists
   kModelEnabled = 1U << 4,
-  kModelNoClamp = 1U << 5,         ///< the output cap must not be edited
+  kModelNoClamp = 1U << 5,  ///< the output cap must not be edited
 };
 
 struct ModelEntry {
-  std::uint32_t id = 0;             ///< ledger's number, stable
-  std::uint32_t flags = 0;          ///< ModelFlags
-  TextRef name;                     ///< public name
-  TextRef owner;                    ///< `owned_by` in lists
-  std::uint32_t formats = 0;        ///< bit (1 << dialect format) of formats a client may use
-  std::uint32_t price_row = kNone;  ///< in force when the file was built
+  std::uint32_t id = 0;                  ///< ledger's number, stable
+  std::uint32_t flags = 0;               ///< ModelFlags
+  TextRef name;                          ///< public name
+  TextRef owner;                         ///< `owned_by` in lists
+  std::uint32_t formats = 0;             ///< bit (1 << dialect format) of formats a client may use
+  std::uint32_t price_row = kNone;       ///< in force when the file was built
   std::uint32_t next_price_row = kNone;  ///< comes into force at its effective_from
   std::uint32_t first_candidate = 0;
-  std::uint32_t candidates = 0;     ///< in order of preference
-  std::uint32_t hidden_tokens_per_s = 0;  ///< 0 = the price row's
-  Tokens max_output_tokens = 0;     ///< 0 = not known
-  Tokens context_tokens = 0;        ///< 0 = not known
-  TimeNs created_at_ns = 0;         ///< realtime, for lists
+  std::uint32_t candidates = 0;             ///< in order of preference
+  std::uint32_t hidden_tokens_per_s = 0;    ///< 0 = the price row's
+  Tokens max_output_tokens = 0;             ///< 0 = not known
+  Tokens context_tokens = 0;                ///< 0 = not known
+  TimeNs created_at_ns = 0;                 ///< realtime, for lists
   std::uint32_t first_byte_timeout_ms = 0;  ///< 0 = default
   std::uint32_t between_tokens_timeout_ms = 0;
 };
 
 struct CandidateEntry {
-  std::uint32_t channel = 0;        ///< index of the channel
-  std::uint16_t priority = 0;       ///< smaller first
-  std::uint16_t weight = 1;         ///< share among equal priority
-  TextRef upstream_model;           ///< the provider's name of the model
+  std::uint32_t channel = 0;            ///< index of the channel
+  std::uint16_t priority = 0;           ///< smaller first
+  std::uint16_t weight = 1;             ///< share among equal priority
+  TextRef upstream_model;               ///< the provider's name of the model
   std::uint32_t max_output_tokens = 0;  ///< 0 = the model's
   std::uint32_t flags = 0;
 };
 
 enum class Scheme : std::uint8_t { http = 0, https = 1 };
-enum class Auth : std::uint8_t { none = 0, bearer = 1, x_api_key = 2, x_goog_api_key = 3, api_key = 4, query_key = 5 };
+enum class Auth : std::uint8_t {
+  none = 0,
+  bearer = 1,
+  x_api_key = 2,
+  x_goog_api_key = 3,
+  api_key = 4,
+  query_key = 5
+};
 enum class ProxyKind : std::uint8_t { none = 0, connect = 1, socks5 = 2 };
 
 enum ChannelFlags : std::uint32_t {
@@ -73,20 +80,20 @@ enum ChannelFlags : std::uint32_t {
 
 /// Quirks are the dialect's bits; state only carries them.
 struct ChannelEntry {
-  std::uint32_t id = 0;             ///< ledger's number, stable
-  std::uint32_t flags = 0;          ///< ChannelFlags
+  std::uint32_t id = 0;     ///< ledger's number, stable
+  std::uint32_t flags = 0;  ///< ChannelFlags
   TextRef name;
-  std::uint8_t format = 0;          ///< dialect's number of the provider's format
+  std::uint8_t format = 0;  ///< dialect's number of the provider's format
   Scheme scheme = Scheme::https;
   Auth auth = Auth::bearer;
   ProxyKind proxy = ProxyKind::none;
   std::uint16_t port = 443;
   std::uint16_t proxy_port = 0;
   TextRef host;
-  TextRef base_path;                ///< "" or "/v1", no slash at the end
+  TextRef base_path;  ///< "" or "/v1", no slash at the end
   TextRef proxy_host;
-  TextRef proxy_credentials;        ///< sealed bytes, or empty
-  TextRef extra_headers;            ///< "Name: value\r\n" lines, checked by the builder
+  TextRef proxy_credentials;  ///< sealed bytes, or empty
+  TextRef extra_headers;      ///< "Name: value\r\n" lines, checked by the builder
   std::uint64_t quirks = 0;
   std::uint32_t first_key = 0;
   std::uint32_t keys = 0;
@@ -100,7 +107,7 @@ struct ChannelEntry {
 struct ChannelKeyEntry {
   std::uint32_t id = 0;
   std::uint32_t enabled = 1;
-  TextRef sealed;                   ///< crypto_box seal of the provider key; opened by the edge alone
+  TextRef sealed;  ///< crypto_box seal of the provider key; opened by the edge alone
 };
 
 struct GroupEntry {
@@ -109,7 +116,8 @@ struct GroupEntry {
   TextRef name;
 };
 
-/// Start of a window: from `start_s` on (realtime seconds) the window has this id, until the next boundary.
+/// Start of a window: from `start_s` on (realtime seconds) the window has this id, until the next
+/// boundary.
 struct Boundary {
   std::int64_t start_s = 0;
   std::uint32_t window = 0;
@@ -122,7 +130,7 @@ struct ZoneEntry {
   std::uint32_t days = 0;
   std::uint32_t first_month = 0;
   std::uint32_t months = 0;
-  TextRef name;                     ///< "Europe/Berlin"
+  TextRef name;  ///< "Europe/Berlin"
 };
 
 struct CidrEntry {
@@ -147,7 +155,8 @@ class Catalog {
   [[nodiscard]] static Result<std::shared_ptr<const Catalog>> open(const std::string& path,
                                                                    std::uint64_t expected_hash);
   /// Checks bytes that somebody else owns and keeps (tests, fuzzing).
-  [[nodiscard]] static Result<std::shared_ptr<const Catalog>> view(std::span<const std::byte> bytes);
+  [[nodiscard]] static Result<std::shared_ptr<const Catalog>> view(
+      std::span<const std::byte> bytes);
   ~Catalog();
   Catalog(const Catalog&) = delete;
   Catalog& operator=(const Catalog&) = delete;
@@ -174,21 +183,23 @@ class Catalog {
 
   /// Whether the set holds the model. Set 0 holds every model; an unknown set none.
   [[nodiscard]] bool model_in_set(std::uint32_t set, const ModelEntry& model) const;
-  /// Whether the set lets the address in: no deny entry matches, and an allow entry does or there is none.
-  /// Set 0 lets everyone in; an unknown set nobody.
-  [[nodiscard]] bool address_allowed(std::uint32_t set, const std::array<std::uint8_t, 16>& v6) const;
-  /// Windows of a zone at a time. Before the first or after the last boundary: the nearest one (a budget is then
-  /// not reset too early). An unknown zone: zone 0 (UTC), which every catalog has.
+  /// Whether the set lets the address in: no deny entry matches, and an allow entry does or there
+  /// is none. Set 0 lets everyone in; an unknown set nobody.
+  [[nodiscard]] bool address_allowed(std::uint32_t set,
+                                     const std::array<std::uint8_t, 16>& v6) const;
+  /// Windows of a zone at a time. Before the first or after the last boundary: the nearest one (a
+  /// budget is then not reset too early). An unknown zone: zone 0 (UTC), which every catalog has.
   [[nodiscard]] WindowIds windows_at(std::uint32_t zone, TimeNs realtime_ns) const;
   [[nodiscard]] std::span<const ZoneEntry> zones() const;
-  /// Multiplier of a customer group, thousandths; nothing when the group is unknown (an error, not 1).
+  /// Multiplier of a customer group, thousandths; nothing when the group is unknown (an error, not
+  /// 1).
   [[nodiscard]] std::optional<std::uint32_t> group_multiplier(std::uint32_t group) const;
 
  private:
   Catalog() = default;
-  [[nodiscard]] static Result<std::shared_ptr<const Catalog>> make(std::unique_ptr<const MappedFile> file,
-                                                                   std::span<const std::byte> bytes,
-                                                                   std::uint64_t expected_hash);
+  [[nodiscard]] static Result<std::shared_ptr<const Catalog>> make(
+      std::unique_ptr<const MappedFile> file, std::span<const std::byte> bytes,
+      std::uint64_t expected_hash);
   template <class T>
   [[nodiscard]] std::span<const T> section(std::size_t which) const;
   [[nodiscard]] Result<> check_layout(std::uint64_t expected_hash) const;

@@ -16,7 +16,7 @@ struct CandidateSpec {
   std::uint32_t channel_id = 0;
   std::uint16_t priority = 0;
   std::uint16_t weight = 1;
-  std::string upstream_model;           ///< empty = the public name
+  std::string upstream_model;  ///< empty = the public name
   std::uint32_t max_output_tokens = 0;
 };
 
@@ -68,17 +68,17 @@ struct ChannelSpec {
 };
 
 struct ModelSetSpec {
-  std::uint32_t id = 0;                 ///< > 0
-  std::vector<std::string> patterns;    ///< names, `*` matches any run of characters; aliases count
+  std::uint32_t id = 0;               ///< > 0
+  std::vector<std::string> patterns;  ///< names, `*` matches any run of characters; aliases count
 };
 struct CidrSetSpec {
-  std::uint32_t id = 0;                 ///< > 0
+  std::uint32_t id = 0;  ///< > 0
   std::vector<CidrEntry> entries;
 };
 struct ZoneSpec {
-  std::uint32_t id = 0;                 ///< 0 = UTC must be there
+  std::uint32_t id = 0;  ///< 0 = UTC must be there
   std::string name;
-  std::vector<Boundary> days;           ///< ascending in time and window, not empty
+  std::vector<Boundary> days;  ///< ascending in time and window, not empty
   std::vector<Boundary> months;
 };
 struct GroupSpec {
@@ -91,19 +91,21 @@ struct CatalogSpec {
   std::uint64_t generation = 0;
   std::vector<ModelSpec> models;
   std::vector<ChannelSpec> channels;
-  std::vector<price::PriceRow> prices;  ///< those in force or to come, and old ones that open holds name
+  std::vector<price::PriceRow>
+      prices;  ///< those in force or to come, and old ones that open holds name
   std::vector<ModelSetSpec> model_sets;
   std::vector<CidrSetSpec> cidr_sets;
   std::vector<ZoneSpec> zones;
-  std::vector<GroupSpec> groups;        ///< group 0 (multiplier 1) is added when it is missing
+  std::vector<GroupSpec> groups;  ///< group 0 (multiplier 1) is added when it is missing
 };
 
-/// The file's bytes. Errors: bad_value (duplicate ids or names, unknown references, bad price rows, header
-/// injection in names …) with a line in `message`; too_large.
-[[nodiscard]] Result<std::vector<std::byte>> build_catalog(const CatalogSpec& spec, std::string& message);
+/// The file's bytes. Errors: bad_value (duplicate ids or names, unknown references, bad price rows,
+/// header injection in names …) with a line in `message`; too_large.
+[[nodiscard]] Result<std::vector<std::byte>> build_catalog(const CatalogSpec& spec,
+                                                           std::string& message);
 
-/// Content hash of the bytes of a catalog or address file, as its header and CatalogPointer have it; 0 when they
-/// are too short to be one.
+/// Content hash of the bytes of a catalog or address file, as its header and CatalogPointer have
+/// it; 0 when they are too short to be one.
 [[nodiscard]] std::uint64_t file_hash(std::span<const std::byte> bytes);
 
 /// Writes `bytes` to <directory>/<name> completely and only then under that name. Errors: io.
@@ -114,8 +116,8 @@ struct CatalogSpec {
 [[nodiscard]] std::string catalog_file_name(std::uint64_t generation);
 [[nodiscard]] std::string addresses_file_name(std::uint64_t generation);
 
-/// UTC day and month boundaries from `from_s` (realtime seconds) for `days` days: for zone 0 and for tests.
-/// Window ids: days since 1970, and 12 × year + month - 1.
+/// UTC day and month boundaries from `from_s` (realtime seconds) for `days` days: for zone 0 and
+/// for tests. Window ids: days since 1970, and 12 × year + month - 1.
 [[nodiscard]] ZoneSpec utc_zone(std::int64_t from_s, std::uint32_t days);
 
 }  // namespace sluice::state

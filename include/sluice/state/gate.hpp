@@ -1,4 +1,5 @@
-// The gate: a robust mutex of our own, in shared memory, in front of mdb_txn_begin (LMDB has no try-begin).
+// The gate: a robust mutex of our own, in shared memory, in front of mdb_txn_begin (LMDB has no
+// try-begin).
 #pragma once
 
 #include <pthread.h>

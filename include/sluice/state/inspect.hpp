@@ -1,4 +1,5 @@
-// Read-only copies for the auditor and the reconciler: one read transaction, everything copied out, closed.
+// Read-only copies for the auditor and the reconciler: one read transaction, everything copied out,
+// closed.
 #pragma once
 
 #include <cstdint>
@@ -51,16 +52,19 @@ struct StateCopy {
   std::vector<CorruptRow> corrupt;
 };
 
-/// Copies what `what` (CopyWhat bits) names. Holds one read transaction for as long as the copy takes.
-/// Errors: stale_epoch, io, corrupt (meta only).
+/// Copies what `what` (CopyWhat bits) names. Holds one read transaction for as long as the copy
+/// takes. Errors: stale_epoch, io, corrupt (meta only).
 [[nodiscard]] Result<> copy_state(Environment& environment, std::uint32_t what, StateCopy& out);
 
-/// Rows of one slot after `after_seq`, at most `limit`, appended to `out` (row 8: the transaction is closed
-/// before this returns). Stops before a corrupt row with Errc::corrupt; good rows before it are in `out`.
-[[nodiscard]] Result<std::size_t> read_outbox(Environment& environment, SlotId slot, std::uint64_t after_seq,
-                                              std::size_t limit, std::vector<OutboxRow>& out);
+/// Rows of one slot after `after_seq`, at most `limit`, appended to `out` (row 8: the transaction
+/// is closed before this returns). Stops before a corrupt row with Errc::corrupt; good rows before
+/// it are in `out`.
+[[nodiscard]] Result<std::size_t> read_outbox(Environment& environment, SlotId slot,
+                                              std::uint64_t after_seq, std::size_t limit,
+                                              std::vector<OutboxRow>& out);
 
-/// Holds whose deadline is over (candidates for row 6), at most `limit`, appended. Errors as copy_state.
+/// Holds whose deadline is over (candidates for row 6), at most `limit`, appended. Errors as
+/// copy_state.
 [[nodiscard]] Result<std::size_t> overdue_holds(Environment& environment, TimeNs now_monotonic_ns,
                                                 std::size_t limit, std::vector<HoldId>& out);
 

@@ -1,4 +1,5 @@
-// Tables in memory: the model of the simulator and of the tests. Transactions, and a failure at the n-th write.
+// Tables in memory: the model of the simulator and of the tests. Transactions, and a failure at the
+// n-th write.
 #pragma once
 
 #include <array>
@@ -34,7 +35,9 @@ class MemoryTables final : public Tables {
     bool operator()(const std::string& a, const std::string& b) const { return a < b; }
   };
   using Map = std::map<std::string, std::string, Less>;
-  [[nodiscard]] const Map& map(Table table) const { return tables_[static_cast<std::size_t>(table)]; }
+  [[nodiscard]] const Map& map(Table table) const {
+    return tables_[static_cast<std::size_t>(table)];
+  }
 
  private:
   Result<> count_write();
@@ -45,8 +48,8 @@ class MemoryTables final : public Tables {
   Error failure_;
 };
 
-/// A Store over MemoryTables, for queues in tests and in the simulator. A commit can be made to fail, with the
-/// writes kept or lost: the two outcomes that a caller cannot tell apart.
+/// A Store over MemoryTables, for queues in tests and in the simulator. A commit can be made to
+/// fail, with the writes kept or lost: the two outcomes that a caller cannot tell apart.
 class MemoryStore final : public Store {
  public:
   [[nodiscard]] Result<Tables*> begin() override;

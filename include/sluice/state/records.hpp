@@ -1,5 +1,7 @@
-// The records of the shared state (design.md §5): fixed size, little-endian, with a version byte and a CRC-32C.
-// They are plain structs whose memory is their stored form (the build is x86-64 only).
+// The records of the shared state (design.md §5): fixed size, little-endian, with a version byte
+// and a CRC-32C. They are plain structs whose memory is their stored form (the build is x86-64
+// only). They have no spare fields: a new layout comes with a new epoch, which is built from the
+// ledger.
 #pragma once
 
 #include <array>
@@ -26,39 +28,54 @@ struct RecordHeader {
   std::uint32_t crc = 0;     ///< CRC-32C of the record with this field 0
 };
 
-enum class RecordKind : std::uint8_t { meta = 1, key, wallet, counter, slot, hold, outbox, idem, catalog };
+enum class RecordKind : std::uint8_t {
+  meta = 1,
+  key,
+  wallet,
+  counter,
+  slot,
+  hold,
+  outbox,
+  idem,
+  catalog
+};
 
 /// `meta`["env"]: what the environment is. Read in every write transaction.
 struct MetaRecord {
   RecordHeader header;
   std::uint32_t schema = kSchemaVersion;
-  std::uint32_t write_version = kSchemaVersion;  ///< layout that writers use; the older one during an upgrade
-  std::uint32_t lmdb_flags = 0;                  ///< flags of mdb_env_open, equal in every program
+  /// layout that writers use; the older one during an upgrade
+  std::uint32_t write_version = kSchemaVersion;
+  std::uint32_t lmdb_flags = 0;  ///< flags of mdb_env_open, equal in every program
   std::uint32_t node = 0;
   std::uint64_t epoch = 0;
   Uuid uuid{};
-  Uuid boot_id{};                       ///< /proc/sys/kernel/random/boot_id at creation
-  std::uint32_t ready = 0;              ///< 1 = complete; an epoch without it is dead
+  Uuid boot_id{};           ///< /proc/sys/kernel/random/boot_id at creation
+  std::uint32_t ready = 0;  ///< 1 = complete; an epoch without it is dead
   std::uint32_t slots = 0;
   std::uint64_t published_generation = 0;  ///< ledger's publish sequence that is visible here
   std::uint64_t catalog_generation = 0;
   std::uint64_t addresses_generation = 0;
-  TimeNs created_at_ns = 0;             ///< realtime
+  TimeNs created_at_ns = 0;  ///< realtime
   std::uint64_t map_bytes = 0;
   std::array<std::uint64_t, 4> reserved{};
 };
 
 enum class KeyState : std::uint8_t { active = 1, disabled = 2, revoked = 3 };
 enum class OnDisconnect : std::uint8_t { cancel = 0, drain = 1 };
-enum class OnLowBalance : std::uint8_t { refuse = 0, clamp = 1 };  ///< clamp: lower max_tokens to the balance
+enum class OnLowBalance : std::uint8_t {
+  refuse = 0,
+  clamp = 1
+};  ///< clamp: lower max_tokens to the balance
 enum class OnRevoke : std::uint8_t { finish = 0, cut = 1 };
 enum class WalletState : std::uint8_t { active = 1, suspended = 2 };
 
 enum KeyFlags : std::uint32_t {
-  kKeyMayPin = 1U << 0,          ///< may choose its channel
-  kKeyReserveContext = 1U << 1,  ///< input that is not in the body is allowed, at the price of the context
-  kKeyHasBudget = 1U << 2,       ///< some budget is set (counters hold the amounts)
-  kKeyHasRateLimit = 1U << 3,    ///< some rate limit is set
+  kKeyMayPin = 1U << 0,  ///< may choose its channel
+  kKeyReserveContext =
+      1U << 1,  ///< input that is not in the body is allowed, at the price of the context
+  kKeyHasBudget = 1U << 2,     ///< some budget is set (counters hold the amounts)
+  kKeyHasRateLimit = 1U << 3,  ///< some rate limit is set
 };
 
 /// `keys`[HMAC-SHA-256(pepper, API key)]: who asks and what he may. Copied out at authentication.
@@ -71,20 +88,20 @@ struct KeyRecord {
   OnDisconnect on_disconnect = OnDisconnect::cancel;
   OnLowBalance on_low_balance = OnLowBalance::refuse;
   OnRevoke on_revoke = OnRevoke::finish;
-  std::uint32_t flags = 0;        ///< KeyFlags
-  std::uint32_t model_set = 0;    ///< id in the catalog; 0 = every model
-  std::uint32_t cidr_set = 0;     ///< id in the catalog; 0 = any address
-  std::uint32_t zone = 0;         ///< zone id of the key's windows
-  std::uint32_t wallet_zone = 0;  ///< zone id of the wallet's windows
-  std::uint32_t group = 0;        ///< customer group, id in the catalog
+  std::uint32_t flags = 0;          ///< KeyFlags
+  std::uint32_t model_set = 0;      ///< id in the catalog; 0 = every model
+  std::uint32_t cidr_set = 0;       ///< id in the catalog; 0 = any address
+  std::uint32_t zone = 0;           ///< zone id of the key's windows
+  std::uint32_t wallet_zone = 0;    ///< zone id of the wallet's windows
+  std::uint32_t group = 0;          ///< customer group, id in the catalog
   std::uint32_t drain_seconds = 0;  ///< caps of policy drain
   std::uint64_t drain_bytes = 0;
   Nanos drain_nanos = 0;
   Nanos excess_max = 0;  ///< what the wallet pays above a hold; 0 = one slice of the model
-  std::array<std::uint64_t, 2> reserved{};
 };
 
-/// `accounts`[wallet id]. Identity at every commit: available + held + charged + excess = credits().
+/// `accounts`[wallet id]. Identity at every commit: available + held + charged + excess =
+/// credits().
 struct WalletRecord {
   RecordHeader header;
   WalletId wallet_id = 0;
@@ -95,14 +112,13 @@ struct WalletRecord {
   Nanos held = 0;                ///< Σ open holds
   Nanos charged = 0;
   Nanos excess = 0;
-  Nanos lease_granted = 0;       ///< cumulative totals (fleet mode)
+  Nanos lease_granted = 0;  ///< cumulative totals (fleet mode)
   Nanos lease_returned = 0;
-  Nanos overdraft_limit = 0;     ///< ≥ 0
+  Nanos overdraft_limit = 0;  ///< ≥ 0
   std::uint32_t group = 0;
   std::uint32_t zone = 0;
   WalletState state = WalletState::active;
   std::array<std::uint8_t, 7> padding{};
-  std::array<std::uint64_t, 2> reserved{};
 
   [[nodiscard]] Nanos credits() const { return base + applied + lease_granted - lease_returned; }
 };
@@ -128,7 +144,8 @@ struct Limits {
   std::uint32_t reserved = 0;
 };
 
-/// `accounts`[wallet id, counters of wallet or key]: limits and what was used of them, in one row so that admission reads it once.
+/// `accounts`[wallet id, counters of wallet or key]: limits and what was used of them, in one row
+/// so that admission reads it once.
 struct CounterRecord {
   RecordHeader header;
   std::uint64_t id = 0;  ///< key id or wallet id
@@ -140,11 +157,10 @@ struct CounterRecord {
   Window total;
   Window day;
   Window month;
-  WindowIds windows;              ///< windows that `day` and `month` are of; only ever go up
-  TimeNs requests_tat_ns = 0;     ///< request bucket: theoretical arrival time (GCRA), monotonic
-  TimeNs tokens_tat_ns = 0;       ///< token bucket
-  WalletId wallet_id = 0;         ///< whose; equals `id` for CounterKind::wallet
-  std::array<std::uint64_t, 2> reserved{};
+  WindowIds windows;           ///< windows that `day` and `month` are of; only ever go up
+  TimeNs requests_tat_ns = 0;  ///< request bucket: theoretical arrival time (GCRA), monotonic
+  TimeNs tokens_tat_ns = 0;    ///< token bucket
+  WalletId wallet_id = 0;      ///< whose; equals `id` for CounterKind::wallet
 };
 
 /// `slots`[slot]: sequences of one writer. Written only by the holder of the slot's lock.
@@ -155,34 +171,34 @@ struct SlotRecord {
   std::uint64_t incarnation = 0;  ///< +1 at each reap
   std::uint64_t hold_seq = 0;     ///< last used
   std::uint64_t outbox_seq = 0;   ///< last used
-  std::array<std::uint64_t, 2> reserved{};
 };
 
 enum class HoldKind : std::uint8_t { request = 1, withdraw = 2 };
 enum class HoldState : std::uint8_t { open = 1, tombstone = 2 };
 
-/// `holds`[epoch, slot, sequence]: money set aside, and all that is needed to close it without its owner.
+/// `holds`[epoch, slot, sequence]: money set aside, and all that is needed to close it without its
+/// owner.
 struct HoldRecord {
   RecordHeader header;
   HoldKind kind = HoldKind::request;
   HoldState state = HoldState::open;
   price::Tier tier = price::Tier::standard;
-  std::uint8_t format = 0;         ///< client format (dialect's number), for the record of a reaped request
-  std::uint32_t extensions = 0;    ///< how often `amount` was raised
+  /// client format (dialect's number), for the record of a reaped request
+  std::uint8_t format = 0;
+  std::uint32_t extensions = 0;  ///< how often `amount` was raised
   WalletId wallet_id = 0;
   KeyId key_id = 0;
-  Nanos amount = 0;                ///< extensions included
+  Nanos amount = 0;  ///< extensions included
   Nanos excess_max = 0;
-  WindowIds key_windows;           ///< windows that the reservation was counted in
+  WindowIds key_windows;  ///< windows that the reservation was counted in
   WindowIds wallet_windows;
   std::uint64_t price_version = 0;
   std::uint32_t multiplier = price::kOne;  ///< of the customer group
   std::uint32_t model_id = 0;
   RequestId request_id{};
-  TimeNs opened_at_ns = 0;         ///< realtime; also decides the time-of-day price window
-  TimeNs deadline_ns = 0;          ///< monotonic; expiry may take it after this
-  Tokens input_estimate = 0;       ///< without margin; for a reap without board
-  std::array<std::uint64_t, 2> reserved{};
+  TimeNs opened_at_ns = 0;    ///< realtime; also decides the time-of-day price window
+  TimeNs deadline_ns = 0;     ///< monotonic; expiry may take it after this
+  Tokens input_estimate = 0;  ///< without margin; for a reap without board
 
   [[nodiscard]] price::Terms terms() const { return {opened_at_ns, multiplier, tier}; }
 };
@@ -197,27 +213,27 @@ struct OutboxRecord {
   OutboxKind kind = OutboxKind::usage;
   price::End end = price::End::finished;
   price::Phase phase = price::Phase::reserved;
-  std::uint8_t format_in = 0;        ///< client format (dialect's number)
-  std::uint8_t format_out = 0;       ///< provider format
-  std::uint8_t stream = 0;           ///< 1 = streamed
-  std::uint16_t http_status = 0;     ///< sent to the client; 0 = none
+  std::uint8_t format_in = 0;     ///< client format (dialect's number)
+  std::uint8_t format_out = 0;    ///< provider format
+  std::uint8_t stream = 0;        ///< 1 = streamed
+  std::uint16_t http_status = 0;  ///< sent to the client; 0 = none
   HoldId hold;
-  std::uint64_t incarnation = 0;     ///< of the slot when written
+  std::uint64_t incarnation = 0;  ///< of the slot when written
   KeyId key_id = 0;
   WalletId wallet_id = 0;
   RequestId request_id{};
   std::uint64_t price_version = 0;
   std::uint32_t model_id = 0;
-  std::uint32_t channel_id = 0;      ///< 0 = none answered
+  std::uint32_t channel_id = 0;  ///< 0 = none answered
   std::uint32_t channel_key_id = 0;
-  std::uint16_t attempts = 0;        ///< upstream attempts
-  std::uint16_t client_retry = 0;    ///< retry count the client says
-  std::uint32_t flags = 0;           ///< price::ChargeFlags
-  std::uint32_t error = 0;           ///< Errc of the end, 0 = none
-  price::TokenCounts counts;         ///< billed
+  std::uint16_t attempts = 0;      ///< upstream attempts
+  std::uint16_t client_retry = 0;  ///< retry count the client says
+  std::uint32_t flags = 0;         ///< price::ChargeFlags
+  std::uint32_t error = 0;         ///< Errc of the end, 0 = none
+  price::TokenCounts counts;       ///< billed
   Tokens input_estimate = 0;
   Tokens counted_output = 0;
-  Nanos held = 0;                    ///< hold at the end, extensions included
+  Nanos held = 0;  ///< hold at the end, extensions included
   Nanos charged = 0;
   Nanos excess = 0;
   Nanos loss = 0;
@@ -226,17 +242,16 @@ struct OutboxRecord {
   WindowIds wallet_windows;
   std::uint32_t client_address_kind = 0;  ///< 0 none, 4, 6
   std::array<std::uint8_t, 16> client_address{};
-  TimeNs started_at_ns = 0;          ///< realtime
-  std::uint64_t queue_ns = 0;        ///< durations since the start of the request; 0 = not reached
+  TimeNs started_at_ns = 0;    ///< realtime
+  std::uint64_t queue_ns = 0;  ///< durations since the start of the request; 0 = not reached
   std::uint64_t connect_ns = 0;
   std::uint64_t first_byte_ns = 0;
   std::uint64_t first_token_ns = 0;
   std::uint64_t total_ns = 0;
-  std::uint64_t own_ns = 0;          ///< CPU time of the gateway itself
+  std::uint64_t own_ns = 0;  ///< CPU time of the gateway itself
   std::uint64_t bytes_in = 0;
   std::uint64_t bytes_out = 0;
   std::array<char, kTagBytes> tags{};  ///< client's label, UTF-8, zero padded
-  std::array<std::uint64_t, 3> reserved{};
 };
 
 enum class IdemState : std::uint8_t { running = 1, done = 2 };
@@ -249,21 +264,20 @@ struct IdemRecord {
   std::array<std::uint8_t, 7> padding{};
   Nanos cost = 0;
   TimeNs expires_at_ns = 0;  ///< realtime
-  std::array<std::uint64_t, 2> reserved{};
 };
 
 inline constexpr std::size_t kFileNameBytes = 48;
 
-/// `catalog`["current"]: which immutable files are in force. Names are relative to the epoch's directory.
+/// `catalog`["current"]: which immutable files are in force. Names are relative to the epoch's
+/// directory.
 struct CatalogPointer {
   RecordHeader header;
   std::uint64_t catalog_generation = 0;    ///< 0 = none yet
   std::uint64_t addresses_generation = 0;  ///< 0 = none yet
   std::array<char, kFileNameBytes> catalog_file{};
   std::array<char, kFileNameBytes> addresses_file{};
-  std::uint64_t catalog_hash = 0;    ///< content hash in the file's header
+  std::uint64_t catalog_hash = 0;  ///< content hash in the file's header
   std::uint64_t addresses_hash = 0;
-  std::array<std::uint64_t, 2> reserved{};
 };
 
 using ByteSpan = std::span<const std::byte>;
@@ -276,6 +290,9 @@ ByteSpan encode(Record& record);
 /// Errors: Errc::corrupt.
 template <class Record>
 [[nodiscard]] Result<Record> decode(ByteSpan bytes);
+/// The same into memory of the caller; false = corrupt (`out` is then not to be used).
+template <class Record>
+[[nodiscard]] bool decode_into(ByteSpan bytes, Record& out);
 
 // Keys. Big-endian where order matters, so that LMDB's byte order is the order of the numbers.
 using HoldKey = std::array<std::byte, 20>;

@@ -15,14 +15,15 @@
 
 namespace sluice::state {
 
-/// An OFD lock on byte `slot` of <directory>/slots.lock: it goes with the process, however that dies, and is
-/// not inherited by children (O_CLOEXEC).
+/// An OFD lock on byte `slot` of <directory>/slots.lock: it goes with the process, however that
+/// dies, and is not inherited by children (O_CLOEXEC).
 class SlotLock {
  public:
   /// Errors: conflict (somebody holds it), io.
   [[nodiscard]] static Result<SlotLock> acquire(const std::string& directory, SlotId slot);
   /// First free slot of 0 … slots-1. Errors: full (none), io.
-  [[nodiscard]] static Result<SlotLock> acquire_any(const std::string& directory, std::uint32_t slots);
+  [[nodiscard]] static Result<SlotLock> acquire_any(const std::string& directory,
+                                                    std::uint32_t slots);
   SlotLock(SlotLock&& other) noexcept;
   SlotLock& operator=(SlotLock&& other) noexcept;
   ~SlotLock();
@@ -46,15 +47,17 @@ struct PriceLookup {
   void* context = nullptr;
 };
 
-/// Row 5: closes every hold of the slot by what its meter board says, ≤ 32 a transaction, and clears the board.
-/// The caller holds the lock. Stopped half way (death), the next holder goes on. Errors: as apply().
+/// Row 5: closes every hold of the slot by what its meter board says, ≤ 32 a transaction, and
+/// clears the board. The caller holds the lock. Stopped half way (death), the next holder goes on.
+/// Errors: as apply().
 struct ReapTotals {
   std::uint64_t voided = 0;
   std::uint64_t settled = 0;
   std::uint64_t tombstones = 0;
   Nanos charged = 0;
 };
-[[nodiscard]] Result<ReapTotals> reap_slot(Environment& environment, const SlotLock& lock, PriceLookup prices);
+[[nodiscard]] Result<ReapTotals> reap_slot(Environment& environment, const SlotLock& lock,
+                                           PriceLookup prices);
 
 /// The exclusive lock of the one reconciler: <directory>/env.lock. Errors: conflict, io.
 class EnvironmentLock {

@@ -1,5 +1,5 @@
-// The seam under the verbs: tables of bytes in one write transaction. LMDB implements it in production, a map
-// in memory that can fail at its n-th call in tests and in the simulator.
+// The seam under the verbs: tables of bytes in one write transaction. LMDB implements it in
+// production, a map in memory that can fail at its n-th call in tests and in the simulator.
 #pragma once
 
 #include <cstddef>
@@ -11,9 +11,9 @@
 
 namespace sluice::state {
 
-/// Wallets and counters share one tree, `accounts`, ordered by wallet: a wallet, its counters and those of its keys
-/// lie side by side, so that a verb copies one leaf page and not three. At 100,000 keys these copies are most of
-/// a verb's cost.
+/// Wallets and counters share one tree, `accounts`, ordered by wallet: a wallet, its counters and
+/// those of its keys lie side by side, so that a verb copies one leaf page and not three. At
+/// 100,000 keys these copies are most of a verb's cost.
 enum class Table : std::uint8_t { meta, keys, accounts, slots, holds, outbox, idem, catalog };
 inline constexpr std::size_t kTables = 8;
 [[nodiscard]] const char* table_name(Table table);
@@ -29,7 +29,8 @@ class Tables {
   virtual ~Tables() = default;
   /// Value at `key`; an empty span when there is none. Errors: io, corrupt.
   [[nodiscard]] virtual Result<ByteSpan> get(Table table, ByteSpan key) = 0;
-  /// Inserts or replaces. Errors: full (map), io. After an error the transaction can only be aborted.
+  /// Inserts or replaces. Errors: full (map), io. After an error the transaction can only be
+  /// aborted.
   [[nodiscard]] virtual Result<> put(Table table, ByteSpan key, ByteSpan value) = 0;
   /// Removes; false when there was none. Errors as put.
   [[nodiscard]] virtual Result<bool> erase(Table table, ByteSpan key) = 0;
@@ -41,8 +42,8 @@ class Tables {
 class Store {
  public:
   virtual ~Store() = default;
-  /// Opens a write transaction. The caller is inside the gate. Errors: stale_epoch (epoch, uuid or ready in
-  /// meta is not what was opened), io.
+  /// Opens a write transaction. The caller is inside the gate. Errors: stale_epoch (epoch, uuid or
+  /// ready in meta is not what was opened), io.
   [[nodiscard]] virtual Result<Tables*> begin() = 0;
   /// The transaction is over either way; after an error its outcome is unknown.
   [[nodiscard]] virtual Result<> commit() = 0;

@@ -1,6 +1,6 @@
-// The verbs of the shared state as pure functions over Tables: no clock, no I/O, no allocation. Row numbers are
-// those of state-machine.md. Each verb reads and decides first and writes last; when a write fails the caller
-// aborts the whole transaction.
+// The verbs of the shared state as pure functions over Tables: no clock, no I/O, no allocation. Row
+// numbers are those of state-machine.md. Each verb reads and decides first and writes last; when a
+// write fails the caller aborts the whole transaction.
 #pragma once
 
 #include <cstdint>
@@ -16,15 +16,15 @@
 
 namespace sluice::state {
 
-inline constexpr std::size_t kMaxVerbsPerTxn = 32;   ///< group commit of a shard
+inline constexpr std::size_t kMaxVerbsPerTxn = 32;  ///< group commit of a shard
 inline constexpr std::size_t kMaxHoldsPerReap = 32;
-inline constexpr std::size_t kMaxRowsPerTxn = 64;    ///< publishing and deleting
+inline constexpr std::size_t kMaxRowsPerTxn = 64;  ///< publishing and deleting
 
 /// Which limit refused. The text for a client is made by relay and dialect.
 enum class Limit : std::uint8_t {
   none = 0,
-  balance,       ///< wallet: available − amount would fall below −overdraft_limit
-  key_total,     ///< budgets of the key …
+  balance,    ///< wallet: available − amount would fall below −overdraft_limit
+  key_total,  ///< budgets of the key …
   key_day,
   key_month,
   wallet_total,  ///< … and of the wallet
@@ -34,7 +34,7 @@ enum class Limit : std::uint8_t {
   wallet_in_flight,
   key_requests,  ///< requests a minute
   wallet_requests,
-  key_tokens,    ///< tokens a minute
+  key_tokens,  ///< tokens a minute
   wallet_tokens,
   key_state,     ///< disabled or revoked since authentication
   wallet_state,  ///< suspended
@@ -52,23 +52,24 @@ enum class Verdict : std::uint8_t {
 struct Outcome {
   Verdict verdict = Verdict::done;
   Limit limit = Limit::none;
-  HoldId hold;                ///< reserve: the new hold
+  HoldId hold;                   ///< reserve: the new hold
   std::uint32_t extensions = 0;  ///< extend: the hold's extension number now
-  Nanos affordable = 0;       ///< refused by money: the largest amount that would have passed, ≥ 0
-  TimeNs retry_after_ns = 0;  ///< refused by a rate: when the bucket admits it; by a budget window: 0
-  Nanos available = 0;        ///< of the wallet after the verb
-  price::Charge charge;       ///< settle, late settle: how the cost was split
+  Nanos affordable = 0;  ///< refused by money: the largest amount that would have passed, ≥ 0
+  /// refused by a rate: when the bucket admits it; by a budget window: 0
+  TimeNs retry_after_ns = 0;
+  Nanos available = 0;   ///< of the wallet after the verb
+  price::Charge charge;  ///< settle, late settle: how the cost was split
   std::uint64_t outbox_seq = 0;  ///< settle, void with a record: its number
-  bool late = false;          ///< settle of an expired hold (row 7)
+  bool late = false;             ///< settle of an expired hold (row 7)
 };
 
 /// Row 1.
 struct ReserveVerb {
   WalletId wallet_id = 0;
   KeyId key_id = 0;
-  Nanos amount = 0;              ///< ≥ 0; 0 only for free models
-  Nanos excess_max = 0;          ///< ≥ 0
-  WindowIds key_windows;         ///< current windows in the key's and the wallet's zone
+  Nanos amount = 0;       ///< ≥ 0; 0 only for free models
+  Nanos excess_max = 0;   ///< ≥ 0
+  WindowIds key_windows;  ///< current windows in the key's and the wallet's zone
   WindowIds wallet_windows;
   std::uint64_t price_version = 0;
   std::uint32_t multiplier = price::kOne;
@@ -77,27 +78,30 @@ struct ReserveVerb {
   std::uint8_t format = 0;
   HoldKind kind = HoldKind::request;
   RequestId request_id{};
-  TimeNs opened_at_ns = 0;       ///< realtime
-  TimeNs deadline_ns = 0;        ///< monotonic: total timeout + 60 s
-  TimeNs now_ns = 0;             ///< monotonic, for the rate buckets
+  TimeNs opened_at_ns = 0;  ///< realtime
+  TimeNs deadline_ns = 0;   ///< monotonic: total timeout + 60 s
+  TimeNs now_ns = 0;        ///< monotonic, for the rate buckets
   Tokens input_estimate = 0;
-  Tokens rate_tokens = 0;        ///< tokens counted against tokens a minute
+  Tokens rate_tokens = 0;  ///< tokens counted against tokens a minute
 };
 
 /// Row 2.
 struct ExtendVerb {
   HoldId hold;
-  Nanos amount = 0;                      ///< > 0
-  std::uint32_t expected_extensions = 0; ///< extensions so far; another number = already done (no-op)
-  WindowIds key_windows;                 ///< current windows
+  Nanos amount = 0;  ///< > 0
+  /// extensions so far; another number = already done (no-op)
+  std::uint32_t expected_extensions = 0;
+  WindowIds key_windows;  ///< current windows
   WindowIds wallet_windows;
 };
 
 /// Rows 3 and 7.
 struct SettleVerb {
   HoldId hold;
-  price::Charge charge;         ///< from price::charge(); the split is made again from the hold in the table
-  const OutboxRecord* record = nullptr;  ///< never null; what the verb knows better it fills in a copy
+  price::Charge
+      charge;  ///< from price::charge(); the split is made again from the hold in the table
+  const OutboxRecord* record =
+      nullptr;  ///< never null; what the verb knows better it fills in a copy
 };
 
 /// Row 4.
@@ -106,13 +110,15 @@ struct VoidVerb {
   const OutboxRecord* record = nullptr;  ///< null = no outbox row
 };
 
-/// Row 6: void with a tombstone, for a hold that outlived its deadline although its slot's owner lives.
+/// Row 6: void with a tombstone, for a hold that outlived its deadline although its slot's owner
+/// lives.
 struct ExpireVerb {
   HoldId hold;
   TimeNs now_ns = 0;  ///< monotonic; refused with Limit::none when the deadline is not over
 };
 
-/// Decides what a dead shard's hold is charged: fills `record` (ids, counts, flags) and returns the charge.
+/// Decides what a dead shard's hold is charged: fills `record` (ids, counts, flags) and returns the
+/// charge.
 struct ReapPolicy {
   price::Charge (*decide)(void* context, const HoldId& id, const HoldRecord& hold,
                           OutboxRecord& record) = nullptr;
@@ -130,20 +136,21 @@ struct ReapOutcome {
   std::uint32_t closed = 0;      ///< holds closed
   std::uint32_t tombstones = 0;  ///< tombstones dropped
   Nanos charged = 0;
-  bool more = false;             ///< call again with first = false
+  bool more = false;  ///< call again with first = false
 };
 
 /// Row 10.
 struct DeltaVerb {
   WalletId wallet_id = 0;
-  std::uint64_t no = 0;  ///< must be applied_no + 1; ≤ applied_no = done before; more = a gap (conflict)
-  Nanos delta = 0;       ///< may be negative (forced debit)
+  /// must be applied_no + 1; ≤ applied_no = done before; more = a gap (conflict)
+  std::uint64_t no = 0;
+  Nanos delta = 0;  ///< may be negative (forced debit)
 };
 
 /// Creates or changes a key. Two digests may name one key id (rotation with overlap).
 struct KeyPublish {
   Digest256 digest{};
-  bool remove = false;   ///< takes this digest away; counters stay
+  bool remove = false;  ///< takes this digest away; counters stay
   KeyRecord record;
   Limits limits;
 };
@@ -168,10 +175,11 @@ struct DeleteOutcome {
   bool more = false;
 };
 
-// Errors of all: corrupt (a record fails its check), full or io (a write failed: abort the transaction),
-// bad_value (an argument that no caller may give: amounts < 0), not_found (no such wallet, key or hold),
-// conflict (delta number, extension number ahead).
-[[nodiscard]] Result<Outcome> apply(Tables& tables, SlotId slot, std::uint64_t epoch, const ReserveVerb& verb);
+// Errors of all: corrupt (a record fails its check), full or io (a write failed: abort the
+// transaction), bad_value (an argument that no caller may give: amounts < 0), not_found (no such
+// wallet, key or hold), conflict (delta number, extension number ahead).
+[[nodiscard]] Result<Outcome> apply(Tables& tables, SlotId slot, std::uint64_t epoch,
+                                    const ReserveVerb& verb);
 [[nodiscard]] Result<Outcome> apply(Tables& tables, const ExtendVerb& verb);
 [[nodiscard]] Result<Outcome> apply(Tables& tables, const SettleVerb& verb);
 [[nodiscard]] Result<Outcome> apply(Tables& tables, const VoidVerb& verb);

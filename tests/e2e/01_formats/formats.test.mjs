@@ -70,7 +70,7 @@ for (const sdk of sdks) {
       const key = await system.customer(`${sdk.name}-tool`)
       await system.mock.mark()
       const bodies = await sentBodies(async () => {
-        const client = sdk.connect(system.url, key)  // it keeps the fetch of this moment
+        const client = sdk.connect(system.url, key)  // it keeps the fetch that it finds when it is made
         assert.deepEqual(await client.tool('mock-c2-tool'), { name: 'lookup', arguments: { city: 'Paris' } })
       })
       const records = await system.mock.records(1)

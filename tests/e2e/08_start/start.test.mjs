@@ -154,7 +154,7 @@ test('no state yet: 503 with Retry-After, never 500 or 401', async () => {
 })
 
 test('a map that is full stops admission, loses nothing and goes on when there is room', async () => {
-  const system = await System.start({ models: ['mock-hold', 'mock-c5'], config: { state: 'map = "1MiB"', ledger: 'drain_interval = "20ms"' } })
+  const system = await System.start({ models: ['mock-hold', 'mock-c5'], config: { state: 'map = "4MiB"', ledger: 'drain_interval = "20ms"' } })
   try {
     const key = await system.customer('crowd', { credit: '1000' })
     const waiting = []
