@@ -88,15 +88,17 @@ Result<> DownPump::take(ring::Piece piece) {
   char* const begin = piece.data();
   held_here_ = false;
   std::size_t at = 0;
-  std::size_t first = 0;
+  std::size_t first = 0;  // where the first run of payload begins: everything kept is moved up to it
   std::size_t kept = 0;
+  bool any_payload = false;
   while (at < piece.size() && !decoder_.done()) {
     const Result<http::BodyStep> step =
         decoder_.next(std::span<const char>(begin + at, piece.size() - at));
     if (!step) return std::unexpected(step.error());
     if (!step->payload.empty()) {
       const auto offset = static_cast<std::size_t>(step->payload.data() - begin);
-      if (kept == 0) first = offset;
+      if (!any_payload) first = offset;
+      any_payload = true;
       kept += meter_payload(begin + offset, step->payload.size(), begin + first + kept);
     }
     if (step->consumed_bytes == 0) break;

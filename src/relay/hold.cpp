@@ -77,7 +77,9 @@ void Hold::ask_extension() {
     return;
   }
   const price::SliceRules& rules = services_.settings.slice;
-  Tokens tokens = rules.standard * static_cast<Tokens>(terms_.choices);
+  // A burst may be ahead of what is covered: what was counted already is covered too.
+  Tokens tokens = rules.standard * static_cast<Tokens>(terms_.choices) +
+                  std::max<Tokens>(counted_ - covered_, 0);
   if (!extension_) extension_ = std::make_unique<state::PendingVerb>();
   if (extension_->outcome.verdict == state::Verdict::refused) {
     // Near empty the slice shrinks to what is left, not below the floor.
@@ -136,12 +138,46 @@ struct Hold::ExtensionAwaiter {
   void await_resume() const noexcept {}
 };
 
+// What the hold should have covered but does not yet, because the end came in the same burst: the cost, as far as the
+// counted output makes it believable.
+Nanos Hold::missing(Nanos cost) const {
+  if (!terms_.extends || exhausted_ || cost <= terms_.amount) return 0;
+  const Tokens slice = services_.settings.slice.standard * static_cast<Tokens>(terms_.choices);
+  const Tokens believable = std::max<Tokens>(2 * counted_ + slice - covered_, 0);
+  const Result<Nanos> most =
+      price::output_cost(*terms_.row, terms_.terms, terms_.prompt_bound, believable);
+  return most ? std::min(cost - terms_.amount, *most) : 0;
+}
+
+// One last extension before the end (row 2). Refused: the rest is excess, as for any hold.
+ring::Task<> Hold::cover(Nanos amount) {
+  state::PendingVerb pending;
+  pending.verb = state::ExtendVerb{.hold = id_,
+                                   .amount = amount,
+                                   .expected_extensions = extensions_,
+                                   .key_windows = key_windows_,
+                                   .wallet_windows = wallet_windows_};
+  pending.board_index = place_;
+  co_await VerbAwaiter(services_, pending);
+  if (pending.error.code == Errc::none && pending.outcome.verdict == state::Verdict::done) {
+    ++extensions_;
+    terms_.amount += amount;
+  }
+}
+
 ring::Task<Result<price::Charge>> Hold::close(price::End end, const price::Metered& metered,
                                               state::OutboxRecord record) {
   SLUICE_ASSERT(open_);
   co_await ExtensionAwaiter{*this};
-  const price::Charge charge = price::charge(end, phase_, metered, terms_.row, terms_.terms,
-                                             terms_.amount, terms_.excess_max);
+  const auto charge_now = [&] {
+    return price::charge(end, phase_, metered, terms_.row, terms_.terms, terms_.amount,
+                         terms_.excess_max);
+  };
+  price::Charge charge = charge_now();
+  if (const Nanos more = missing(charge.cost); more > 0) {
+    co_await cover(more);
+    charge = charge_now();
+  }
   record.end = end;
   record.phase = phase_;
   record.input_estimate = metered.input_estimate;

@@ -67,6 +67,8 @@ class Hold {
 
  private:
   void ask_extension();
+  [[nodiscard]] Nanos missing(Nanos cost) const;
+  [[nodiscard]] ring::Task<> cover(Nanos amount);
   static void on_extended(state::PendingVerb& verb) noexcept;
   struct ExtensionAwaiter;
 
