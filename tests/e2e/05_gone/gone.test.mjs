@@ -72,7 +72,7 @@ describe('before the request was whole', () => {
 })
 
 test('before the request was fully sent upstream: void, and the connection is closed', async () => {
-  const key = await system.customer('unsent')
+  const key = await system.customer('unsent', { credit: '10000' })
   const socket = await open(system.port)
   // 24 MB do not fit the socket buffers of loopback; nobody reads them.
   socket.write(post(PATH, chat('sink', { padding: 'x'.repeat(24 << 20) }), { key }))
