@@ -89,6 +89,10 @@ Usage claimed_usage(const Script& script, std::int64_t counted_input, std::int64
   usage.cache_read = behaviour.cache_read;
   usage.cache_write = behaviour.cache_write;
   usage.input = std::max<std::int64_t>(0, prompt - usage.cache_read - usage.cache_write);
+  if (family_of(script.call) == Family::gemini) {  // it has no such class: writes are plain input
+    usage.input += usage.cache_write;
+    usage.cache_write = 0;
+  }
   if (!generates(script.call)) return usage;
   usage.reasoning = behaviour.reasoning;
   usage.output = behaviour.output >= 0 ? behaviour.output : behaviour.output_tokens(chunks);

@@ -32,13 +32,14 @@ bool TlsChannel::receive(std::string_view ciphertext, std::string& plaintext, st
   while (more) {
     const std::span<const char> rest(waiting_.data() + used, waiting_.size() - used);
     const auto received = engine_.receive(rest, text, outbox);
+    const bool replied = outbox.used > 0;
     take(outbox, reply);
     good = received.has_value() && engine_.state() != tls::State::failed;
     if (!good) break;
     used += received->consumed_bytes;
     plaintext.append(text.data(), received->plaintext_bytes);
-    more = engine_.has_more() ||
-           (used < waiting_.size() && received->consumed_bytes + received->plaintext_bytes > 0);
+    const bool progress = replied || received->consumed_bytes + received->plaintext_bytes > 0;
+    more = progress && (engine_.has_more() || used < waiting_.size());
   }
   waiting_.erase(0, used);
   return good;

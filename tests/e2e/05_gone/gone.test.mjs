@@ -5,7 +5,7 @@ import { after, before, describe, test } from 'node:test'
 import { cost, costOfRow, paid } from '../lib/price.mjs'
 import { proveEarly, proveExact } from '../lib/proof.mjs'
 import { monotonic, sleep, until } from '../lib/processes.mjs'
-import { chat, open, post } from '../lib/raw.mjs'
+import { chat, open, post, statusOf } from '../lib/raw.mjs'
 import { sdks } from '../lib/sdks.mjs'
 import { System } from '../lib/system.mjs'
 
@@ -71,12 +71,13 @@ describe('before the request was whole', () => {
   }
 })
 
-test('before the request was fully sent upstream: void, and the connection is closed', { todo: '24 MB of text are estimated above the credit of the test' }, async () => {
-  const key = await system.customer('unsent')
+test('before the request was fully sent upstream: void, and the connection is closed', async () => {
+  const key = await system.customer('unsent', { credit: '10000' })
   const socket = await open(system.port)
   // 24 MB do not fit the socket buffers of loopback; nobody reads them.
   socket.write(post(PATH, chat('sink', { padding: 'x'.repeat(24 << 20) }), { key }))
-  await until(() => sink.sockets.length === 1, 'the gateway to connect to the sink')
+  await until(() => sink.sockets.length === 1 || statusOf(socket.bytes), 'the gateway to connect to the sink')
+  assert.equal(socket.bytes, '')
   await sleep(300)
   assert.ok((await system.wallet('unsent')).held > 0n)
   const left = monotonic()
@@ -152,7 +153,8 @@ describe('after the request was sent', () => {
     if (record.end === 'aborted') assert.ok(record.gone_ns - left < FREED_NS)
     const [row] = await system.usageOf('slow-reader', 1)
     assert.ok(paid(row) > 0n)
-    assert.ok(paid(row) === costOfRow(row))
+    // What is claimed in one burst can be more than the hold and its bound: then the rest is the operator's.
+    assert.ok(paid(row) <= costOfRow(row))
     await system.check()
   })
 
