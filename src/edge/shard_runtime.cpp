@@ -178,7 +178,8 @@ void ShardRuntime::tick() {
 
 bool ShardRuntime::gate_is_open(void* context) {
   ShardRuntime& self = static_cast<Door*>(context)->shard;
-  if (self.phase_ != Phase::serving) return false;
+  // Before the first catalog is there, connections wait in the socket's queue.
+  if (self.phase_ != Phase::serving || !self.services_.snapshot) return false;
   const auto own = static_cast<std::uint32_t>(self.clients_.size());
   if (own >= self.options_.connections_most) return false;
   const auto least =
