@@ -1,5 +1,5 @@
-// Rows a second through UsageBook::drain: batches of 500, durable commits, a file in the directory of
-// SLUICE_BENCH_DIR (default: here). Arguments: keys in use, slots.
+// Rows a second through UsageBook::drain: batches of 500, durable commits, a file in the directory
+// of SLUICE_BENCH_DIR (default: here). Arguments: keys in use, slots.
 #include <benchmark/benchmark.h>
 #include <unistd.h>
 
@@ -32,7 +32,8 @@ void drain(benchmark::State& state) {
     Customer customer;
     customer.name = "c" + std::to_string(i);
     Wallet wallet;
-    if (!ledger.write([&] { return ledger.customers().add(customer, wallet); })) return state.SkipWithError("customer");
+    if (!ledger.write([&] { return ledger.customers().add(customer, wallet); }))
+      return state.SkipWithError("customer");
     wallets.push_back(wallet.id);
   }
   std::vector<std::uint64_t> seq(slots, 0);
@@ -60,7 +61,12 @@ void drain(benchmark::State& state) {
   opened->reset();
   remove_files();
 }
-BENCHMARK(drain)->Args({1, 1})->Args({64, 4})->Args({2000, 4})->Unit(benchmark::kMillisecond)->MinTime(1.0);
+BENCHMARK(drain)
+    ->Args({1, 1})
+    ->Args({64, 4})
+    ->Args({2000, 4})
+    ->Unit(benchmark::kMillisecond)
+    ->MinTime(1.0);
 
 }  // namespace
 BENCHMARK_MAIN();

@@ -1,5 +1,6 @@
-// What the reconciler costs: rows drained (P16), start with many keys (P12), publishing while a shard works (P15).
-// The state is under /dev/shm, the ledger in the directory of SLUICE_BENCH_DIR (default: here).
+// What the reconciler costs: rows drained (P16), start with many keys (P12), publishing while a
+// shard works (P15). The state is under /dev/shm, the ledger in the directory of SLUICE_BENCH_DIR
+// (default: here).
 #include <benchmark/benchmark.h>
 #include <spawn.h>
 #include <sys/wait.h>
@@ -123,7 +124,8 @@ class Node {
   }
   void open_books() {
     std::string message;
-    auto opened = ledger::Ledger::open(options.database, ledger::Access::read_write, system_clock(), message);
+    auto opened =
+        ledger::Ledger::open(options.database, ledger::Access::read_write, system_clock(), message);
     if (!opened) std::abort();
     books = std::move(*opened);
   }
@@ -144,7 +146,8 @@ class Node {
         customer.name = "c" + std::to_string(i);
         ledger::Wallet wallet;
         if (auto done = books->customers().add(customer, wallet); !done) return done;
-        auto credit = books->money().credit(wallet.id, 1000 * kNanosPerUsd, ledger::House::funding_credit, "");
+        auto credit = books->money().credit(wallet.id, 1000 * kNanosPerUsd,
+                                            ledger::House::funding_credit, "");
         if (!credit) return std::unexpected(credit.error());
       }
       return {};
@@ -184,11 +187,17 @@ void drain(benchmark::State& state) {
     if (!reconciler->drain_all(10 * kSecond)) return state.SkipWithError("rows are left");
   }
   state.SetItemsProcessed(static_cast<std::int64_t>(request));
-  state.counters["us_cpu_a_row"] = benchmark::Counter(static_cast<double>(request) / 1e6,
-                                                      benchmark::Counter::kIsRate | benchmark::Counter::kInvert);
+  state.counters["us_cpu_a_row"] =
+      benchmark::Counter(static_cast<double>(request) / 1e6,
+                         benchmark::Counter::kIsRate | benchmark::Counter::kInvert);
 }
-BENCHMARK(drain)->Args({64, 400})->Args({2000, 400})->Args({64, 5000})->Unit(benchmark::kMillisecond)
-    ->MeasureProcessCPUTime()->MinTime(2.0);
+BENCHMARK(drain)
+    ->Args({64, 400})
+    ->Args({2000, 400})
+    ->Args({64, 5000})
+    ->Unit(benchmark::kMillisecond)
+    ->MeasureProcessCPUTime()
+    ->MinTime(2.0);
 
 void cold_start(benchmark::State& state) {
   Node node(state.range(0), state.range(0));
@@ -199,7 +208,12 @@ void cold_start(benchmark::State& state) {
     started(node.options);
   }
 }
-BENCHMARK(cold_start)->Arg(100)->Arg(100'000)->Unit(benchmark::kMillisecond)->Iterations(3)->UseRealTime();
+BENCHMARK(cold_start)
+    ->Arg(100)
+    ->Arg(100'000)
+    ->Unit(benchmark::kMillisecond)
+    ->Iterations(3)
+    ->UseRealTime();
 
 void warm_start(benchmark::State& state) {
   Node node(state.range(0), state.range(0));
@@ -209,7 +223,12 @@ void warm_start(benchmark::State& state) {
     if (reconciler->origin() != reconcile::Origin::warm) return state.SkipWithError("not warm");
   }
 }
-BENCHMARK(warm_start)->Arg(100)->Arg(100'000)->Unit(benchmark::kMillisecond)->Iterations(5)->UseRealTime();
+BENCHMARK(warm_start)
+    ->Arg(100)
+    ->Arg(100'000)
+    ->Unit(benchmark::kMillisecond)
+    ->Iterations(5)
+    ->UseRealTime();
 
 // ---- P15: a shard in a process of its own, measuring its verbs while keys are published
 
@@ -230,9 +249,12 @@ int play_shard(const char* directory) {
     std::this_thread::sleep_for(std::chrono::microseconds(100));
   }
   std::ranges::sort(times);
-  std::printf("verbs while keys are published: %zu requests, half a request p50 %.3f ms, p99 %.3f ms, max %.3f ms\n",
-              times.size(), static_cast<double>(times[times.size() / 2]) / 1e6,
-              static_cast<double>(times[times.size() * 99 / 100]) / 1e6, static_cast<double>(times.back()) / 1e6);
+  std::printf(
+      "verbs while keys are published: %zu requests, half a request p50 %.3f ms, p99 %.3f ms, max "
+      "%.3f ms\n",
+      times.size(), static_cast<double>(times[times.size() / 2]) / 1e6,
+      static_cast<double>(times[times.size() * 99 / 100]) / 1e6,
+      static_cast<double>(times.back()) / 1e6);
   std::fflush(stdout);
   return 0;
 }
@@ -245,7 +267,8 @@ void publish_keys(benchmark::State& state) {
   for (auto _ : state) {
     state.PauseTiming();
     node.add_keys(state.range(0));
-    std::string program = "/proc/self/exe", flag = "--shard", directory = node.options.state_directory;
+    std::string program = "/proc/self/exe", flag = "--shard",
+                directory = node.options.state_directory;
     char* arguments[] = {program.data(), flag.data(), directory.data(), nullptr};
     pid_t pid = 0;
     if (posix_spawn(&pid, program.c_str(), nullptr, nullptr, arguments, environ) != 0) std::abort();
@@ -253,7 +276,8 @@ void publish_keys(benchmark::State& state) {
     const auto newest = node.books->catalog().newest();
     state.ResumeTiming();
     std::thread watcher([&] {
-      while (node.books->catalog().published(1) != newest) std::this_thread::sleep_for(std::chrono::milliseconds(5));
+      while (node.books->catalog().published(1) != newest)
+        std::this_thread::sleep_for(std::chrono::milliseconds(5));
       kill(pid, SIGTERM);
       waitpid(pid, nullptr, 0);
       if (write(stop[1], "x", 1) != 1) std::abort();

@@ -1,4 +1,5 @@
-// What a step of the event loop costs: awaits, frames, timers, pieces, and a turn with and without the kernel.
+// What a step of the event loop costs: awaits, frames, timers, pieces, and a turn with and without
+// the kernel.
 #include <benchmark/benchmark.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -90,7 +91,8 @@ void timer_wheel_with_many_armed(benchmark::State& state) {
   std::vector<std::unique_ptr<Timer>> timers;
   for (std::int64_t i = 0; i < state.range(0); ++i) {
     timers.push_back(std::make_unique<Timer>([](Timer&, void*) {}, nullptr));
-    wheel.arm(*timers.back(), 1'000'000 * kSecond + static_cast<TimeNs>(random() % (4'000 * kMillisecond)));
+    wheel.arm(*timers.back(),
+              1'000'000 * kSecond + static_cast<TimeNs>(random() % (4'000 * kMillisecond)));
   }
   for (auto _ : state) {
     benchmark::DoNotOptimize(wheel.wait_ns(now_ns, 100 * kMillisecond));
@@ -170,15 +172,16 @@ void turn_with_one_kernel_operation(benchmark::State& state) {
   if (socketpair(AF_UNIX, SOCK_STREAM, 0, pair) != 0) return state.SkipWithError("no sockets here");
   struct Noted {
     std::int64_t seen = 0;
-    Operation operation{[](void* context, const Completion&) { ++static_cast<Noted*>(context)->seen; }, this};
+    Operation operation{
+        [](void* context, const Completion&) { ++static_cast<Noted*>(context)->seen; }, this};
   } noted;
   for (auto _ : state) {
     // A writable socket: the poll ends when it is submitted.
     bench.reactor->start(noted.operation, {.code = OpCode::poll, .fd = pair[0], .msg_flags = 4});
     while (noted.operation.in_flight()) bench.reactor->run_turn(kSecond);
   }
-  state.counters["turns"] =
-      benchmark::Counter(static_cast<double>(bench.reactor->stats().turns), benchmark::Counter::kAvgIterations);
+  state.counters["turns"] = benchmark::Counter(static_cast<double>(bench.reactor->stats().turns),
+                                               benchmark::Counter::kAvgIterations);
   ::close(pair[0]);
   ::close(pair[1]);
 }
@@ -193,14 +196,14 @@ void receive_one_message(benchmark::State& state) {
   struct Sink {
     Reactor& reactor;
     std::int64_t bytes = 0;
-    Operation operation{[](void* context, const Completion& completion) {
-                          auto& self = *static_cast<Sink*>(context);
-                          if (completion.has_buffer) {
-                            self.bytes +=
-                                static_cast<std::int64_t>(self.reactor.buffers().take(completion).size());
-                          }
-                        },
-                        this};
+    Operation operation{
+        [](void* context, const Completion& completion) {
+          auto& self = *static_cast<Sink*>(context);
+          if (completion.has_buffer) {
+            self.bytes += static_cast<std::int64_t>(self.reactor.buffers().take(completion).size());
+          }
+        },
+        this};
   } sink{*bench.reactor};
   bench.reactor->start(sink.operation, {.code = OpCode::recv_multishot, .fd = pair[0]});
   const std::string text(200, 'x');

@@ -12,20 +12,24 @@ namespace {
 
 constexpr TimeNs kHour = 3600 * kSecond;
 
-void read_u32(TomlTable& table, std::string_view key, std::uint32_t& out, std::uint32_t min, std::uint32_t max) {
+void read_u32(TomlTable& table, std::string_view key, std::uint32_t& out, std::uint32_t min,
+              std::uint32_t max) {
   std::int64_t value = 0;
   if (table.integer(key, value, min, max)) out = static_cast<std::uint32_t>(value);
 }
 
-void read_size32(TomlTable& table, std::string_view key, std::uint32_t& out, std::uint32_t min, std::uint32_t max) {
+void read_size32(TomlTable& table, std::string_view key, std::uint32_t& out, std::uint32_t min,
+                 std::uint32_t max) {
   std::uint64_t value = 0;
   if (table.size(key, value, min, max)) out = static_cast<std::uint32_t>(value);
 }
 
-/// File names are relative to the file that names them, so that it means the same from every directory.
+/// File names are relative to the file that names them, so that it means the same from every
+/// directory.
 class Paths {
  public:
-  explicit Paths(std::string_view config_file) : base_(std::filesystem::path(config_file).parent_path()) {}
+  explicit Paths(std::string_view config_file)
+      : base_(std::filesystem::path(config_file).parent_path()) {}
   void read(TomlTable& table, std::string_view key, std::string& out) const {
     std::string value;
     if (!table.text(key, value)) return;
@@ -42,9 +46,12 @@ bool is_listen_address(std::string_view text) {
   const std::size_t colon = text.rfind(':');
   if (colon == std::string_view::npos || colon == 0) return false;
   const std::string_view host = text.substr(0, colon);
-  if (host.find(':') != std::string_view::npos && (!host.starts_with('[') || !host.ends_with(']'))) return false;
+  if (host.find(':') != std::string_view::npos && (!host.starts_with('[') || !host.ends_with(']')))
+    return false;
   const std::string_view port = text.substr(colon + 1);
-  if (port.empty() || port.size() > 5 || port.find_first_not_of("0123456789") != std::string_view::npos) return false;
+  if (port.empty() || port.size() > 5 ||
+      port.find_first_not_of("0123456789") != std::string_view::npos)
+    return false;
   const int number = std::stoi(std::string(port));
   return number >= 1 && number <= 65'535;
 }
@@ -72,7 +79,8 @@ void read_edge(TomlTable table, const Paths& paths, Edge& out) {
   read_u32(table, "shards", out.shards, 1, 64);
   table.duration("spin", out.spin_ns, 0, 10 * kMillisecond);
   paths.read(table, "ca_file", out.ca_file);
-  if (table.text("ring_profile", out.ring_profile) && !out.ring_profile.empty() && out.ring_profile != "6.1") {
+  if (table.text("ring_profile", out.ring_profile) && !out.ring_profile.empty() &&
+      out.ring_profile != "6.1") {
     table.fail("ring_profile", "must be \"6.1\" or empty");
   }
   table.integers("cpus", out.cpus, 0, 4095);
@@ -138,16 +146,19 @@ void read_timeouts(TomlTable table, Timeouts& out) {
 void apply_environment(Config& config, std::string& message) {
   if (const char* listen = std::getenv("SLUICE_LISTEN"); listen != nullptr && *listen != '\0') {
     config.edge.listeners.front().address = listen;
-    if (!is_listen_address(listen)) message = "SLUICE_LISTEN: must be \"ADDRESS:PORT\" or \"[v6 address]:PORT\"";
+    if (!is_listen_address(listen))
+      message = "SLUICE_LISTEN: must be \"ADDRESS:PORT\" or \"[v6 address]:PORT\"";
   }
-  if (const char* state = std::getenv("SLUICE_STATE_DIRECTORY"); state != nullptr && *state != '\0') {
+  if (const char* state = std::getenv("SLUICE_STATE_DIRECTORY");
+      state != nullptr && *state != '\0') {
     config.state.directory = state;
   }
 }
 
 }  // namespace
 
-Result<Config> parse_config(std::string_view toml, std::string_view file_name, std::string& message) {
+Result<Config> parse_config(std::string_view toml, std::string_view file_name,
+                            std::string& message) {
   TomlTable root = TomlTable::parse(toml, file_name);
   const Paths paths(file_name);
   Config config;
@@ -168,7 +179,8 @@ Result<Config> parse_config(std::string_view toml, std::string_view file_name, s
 }
 
 Result<Config> load_config(const std::string& path, std::string& message) {
-  const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(path.c_str(), "re"), &std::fclose);
+  const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(path.c_str(), "re"),
+                                                             &std::fclose);
   if (file == nullptr) {
     message = path + ": cannot be read";
     return fail(Errc::not_found);

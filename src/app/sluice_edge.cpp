@@ -84,7 +84,9 @@ int main(int argc, char** argv) {
   int shard = -1;
   int control = -1;
   std::vector<int> listening;
-  app.add_option("--config", file, "configuration file (TOML)")->required()->envname("SLUICE_CONFIG");
+  app.add_option("--config", file, "configuration file (TOML)")
+      ->required()
+      ->envname("SLUICE_CONFIG");
   app.add_option("--shard", shard)->group("");
   app.add_option("--control", control)->group("");
   app.add_option("--listening", listening)->delimiter(',')->group("");

@@ -46,7 +46,8 @@ bool to_options(const sluice::app::Config& config, Options& options, std::string
   return true;
 }
 
-/// SIGTERM and SIGINT as a descriptor. Blocked before any thread is made, so that all of them inherit it.
+/// SIGTERM and SIGINT as a descriptor. Blocked before any thread is made, so that all of them
+/// inherit it.
 int stop_signals() {
   sigset_t signals;
   sigemptyset(&signals);
@@ -74,9 +75,13 @@ int serve(const Options& options, int stop_fd) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  CLI::App app("Sluice reconciler: drains usage into the ledger; publishes credits, keys, catalog and addresses.");
+  CLI::App app(
+      "Sluice reconciler: drains usage into the ledger; publishes credits, keys, catalog and "
+      "addresses.");
   std::string file;
-  app.add_option("--config", file, "configuration file (TOML)")->required()->envname("SLUICE_CONFIG");
+  app.add_option("--config", file, "configuration file (TOML)")
+      ->required()
+      ->envname("SLUICE_CONFIG");
   CLI11_PARSE(app, argc, argv);
   std::string message;
   const auto config = sluice::app::load_config(file, message);

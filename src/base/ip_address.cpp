@@ -13,7 +13,9 @@ constexpr std::array<std::uint8_t, 12> kV4Prefix{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0
 
 }  // namespace
 
-bool IpAddress::is_v4() const { return std::equal(kV4Prefix.begin(), kV4Prefix.end(), bytes.begin()); }
+bool IpAddress::is_v4() const {
+  return std::equal(kV4Prefix.begin(), kV4Prefix.end(), bytes.begin());
+}
 
 std::optional<IpAddress> ip_from_bytes(std::span<const std::uint8_t> bytes) {
   IpAddress out;
@@ -29,13 +31,14 @@ std::optional<IpAddress> ip_from_bytes(std::span<const std::uint8_t> bytes) {
 }
 
 std::optional<IpAddress> parse_ip(std::string_view text) {
-  // inet_pton takes exactly the two forms; the numbers-with-less-than-four-parts forms of inet_aton are how
-  // filters get bypassed.
+  // inet_pton takes exactly the two forms; the numbers-with-less-than-four-parts forms of inet_aton
+  // are how filters get bypassed.
   std::array<char, INET6_ADDRSTRLEN> buffer{};
   if (text.empty() || text.size() >= buffer.size()) return std::nullopt;
   std::memcpy(buffer.data(), text.data(), text.size());
   std::array<std::uint8_t, 16> bytes{};
-  if (inet_pton(AF_INET, buffer.data(), bytes.data()) == 1) return ip_from_bytes(std::span(bytes).first(4));
+  if (inet_pton(AF_INET, buffer.data(), bytes.data()) == 1)
+    return ip_from_bytes(std::span(bytes).first(4));
   if (inet_pton(AF_INET6, buffer.data(), bytes.data()) == 1) return ip_from_bytes(bytes);
   return std::nullopt;
 }
@@ -60,7 +63,8 @@ std::optional<Cidr> parse_cidr(std::string_view text) {
     const std::string_view digits = text.substr(slash + 1);
     unsigned value = 0;
     const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), value);
-    if (error != std::errc() || end != digits.data() + digits.size() || value > prefix) return std::nullopt;
+    if (error != std::errc() || end != digits.data() + digits.size() || value > prefix)
+      return std::nullopt;
     prefix = value;
   }
   Cidr out{*address, static_cast<std::uint8_t>(v4 ? prefix + 96 : prefix)};
@@ -72,7 +76,9 @@ std::optional<Cidr> parse_cidr(std::string_view text) {
 
 bool contains(const Cidr& network, const IpAddress& address) {
   const unsigned whole = network.prefix / 8;
-  if (!std::equal(address.bytes.begin(), address.bytes.begin() + whole, network.network.bytes.begin())) return false;
+  if (!std::equal(address.bytes.begin(), address.bytes.begin() + whole,
+                  network.network.bytes.begin()))
+    return false;
   const unsigned rest = network.prefix % 8;
   if (rest == 0) return true;
   const unsigned mask = 0xffU << (8 - rest) & 0xffU;

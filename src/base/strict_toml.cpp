@@ -31,7 +31,8 @@ TomlTable TomlTable::parse(std::string_view toml, std::string_view file_name) {
   try {
     document->root = toml::parse(toml, file_name);
   } catch (const toml::parse_error& error) {
-    document->problem = fmt::format("{}:{}: {}", file_name, error.source().begin.line, error.description());
+    document->problem =
+        fmt::format("{}:{}: {}", file_name, error.source().begin.line, error.description());
   }
   const void* root = &document->root;
   return TomlTable(std::move(document), root, {});
@@ -66,8 +67,9 @@ bool TomlTable::decimal_text(std::string_view key, std::string& out) {
   } else if (const auto* whole = node->as_integer()) {
     out = fmt::format("{}", whole->get());
   } else if (const auto* real = node->as_floating_point()) {
-    // The shortest text that reads back as the same double is what was typed, up to 15 digits. fmt writes very
-    // small ones with an exponent, which the decimal parsers refuse: such a value must be quoted.
+    // The shortest text that reads back as the same double is what was typed, up to 15 digits. fmt
+    // writes very small ones with an exponent, which the decimal parsers refuse: such a value must
+    // be quoted.
     out = fmt::format("{}", real->get());
   } else {
     fail(key, "must be a number, or a number in quotes");
@@ -87,7 +89,8 @@ bool TomlTable::boolean(std::string_view key, bool& out) {
   return false;
 }
 
-bool TomlTable::integer(std::string_view key, std::int64_t& out, std::int64_t min, std::int64_t max) {
+bool TomlTable::integer(std::string_view key, std::int64_t& out, std::int64_t min,
+                        std::int64_t max) {
   const auto* node = as_node(find(key));
   if (node == nullptr) return false;
   const auto* value = node->as_integer();
@@ -120,7 +123,8 @@ bool TomlTable::texts(std::string_view key, std::vector<std::string>& out) {
   return true;
 }
 
-bool TomlTable::integers(std::string_view key, std::vector<int>& out, std::int64_t min, std::int64_t max) {
+bool TomlTable::integers(std::string_view key, std::vector<int>& out, std::int64_t min,
+                         std::int64_t max) {
   const auto* node = as_node(find(key));
   if (node == nullptr) return false;
   const auto* array = node->as_array();
@@ -156,7 +160,8 @@ bool TomlTable::duration(std::string_view key, TimeNs& out, TimeNs min, TimeNs m
   return false;
 }
 
-bool TomlTable::size(std::string_view key, std::uint64_t& out, std::uint64_t min, std::uint64_t max) {
+bool TomlTable::size(std::string_view key, std::uint64_t& out, std::uint64_t min,
+                     std::uint64_t max) {
   std::string value;
   if (!decimal_text(key, value)) return false;
   const auto parsed = parse_size(value);
@@ -190,7 +195,8 @@ TomlTable TomlTable::table(std::string_view key) {
     inner = node->as_table();
     if (inner == nullptr) fail(key, "must be a table");
   }
-  return TomlTable(document_, inner, path_.empty() ? std::string(key) : fmt::format("{}.{}", path_, key));
+  return TomlTable(document_, inner,
+                   path_.empty() ? std::string(key) : fmt::format("{}.{}", path_, key));
 }
 
 std::vector<TomlTable> TomlTable::tables(std::string_view key) {
@@ -204,7 +210,8 @@ std::vector<TomlTable> TomlTable::tables(std::string_view key) {
       const toml::table* inner = item.as_table();
       right = right && inner != nullptr;
       if (inner != nullptr) {
-        out.push_back(TomlTable(document_, inner, path_.empty() ? std::string(key) : fmt::format("{}.{}", path_, key)));
+        out.push_back(TomlTable(
+            document_, inner, path_.empty() ? std::string(key) : fmt::format("{}.{}", path_, key)));
       }
     }
   }

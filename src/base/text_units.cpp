@@ -20,8 +20,8 @@ constexpr std::array kTimeUnits{Unit{"d", kDay},
                                 Unit{"ms", 1'000'000},
                                 Unit{"us", 1'000},
                                 Unit{"ns", 1}};
-constexpr std::array kSizeUnits{Unit{"GiB", 1ULL << 30}, Unit{"MiB", 1ULL << 20}, Unit{"KiB", 1ULL << 10},
-                                Unit{"B", 1}};
+constexpr std::array kSizeUnits{Unit{"GiB", 1ULL << 30}, Unit{"MiB", 1ULL << 20},
+                                Unit{"KiB", 1ULL << 10}, Unit{"B", 1}};
 constexpr std::uint64_t kLongest = 100 * 366 * kDay;
 
 /// Digits at the front of `text`, which loses them. Nothing when there is none or they overflow.
@@ -49,7 +49,8 @@ std::optional<std::uint64_t> parse_with(const std::array<Unit, N>& units, std::s
 }
 
 template <std::size_t N>
-std::string format_with(const std::array<Unit, N>& units, std::uint64_t value, std::string_view bare) {
+std::string format_with(const std::array<Unit, N>& units, std::uint64_t value,
+                        std::string_view bare) {
   if (value == 0) return "0";
   for (const Unit& unit : units) {
     if (value % unit.factor == 0) {
@@ -68,7 +69,9 @@ std::optional<TimeNs> parse_duration(std::string_view text) {
   return static_cast<TimeNs>(*value);
 }
 
-std::optional<std::uint64_t> parse_size(std::string_view text) { return parse_with(kSizeUnits, text, 1); }
+std::optional<std::uint64_t> parse_size(std::string_view text) {
+  return parse_with(kSizeUnits, text, 1);
+}
 
 std::string format_duration(TimeNs duration_ns) {
   return format_with(kTimeUnits, static_cast<std::uint64_t>(duration_ns), "ns");
@@ -96,7 +99,8 @@ std::optional<Nanos> parse_usd(std::string_view text) {
   if (!text.empty()) return std::nullopt;
   std::uint64_t nanos = 0;
   if (__builtin_mul_overflow(*whole, static_cast<std::uint64_t>(kNanosPerUsd), &nanos) ||
-      __builtin_add_overflow(nanos, fraction, &nanos) || nanos > static_cast<std::uint64_t>(INT64_MAX)) {
+      __builtin_add_overflow(nanos, fraction, &nanos) ||
+      nanos > static_cast<std::uint64_t>(INT64_MAX)) {
     return std::nullopt;
   }
   return static_cast<Nanos>(nanos);
@@ -105,7 +109,8 @@ std::optional<Nanos> parse_usd(std::string_view text) {
 std::string format_usd(Nanos amount) {
   const bool negative = amount < 0;
   // Negating as unsigned is right for the smallest value too.
-  const std::uint64_t value = negative ? 0 - static_cast<std::uint64_t>(amount) : static_cast<std::uint64_t>(amount);
+  const std::uint64_t value =
+      negative ? 0 - static_cast<std::uint64_t>(amount) : static_cast<std::uint64_t>(amount);
   const std::uint64_t unit = static_cast<std::uint64_t>(kNanosPerUsd);
   std::string decimals = std::to_string(unit + value % unit).substr(1);
   while (decimals.size() > 2 && decimals.back() == '0') decimals.pop_back();
@@ -131,9 +136,9 @@ std::optional<TimeNs> parse_utc(std::string_view text) {
   if (!digits(0, 4, year) || !digits(5, 2, month) || !digits(8, 2, day)) return std::nullopt;
   if (text[4] != '-' || text[7] != '-') return std::nullopt;
   if (text.size() != 10) {
-    const bool whole = text.size() == 20 && (text[10] == 'T' || text[10] == ' ') && text[13] == ':' &&
-                       text[16] == ':' && text[19] == 'Z' && digits(11, 2, hour) && digits(14, 2, minute) &&
-                       digits(17, 2, second);
+    const bool whole = text.size() == 20 && (text[10] == 'T' || text[10] == ' ') &&
+                       text[13] == ':' && text[16] == ':' && text[19] == 'Z' &&
+                       digits(11, 2, hour) && digits(14, 2, minute) && digits(17, 2, second);
     if (!whole) return std::nullopt;
   }
   if (year < 1970 || year > 2200 || hour > 23 || minute > 59 || second > 59) return std::nullopt;

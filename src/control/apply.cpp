@@ -84,12 +84,16 @@ class Applier {
 
  private:
   /// Files a change, or notes the problem where it is.
-  void count(TomlTable& table, std::string_view noun, std::string_view name, const Outcome<Change>& change) {
+  void count(TomlTable& table, std::string_view noun, std::string_view name,
+             const Outcome<Change>& change) {
     if (!change) return table.fail("name", change.error().text);
     if (*change == Change::none) {
       ++report.unchanged;
     } else {
-      report.changes.push_back({std::string(noun), std::string(name), *change == Change::created ? "created" : "updated", {}});
+      report.changes.push_back({std::string(noun),
+                                std::string(name),
+                                *change == Change::created ? "created" : "updated",
+                                {}});
     }
   }
 
@@ -105,17 +109,20 @@ class Applier {
           put_provider_key(service_, provider, name, secret, enabled));
   }
 
-  void customer(TomlTable& table, const std::string& name, const CustomerSettings& settings, const std::string& credit) {
+  void customer(TomlTable& table, const std::string& name, const CustomerSettings& settings,
+                const std::string& credit) {
     const auto found = find_customer(service_, name);
     if (found) {
       bool changed = false;
       const auto done = set_customer(service_, name, settings, changed);
       count(table, "customer", name,
-            done ? Outcome<Change>(changed ? Change::updated : Change::none) : std::unexpected(done.error()));
+            done ? Outcome<Change>(changed ? Change::updated : Change::none)
+                 : std::unexpected(done.error()));
       return;
     }
     const auto added = add_customer(service_, name, settings);
-    count(table, "customer", name, added ? Outcome<Change>(Change::created) : std::unexpected(added.error()));
+    count(table, "customer", name,
+          added ? Outcome<Change>(Change::created) : std::unexpected(added.error()));
     if (!table.ok() || credit.empty()) return;
     // The first credit is part of creating the customer; applying again gives none.
     const auto given = add_credit(service_, name, credit, "first credit");
@@ -138,13 +145,15 @@ class Applier {
       return;
     }
     // "30d" counts from the day the key was made, not from each day the file is applied.
-    if (settings.expires && *settings.expires != "never" && settings.expires->find('-') == std::string::npos) {
+    if (settings.expires && *settings.expires != "never" &&
+        settings.expires->find('-') == std::string::npos) {
       settings.expires.reset();
     }
     bool changed = false;
     const auto done = set_key(service_, customer_name, name, settings, changed);
     count(table, "key", label,
-          done ? Outcome<Change>(changed ? Change::updated : Change::none) : std::unexpected(done.error()));
+          done ? Outcome<Change>(changed ? Change::updated : Change::none)
+               : std::unexpected(done.error()));
   }
 
   Service& service_;
@@ -152,7 +161,8 @@ class Applier {
 
 }  // namespace
 
-Outcome<ApplyReport> apply_toml(Service& service, std::string_view toml, std::string_view file_name) {
+Outcome<ApplyReport> apply_toml(Service& service, std::string_view toml,
+                                std::string_view file_name) {
   Applier applier(service);
   TomlTable root = TomlTable::parse(toml, file_name);
   CONTROL_TRY(in_transaction(service, file_name, [&]() -> Outcome<> {

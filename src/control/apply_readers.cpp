@@ -207,9 +207,11 @@ std::string read_secret(TomlTable& table) {
     return value;
   }
   if (!path.empty()) {
-    const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(path.c_str(), "re"), &std::fclose);
+    const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(path.c_str(), "re"),
+                                                               &std::fclose);
     char buffer[4200];
-    const std::size_t bytes = file == nullptr ? 0 : std::fread(buffer, 1, sizeof buffer, file.get());
+    const std::size_t bytes =
+        file == nullptr ? 0 : std::fread(buffer, 1, sizeof buffer, file.get());
     secret.assign(buffer, bytes);
     while (secret.ends_with('\n') || secret.ends_with('\r')) secret.pop_back();
     if (secret.empty()) table.fail("secret_file", "cannot be read or is empty");

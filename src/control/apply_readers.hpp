@@ -1,4 +1,5 @@
-// Tables of an `apply` file → settings. Unknown keys are found by TomlTable::finish(), which the caller calls.
+// Tables of an `apply` file → settings. Unknown keys are found by TomlTable::finish(), which the
+// caller calls.
 #pragma once
 
 #include "sluice/base/strict_toml.hpp"

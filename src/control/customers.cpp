@@ -14,7 +14,9 @@ std::string subject(std::string_view name) { return fmt::format("customer '{}'",
 Outcome<> apply_settings(Service& service, const CustomerSettings& settings, CustomerView& view) {
   if (settings.group) {
     auto group = service.ledger.catalog().group(*settings.group);
-    if (!group) return std::unexpected(from_ledger(service, group.error(), fmt::format("group '{}'", *settings.group)));
+    if (!group)
+      return std::unexpected(
+          from_ledger(service, group.error(), fmt::format("group '{}'", *settings.group)));
     view.customer.group_id = group->id;
   }
   if (settings.note) {
@@ -28,8 +30,10 @@ Outcome<> apply_settings(Service& service, const CustomerSettings& settings, Cus
   CONTROL_TRY(read_budget("budget-day", settings.budget_day, wallet.budget_day));
   CONTROL_TRY(read_budget("budget-month", settings.budget_month, wallet.budget_month));
   CONTROL_TRY(read_count("max-in-flight", settings.max_in_flight, 1'000'000, wallet.max_in_flight));
-  CONTROL_TRY(read_count("requests-per-minute", settings.requests_per_minute, 100'000'000, wallet.requests_per_minute));
-  CONTROL_TRY(read_count("tokens-per-minute", settings.tokens_per_minute, 1'000'000'000'000, wallet.tokens_per_minute));
+  CONTROL_TRY(read_count("requests-per-minute", settings.requests_per_minute, 100'000'000,
+                         wallet.requests_per_minute));
+  CONTROL_TRY(read_count("tokens-per-minute", settings.tokens_per_minute, 1'000'000'000'000,
+                         wallet.tokens_per_minute));
   // The catalog must know the zone before a wallet names it.
   if (auto zone = service.ledger.catalog().number_of(ledger::TextKind::zone, wallet.zone); !zone) {
     return std::unexpected(from_ledger(service, zone.error(), "zone"));
@@ -40,27 +44,33 @@ Outcome<> apply_settings(Service& service, const CustomerSettings& settings, Cus
 bool same(const CustomerView& a, const CustomerView& b) {
   return a.customer.group_id == b.customer.group_id && a.customer.note == b.customer.note &&
          a.customer.enabled == b.customer.enabled && a.wallet.zone == b.wallet.zone &&
-         a.wallet.overdraft_limit == b.wallet.overdraft_limit && a.wallet.budget_day == b.wallet.budget_day &&
-         a.wallet.budget_month == b.wallet.budget_month && a.wallet.max_in_flight == b.wallet.max_in_flight &&
+         a.wallet.overdraft_limit == b.wallet.overdraft_limit &&
+         a.wallet.budget_day == b.wallet.budget_day &&
+         a.wallet.budget_month == b.wallet.budget_month &&
+         a.wallet.max_in_flight == b.wallet.max_in_flight &&
          a.wallet.requests_per_minute == b.wallet.requests_per_minute &&
          a.wallet.tokens_per_minute == b.wallet.tokens_per_minute;
 }
 
-Outcome<ledger::Entry> move_money(Service& service, std::string_view customer, std::string_view amount,
-                                  std::string_view text, bool into_wallet) {
+Outcome<ledger::Entry> move_money(Service& service, std::string_view customer,
+                                  std::string_view amount, std::string_view text,
+                                  bool into_wallet) {
   const auto nanos = parse_usd(amount);
-  if (!nanos || *nanos == 0) return problem(Errc::bad_value, "amount: must be USD above 0 such as 25.50");
+  if (!nanos || *nanos == 0)
+    return problem(Errc::bad_value, "amount: must be USD above 0 such as 25.50");
   if (text.size() > 500) return problem(Errc::bad_value, "note: longer than 500 bytes");
   ledger::Entry entry;
   CONTROL_TRY(in_transaction(service, subject(customer), [&]() -> Outcome<> {
     auto view = find_customer(service, customer);
     if (!view) return std::unexpected(view.error());
     auto& money = service.ledger.money();
-    auto moved = into_wallet ? money.credit(view->wallet.id, *nanos, ledger::House::funding_credit, text)
-                             : money.debit(view->wallet.id, *nanos, ledger::House::funding_credit, text);
+    auto moved = into_wallet
+                     ? money.credit(view->wallet.id, *nanos, ledger::House::funding_credit, text)
+                     : money.debit(view->wallet.id, *nanos, ledger::House::funding_credit, text);
     if (!moved) return std::unexpected(from_ledger(service, moved.error(), subject(customer)));
     entry = *moved;
-    return note(service, into_wallet ? "credit add" : "credit take", customer, format_usd(*nanos) + " USD");
+    return note(service, into_wallet ? "credit add" : "credit take", customer,
+                format_usd(*nanos) + " USD");
   }));
   return entry;
 }
@@ -68,18 +78,22 @@ Outcome<ledger::Entry> move_money(Service& service, std::string_view customer, s
 }  // namespace
 
 Outcome<> check_name(std::string_view noun, std::string_view name) {
-  constexpr std::string_view kAllowed = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-";
+  constexpr std::string_view kAllowed =
+      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-";
   const std::size_t longest = noun == "model" ? 128 : 64;
   const std::string_view extra = noun == "model" ? "/:@" : "";
   bool good = !name.empty() && name.size() <= longest && name.front() != '-' && name.front() != '.';
-  for (const char c : name) good = good && (kAllowed.find(c) != std::string_view::npos || extra.find(c) != std::string_view::npos);
+  for (const char c : name)
+    good = good &&
+           (kAllowed.find(c) != std::string_view::npos || extra.find(c) != std::string_view::npos);
   if (good) return {};
   return problem(Errc::bad_value,
-                 fmt::format("{} name '{}': must be 1 to {} letters, digits, '.', '_' or '-'{}", noun, name, longest,
-                             extra.empty() ? "" : ", '/', ':', '@'"));
+                 fmt::format("{} name '{}': must be 1 to {} letters, digits, '.', '_' or '-'{}",
+                             noun, name, longest, extra.empty() ? "" : ", '/', ':', '@'"));
 }
 
-Outcome<CustomerView> add_customer(Service& service, std::string_view name, const CustomerSettings& settings) {
+Outcome<CustomerView> add_customer(Service& service, std::string_view name,
+                                   const CustomerSettings& settings) {
   CONTROL_TRY(check_name("customer", name));
   CustomerView view;
   view.customer.name = name;
@@ -93,8 +107,8 @@ Outcome<CustomerView> add_customer(Service& service, std::string_view name, cons
   return view;
 }
 
-Outcome<CustomerView> set_customer(Service& service, std::string_view name, const CustomerSettings& settings,
-                                   bool& changed) {
+Outcome<CustomerView> set_customer(Service& service, std::string_view name,
+                                   const CustomerSettings& settings, bool& changed) {
   CustomerView view;
   changed = false;
   CONTROL_TRY(in_transaction(service, subject(name), [&]() -> Outcome<> {
@@ -126,23 +140,25 @@ Outcome<std::vector<CustomerView>> list_customers(Service& service) {
   std::vector<CustomerView> out;
   for (ledger::Customer& customer : *customers) {
     auto wallet = service.ledger.customers().wallet_of(customer.id);
-    if (!wallet) return std::unexpected(from_ledger(service, wallet.error(), subject(customer.name)));
+    if (!wallet)
+      return std::unexpected(from_ledger(service, wallet.error(), subject(customer.name)));
     out.push_back({std::move(customer), std::move(*wallet)});
   }
   return out;
 }
 
-Outcome<ledger::Entry> add_credit(Service& service, std::string_view customer, std::string_view amount,
-                                  std::string_view text) {
+Outcome<ledger::Entry> add_credit(Service& service, std::string_view customer,
+                                  std::string_view amount, std::string_view text) {
   return move_money(service, customer, amount, text, true);
 }
 
-Outcome<ledger::Entry> take_credit(Service& service, std::string_view customer, std::string_view amount,
-                                   std::string_view text) {
+Outcome<ledger::Entry> take_credit(Service& service, std::string_view customer,
+                                   std::string_view amount, std::string_view text) {
   return move_money(service, customer, amount, text, false);
 }
 
-Outcome<std::vector<ledger::Entry>> wallet_history(Service& service, std::string_view customer, std::int64_t limit) {
+Outcome<std::vector<ledger::Entry>> wallet_history(Service& service, std::string_view customer,
+                                                   std::int64_t limit) {
   auto view = find_customer(service, customer);
   if (!view) return std::unexpected(view.error());
   auto entries = service.ledger.money().history(view->wallet.id, limit);

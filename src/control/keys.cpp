@@ -5,7 +5,6 @@
 
 #include <algorithm>
 
-
 #include "fields.hpp"
 #include "sluice/base/assert.hpp"
 #include "sluice/base/text_units.hpp"
@@ -35,16 +34,19 @@ Outcome<> read_expiry(Service& service, const std::optional<std::string>& text, 
   } else if (date) {
     out = *date;
   } else {
-    return problem(Errc::bad_value, "expires: must be a time from now such as 30d, a date such as 2027-01-01, or never");
+    return problem(
+        Errc::bad_value,
+        "expires: must be a time from now such as 30d, a date such as 2027-01-01, or never");
   }
   return {};
 }
 
 template <class Choice>
-Outcome<> read_choice(std::string_view field, const std::optional<std::string>& text, std::string_view zero,
-                      std::string_view one, Choice& out) {
+Outcome<> read_choice(std::string_view field, const std::optional<std::string>& text,
+                      std::string_view zero, std::string_view one, Choice& out) {
   if (!text) return {};
-  if (*text != zero && *text != one) return problem(Errc::bad_value, fmt::format("{}: must be {} or {}", field, zero, one));
+  if (*text != zero && *text != one)
+    return problem(Errc::bad_value, fmt::format("{}: must be {} or {}", field, zero, one));
   out = static_cast<Choice>(*text == one ? 1 : 0);
   return {};
 }
@@ -57,7 +59,8 @@ Outcome<> apply_caps(const KeySettings& settings, ledger::KeyPolicy& policy) {
   }
   if (settings.drain_bytes) {
     const auto bytes = parse_size(*settings.drain_bytes);
-    if (!bytes || *bytes > (1ULL << 32)) return problem(Errc::bad_value, "drain-bytes: must be a size such as 1MiB, at most 4GiB");
+    if (!bytes || *bytes > (1ULL << 32))
+      return problem(Errc::bad_value, "drain-bytes: must be a size such as 1MiB, at most 4GiB");
     policy.drain_bytes = static_cast<std::int64_t>(*bytes);
   }
   CONTROL_TRY(read_usd("drain-cost", settings.drain_cost, policy.drain_nanos));
@@ -78,11 +81,14 @@ Outcome<> apply_settings(Service& service, const KeySettings& settings, ledger::
   CONTROL_TRY(read_budget("budget-total", settings.budget_total, policy.budget_total));
   CONTROL_TRY(read_budget("budget-day", settings.budget_day, policy.budget_day));
   CONTROL_TRY(read_budget("budget-month", settings.budget_month, policy.budget_month));
-  CONTROL_TRY(read_count("requests-per-minute", settings.requests_per_minute, 100'000'000, policy.requests_per_minute));
-  CONTROL_TRY(read_count("tokens-per-minute", settings.tokens_per_minute, 1'000'000'000'000, policy.tokens_per_minute));
+  CONTROL_TRY(read_count("requests-per-minute", settings.requests_per_minute, 100'000'000,
+                         policy.requests_per_minute));
+  CONTROL_TRY(read_count("tokens-per-minute", settings.tokens_per_minute, 1'000'000'000'000,
+                         policy.tokens_per_minute));
   CONTROL_TRY(read_count("max-in-flight", settings.max_in_flight, 1'000'000, policy.max_in_flight));
   CONTROL_TRY(read_zone("zone", settings.zone, policy.zone));
-  CONTROL_TRY(read_choice("on-disconnect", settings.on_disconnect, "cancel", "drain", policy.on_disconnect));
+  CONTROL_TRY(read_choice("on-disconnect", settings.on_disconnect, "cancel", "drain",
+                          policy.on_disconnect));
   CONTROL_TRY(read_choice("on-revoke", settings.on_revoke, "finish", "cut", policy.on_revoke));
   CONTROL_TRY(apply_caps(settings, policy));
   read_flag(settings.clamp, policy.clamp);
@@ -112,9 +118,11 @@ Outcome<NewKey> add_key(Service& service, std::string_view customer, std::string
                         const KeySettings& settings, std::string_view secret) {
   SLUICE_ASSERT(service.hasher != nullptr);
   CONTROL_TRY(check_name("key", name));
-  const bool printable = std::all_of(secret.begin(), secret.end(), [](char c) { return c > ' ' && c < 0x7f; });
+  const bool printable =
+      std::all_of(secret.begin(), secret.end(), [](char c) { return c > ' ' && c < 0x7f; });
   if (!secret.empty() && (secret.size() < 24 || secret.size() > 200 || !printable)) {
-    return problem(Errc::bad_value, "secret: must be 24 to 200 printable ASCII characters without blanks");
+    return problem(Errc::bad_value,
+                   "secret: must be 24 to 200 printable ASCII characters without blanks");
   }
   NewKey out;
   out.secret = secret.empty() ? make_api_key(service.rng) : std::string(secret);
@@ -131,7 +139,8 @@ Outcome<NewKey> add_key(Service& service, std::string_view customer, std::string
     if (auto added = service.ledger.keys().add(out.key); !added) {
       return std::unexpected(from_ledger(service, added.error(), subject(customer, name)));
     }
-    return note(service, "key add", fmt::format("{}/{}", customer, name), "ends in " + out.key.last_chars);
+    return note(service, "key add", fmt::format("{}/{}", customer, name),
+                "ends in " + out.key.last_chars);
   }));
   return out;
 }
@@ -155,7 +164,8 @@ Outcome<ledger::ApiKey> set_key(Service& service, std::string_view customer, std
   return key;
 }
 
-Outcome<ledger::ApiKey> find_key(Service& service, std::string_view customer, std::string_view name) {
+Outcome<ledger::ApiKey> find_key(Service& service, std::string_view customer,
+                                 std::string_view name) {
   auto owner = find_customer(service, customer);
   if (!owner) return std::unexpected(owner.error());
   auto key = service.ledger.keys().by_name(owner->wallet.id, name);
@@ -177,13 +187,17 @@ Outcome<std::vector<ledger::ApiKey>> list_keys(Service& service, std::string_vie
 
 Outcome<std::string> parse_model_patterns(std::string_view text) {
   std::vector<std::string> parts = split_list(text);
-  if (parts.empty()) return problem(Errc::bad_value, "models: must name at least one model or pattern such as gpt-*");
-  if (parts.size() > kMaxPatterns) return problem(Errc::bad_value, fmt::format("models: more than {} patterns", kMaxPatterns));
+  if (parts.empty())
+    return problem(Errc::bad_value,
+                   "models: must name at least one model or pattern such as gpt-*");
+  if (parts.size() > kMaxPatterns)
+    return problem(Errc::bad_value, fmt::format("models: more than {} patterns", kMaxPatterns));
   for (const std::string& part : parts) {
     std::string plain = part;
     std::erase(plain, '*');
     if (!check_name("model", 'x' + plain)) {
-      return problem(Errc::bad_value, fmt::format("models: '{}' is no model name or pattern", part));
+      return problem(Errc::bad_value,
+                     fmt::format("models: '{}' is no model name or pattern", part));
     }
     if (part == "*") return std::string("*");
   }
@@ -194,12 +208,14 @@ Outcome<std::string> parse_model_patterns(std::string_view text) {
 
 bool zone_exists(std::string_view zone) {
   if (zone == "UTC") return true;
-  if (zone.empty() || zone.size() > 64 || zone.front() == '/' || zone.find("..") != std::string_view::npos) return false;
+  if (zone.empty() || zone.size() > 64 || zone.front() == '/' ||
+      zone.find("..") != std::string_view::npos)
+    return false;
   for (const char c : zone) {
     const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
     if (!plain && c != '/' && c != '_' && c != '-' && c != '+') return false;
   }
-  struct stat info {};
+  struct stat info{};
   const std::string path = "/usr/share/zoneinfo/" + std::string(zone);
   return ::stat(path.c_str(), &info) == 0 && S_ISREG(info.st_mode);
 }

@@ -23,7 +23,8 @@ Outcome<> read_one_of(std::string_view field, const std::optional<std::string>& 
                       const std::array<std::string_view, N>& choices, std::string& out) {
   if (!text) return {};
   if (std::find(choices.begin(), choices.end(), *text) == choices.end()) {
-    return problem(Errc::bad_value, fmt::format("{}: must be one of {}", field, fmt::join(choices, ", ")));
+    return problem(Errc::bad_value,
+                   fmt::format("{}: must be one of {}", field, fmt::join(choices, ", ")));
   }
   out = *text;
   return {};
@@ -41,11 +42,15 @@ Outcome<> read_headers(const std::optional<std::vector<std::string>>& lines, std
   for (const std::string& line : *lines) {
     const std::size_t colon = line.find(": ");
     const bool name = colon != std::string::npos && colon > 0 &&
-                      line.substr(0, colon).find_first_not_of("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-                                                              "0123456789-") == std::string::npos;
-    const bool value = std::all_of(line.begin(), line.end(), [](char c) { return c >= ' ' && c < 0x7f; });
+                      line.substr(0, colon).find_first_not_of(
+                          "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+                          "0123456789-") == std::string::npos;
+    const bool value =
+        std::all_of(line.begin(), line.end(), [](char c) { return c >= ' ' && c < 0x7f; });
     if (!name || !value || line.size() > 1000) {
-      return problem(Errc::bad_value, fmt::format("extra-headers: '{}' must be \"Name: value\" in printable ASCII", line));
+      return problem(
+          Errc::bad_value,
+          fmt::format("extra-headers: '{}' must be \"Name: value\" in printable ASCII", line));
     }
     joined += line + "\r\n";
   }
@@ -63,24 +68,28 @@ Outcome<Change> put_group(Service& service, std::string_view name, std::string_v
   const std::string what = fmt::format("group '{}'", name);
   CONTROL_TRY(in_transaction(service, what, [&]() -> Outcome<> {
     auto found = service.ledger.catalog().group(name);
-    if (!found && found.error().code != Errc::not_found) return std::unexpected(from_ledger(service, found.error(), what));
+    if (!found && found.error().code != Errc::not_found)
+      return std::unexpected(from_ledger(service, found.error(), what));
     ledger::Group group = found ? *found : ledger::Group{0, std::string(name), -1};
     if (group.multiplier == *thousandths) return {};
     change = found ? Change::updated : Change::created;
     group.multiplier = *thousandths;
-    if (auto put = service.ledger.catalog().put(group); !put) return std::unexpected(from_ledger(service, put.error(), what));
+    if (auto put = service.ledger.catalog().put(group); !put)
+      return std::unexpected(from_ledger(service, put.error(), what));
     return note(service, "group set", name, multiplier);
   }));
   return change;
 }
 
-Outcome<Change> put_provider(Service& service, std::string_view name, const ProviderSettings& settings) {
+Outcome<Change> put_provider(Service& service, std::string_view name,
+                             const ProviderSettings& settings) {
   CONTROL_TRY(check_name("provider", name));
   Change change = Change::none;
   const std::string what = fmt::format("provider '{}'", name);
   CONTROL_TRY(in_transaction(service, what, [&]() -> Outcome<> {
     auto found = service.ledger.catalog().provider(name);
-    if (!found && found.error().code != Errc::not_found) return std::unexpected(from_ledger(service, found.error(), what));
+    if (!found && found.error().code != Errc::not_found)
+      return std::unexpected(from_ledger(service, found.error(), what));
     ledger::Provider provider = found ? *found : ledger::Provider{};
     provider.name = name;
     if (!found && (!settings.dialect || !settings.base_url)) {
@@ -102,7 +111,8 @@ Outcome<Change> put_provider(Service& service, std::string_view name, const Prov
       return {};
     }
     change = found ? Change::updated : Change::created;
-    if (auto put = service.ledger.catalog().put(provider); !put) return std::unexpected(from_ledger(service, put.error(), what));
+    if (auto put = service.ledger.catalog().put(provider); !put)
+      return std::unexpected(from_ledger(service, put.error(), what));
     return note(service, found ? "provider set" : "provider add", name, provider.base_url);
   }));
   return change;
@@ -111,25 +121,33 @@ Outcome<Change> put_provider(Service& service, std::string_view name, const Prov
 Outcome<Change> put_provider_key(Service& service, std::string_view provider, std::string_view name,
                                  std::string_view secret, std::optional<bool> enabled) {
   CONTROL_TRY(check_name("provider key", name));
-  const bool printable = std::all_of(secret.begin(), secret.end(), [](char c) { return c > ' ' && c < 0x7f; });
+  const bool printable =
+      std::all_of(secret.begin(), secret.end(), [](char c) { return c > ' ' && c < 0x7f; });
   if (!printable || secret.size() > 4096) {
-    return problem(Errc::bad_value, "provider key: must be printable ASCII without blanks, at most 4096 characters");
+    return problem(Errc::bad_value,
+                   "provider key: must be printable ASCII without blanks, at most 4096 characters");
   }
   Change change = Change::none;
   const std::string what = fmt::format("provider key '{}/{}'", provider, name);
   CONTROL_TRY(in_transaction(service, what, [&]() -> Outcome<> {
     auto owner = service.ledger.catalog().provider(provider);
-    if (!owner) return std::unexpected(from_ledger(service, owner.error(), fmt::format("provider '{}'", provider)));
+    if (!owner)
+      return std::unexpected(
+          from_ledger(service, owner.error(), fmt::format("provider '{}'", provider)));
     auto keys = service.ledger.catalog().provider_keys(owner->id);
     if (!keys) return std::unexpected(from_ledger(service, keys.error(), what));
-    const auto found = std::find_if(keys->begin(), keys->end(), [&](const auto& key) { return key.name == name; });
+    const auto found =
+        std::find_if(keys->begin(), keys->end(), [&](const auto& key) { return key.name == name; });
     ledger::ProviderKey key = found != keys->end() ? *found : ledger::ProviderKey{};
-    if (key.id == 0 && secret.empty()) return problem(Errc::bad_value, what + ": needs the key itself");
+    if (key.id == 0 && secret.empty())
+      return problem(Errc::bad_value, what + ": needs the key itself");
     const bool before = key.enabled;
     read_flag(enabled, key.enabled);
     SLUICE_ASSERT(service.sealer != nullptr && service.hasher != nullptr);
-    // Sealing the same key twice gives different bytes: the fingerprint tells whether it is the same.
-    const std::string fingerprint = secret.empty() ? key.fingerprint : to_hex(service.hasher->hash(secret));
+    // Sealing the same key twice gives different bytes: the fingerprint tells whether it is the
+    // same.
+    const std::string fingerprint =
+        secret.empty() ? key.fingerprint : to_hex(service.hasher->hash(secret));
     if (fingerprint != key.fingerprint) {
       key.fingerprint = fingerprint;
       key.sealed = service.sealer->seal(secret);
@@ -140,8 +158,10 @@ Outcome<Change> put_provider_key(Service& service, std::string_view provider, st
     key.provider_id = owner->id;
     key.name = name;
     change = key.id == 0 ? Change::created : Change::updated;
-    if (auto put = service.ledger.catalog().put(key); !put) return std::unexpected(from_ledger(service, put.error(), what));
-    return note(service, "provider key", fmt::format("{}/{}", provider, name), "ends in " + key.last_chars);
+    if (auto put = service.ledger.catalog().put(key); !put)
+      return std::unexpected(from_ledger(service, put.error(), what));
+    return note(service, "provider key", fmt::format("{}/{}", provider, name),
+                "ends in " + key.last_chars);
   }));
   return change;
 }

@@ -25,17 +25,20 @@ Outcome<> read_proxy(const std::optional<std::string>& text, std::string& out) {
   auto url = parse_url("proxy", *text);
   if (!url) return std::unexpected(url.error());
   if ((url->scheme != "http" && url->scheme != "socks5") || url->port == 0 || !url->path.empty()) {
-    return problem(Errc::bad_value, "proxy: must be http://host:port or socks5://host:port, or none");
+    return problem(Errc::bad_value,
+                   "proxy: must be http://host:port or socks5://host:port, or none");
   }
   out = to_string(*url);
   return {};
 }
 
-Outcome<> apply_settings(Service& service, const ChannelSettings& settings, ledger::Channel& channel) {
+Outcome<> apply_settings(Service& service, const ChannelSettings& settings,
+                         ledger::Channel& channel) {
   if (settings.provider) {
     auto provider = service.ledger.catalog().provider(*settings.provider);
     if (!provider) {
-      return std::unexpected(from_ledger(service, provider.error(), fmt::format("provider '{}'", *settings.provider)));
+      return std::unexpected(
+          from_ledger(service, provider.error(), fmt::format("provider '{}'", *settings.provider)));
     }
     channel.provider_id = provider->id;
   }
@@ -48,8 +51,10 @@ Outcome<> apply_settings(Service& service, const ChannelSettings& settings, ledg
     channel.multiplier = *multiplier;
   }
   CONTROL_TRY(read_proxy(settings.proxy, channel.proxy));
-  CONTROL_TRY(read_timeout_ms("connect-timeout", settings.connect_timeout, channel.connect_timeout_ms));
-  CONTROL_TRY(read_timeout_ms("first-byte-timeout", settings.first_byte_timeout, channel.first_byte_timeout_ms));
+  CONTROL_TRY(
+      read_timeout_ms("connect-timeout", settings.connect_timeout, channel.connect_timeout_ms));
+  CONTROL_TRY(read_timeout_ms("first-byte-timeout", settings.first_byte_timeout,
+                              channel.first_byte_timeout_ms));
   CONTROL_TRY(read_timeout_ms("total-timeout", settings.total_timeout, channel.total_timeout_ms));
   read_flag(settings.enabled, channel.enabled);
   return {};
@@ -57,16 +62,18 @@ Outcome<> apply_settings(Service& service, const ChannelSettings& settings, ledg
 
 bool same(const ledger::Channel& a, const ledger::Channel& b) {
   return a.provider_id == b.provider_id && a.priority == b.priority && a.weight == b.weight &&
-         a.multiplier == b.multiplier && a.proxy == b.proxy && a.connect_timeout_ms == b.connect_timeout_ms &&
-         a.first_byte_timeout_ms == b.first_byte_timeout_ms && a.total_timeout_ms == b.total_timeout_ms &&
-         a.enabled == b.enabled;
+         a.multiplier == b.multiplier && a.proxy == b.proxy &&
+         a.connect_timeout_ms == b.connect_timeout_ms &&
+         a.first_byte_timeout_ms == b.first_byte_timeout_ms &&
+         a.total_timeout_ms == b.total_timeout_ms && a.enabled == b.enabled;
 }
 
 Outcome<> read_formats(const std::optional<std::vector<std::string>>& names, std::string& out) {
   if (!names) return {};
   for (const std::string& name : *names) {
     if (std::find(kFormats.begin(), kFormats.end(), name) == kFormats.end()) {
-      return problem(Errc::bad_value, fmt::format("formats: '{}' must be one of {}", name, fmt::join(kFormats, ", ")));
+      return problem(Errc::bad_value, fmt::format("formats: '{}' must be one of {}", name,
+                                                  fmt::join(kFormats, ", ")));
     }
   }
   out = join_list(*names);
@@ -83,17 +90,22 @@ Outcome<> apply_settings(const ModelSettings& settings, ledger::Model& model) {
     model.owner = *settings.owner;
   }
   CONTROL_TRY(read_formats(settings.formats, model.formats));
-  CONTROL_TRY(read_integer("context-tokens", settings.context_tokens, 0, kMaxTokens, model.context_tokens));
-  CONTROL_TRY(read_integer("max-output-tokens", settings.max_output_tokens, 0, kMaxTokens, model.max_output_tokens));
+  CONTROL_TRY(
+      read_integer("context-tokens", settings.context_tokens, 0, kMaxTokens, model.context_tokens));
+  CONTROL_TRY(read_integer("max-output-tokens", settings.max_output_tokens, 0, kMaxTokens,
+                           model.max_output_tokens));
   if (settings.input_margin) {
     auto margin = parse_thousandths("input-margin", *settings.input_margin, 1000, 100'000);
     if (!margin) return std::unexpected(margin.error());
     model.input_margin = *margin;
   }
   read_flag(settings.hidden_output, model.hidden_output);
-  CONTROL_TRY(read_integer("hidden-tokens-per-s", settings.hidden_tokens_per_s, 1, 100'000, model.hidden_tokens_per_s));
-  CONTROL_TRY(read_timeout_ms("first-byte-timeout", settings.first_byte_timeout, model.first_byte_timeout_ms));
-  CONTROL_TRY(read_timeout_ms("between-tokens-timeout", settings.between_tokens_timeout, model.between_tokens_timeout_ms));
+  CONTROL_TRY(read_integer("hidden-tokens-per-s", settings.hidden_tokens_per_s, 1, 100'000,
+                           model.hidden_tokens_per_s));
+  CONTROL_TRY(read_timeout_ms("first-byte-timeout", settings.first_byte_timeout,
+                              model.first_byte_timeout_ms));
+  CONTROL_TRY(read_timeout_ms("between-tokens-timeout", settings.between_tokens_timeout,
+                              model.between_tokens_timeout_ms));
   read_flag(settings.retry_after_send, model.retry_after_send);
   read_flag(settings.listed, model.listed);
   read_flag(settings.enabled, model.enabled);
@@ -104,9 +116,10 @@ bool same(const ledger::Model& a, const ledger::Model& b) {
   return a.aliases == b.aliases && a.owner == b.owner && a.formats == b.formats &&
          a.context_tokens == b.context_tokens && a.max_output_tokens == b.max_output_tokens &&
          a.input_margin == b.input_margin && a.hidden_output == b.hidden_output &&
-         a.hidden_tokens_per_s == b.hidden_tokens_per_s && a.first_byte_timeout_ms == b.first_byte_timeout_ms &&
-         a.between_tokens_timeout_ms == b.between_tokens_timeout_ms && a.retry_after_send == b.retry_after_send &&
-         a.listed == b.listed && a.enabled == b.enabled;
+         a.hidden_tokens_per_s == b.hidden_tokens_per_s &&
+         a.first_byte_timeout_ms == b.first_byte_timeout_ms &&
+         a.between_tokens_timeout_ms == b.between_tokens_timeout_ms &&
+         a.retry_after_send == b.retry_after_send && a.listed == b.listed && a.enabled == b.enabled;
 }
 
 Outcome<std::vector<ledger::Route>> to_routes(Service& service, ledger::Id model_id,
@@ -114,10 +127,13 @@ Outcome<std::vector<ledger::Route>> to_routes(Service& service, ledger::Id model
   std::vector<ledger::Route> routes;
   for (const RouteSettings& item : settings) {
     auto channel = service.ledger.catalog().channel(item.channel);
-    if (!channel) return std::unexpected(from_ledger(service, channel.error(), fmt::format("channel '{}'", item.channel)));
+    if (!channel)
+      return std::unexpected(
+          from_ledger(service, channel.error(), fmt::format("channel '{}'", item.channel)));
     for (const ledger::Route& other : routes) {
       if (other.channel_id == channel->id) {
-        return problem(Errc::conflict, fmt::format("channel '{}': is routed to twice", item.channel));
+        return problem(Errc::conflict,
+                       fmt::format("channel '{}': is routed to twice", item.channel));
       }
     }
     ledger::Route route{model_id, channel->id, item.upstream_model, -1, -1, 0};
@@ -125,7 +141,8 @@ Outcome<std::vector<ledger::Route>> to_routes(Service& service, ledger::Id model
     CONTROL_TRY(read_integer("priority", item.priority, -1, 1000, route.priority));
     CONTROL_TRY(read_integer("weight", item.weight, -1, 1000, route.weight));
     if (route.weight == 0) return problem(Errc::bad_value, "weight: must be 1 to 1000");
-    CONTROL_TRY(read_integer("max-output-tokens", item.max_output_tokens, 0, kMaxTokens, route.max_output_tokens));
+    CONTROL_TRY(read_integer("max-output-tokens", item.max_output_tokens, 0, kMaxTokens,
+                             route.max_output_tokens));
     routes.push_back(std::move(route));
   }
   return routes;
@@ -143,7 +160,8 @@ Outcome<> check_unambiguous(Service& service, const ledger::Model& model) {
     theirs.push_back(other.name);
     for (const std::string& name : mine) {
       if (std::find(theirs.begin(), theirs.end(), name) != theirs.end()) {
-        return problem(Errc::conflict, fmt::format("model '{}': model '{}' answers to '{}' already", model.name, other.name, name));
+        return problem(Errc::conflict, fmt::format("model '{}': model '{}' answers to '{}' already",
+                                                   model.name, other.name, name));
       }
     }
   }
@@ -152,19 +170,22 @@ Outcome<> check_unambiguous(Service& service, const ledger::Model& model) {
 
 }  // namespace
 
-Outcome<Change> put_channel(Service& service, std::string_view name, const ChannelSettings& settings) {
+Outcome<Change> put_channel(Service& service, std::string_view name,
+                            const ChannelSettings& settings) {
   CONTROL_TRY(check_name("channel", name));
   Change change = Change::none;
   const std::string what = fmt::format("channel '{}'", name);
   CONTROL_TRY(in_transaction(service, what, [&]() -> Outcome<> {
     auto found = service.ledger.catalog().channel(name);
-    if (!found && found.error().code != Errc::not_found) return std::unexpected(from_ledger(service, found.error(), what));
+    if (!found && found.error().code != Errc::not_found)
+      return std::unexpected(from_ledger(service, found.error(), what));
     ledger::Channel channel = found ? *found : ledger::Channel{};
     channel.name = name;
     CONTROL_TRY(apply_settings(service, settings, channel));
     if (found && same(channel, *found)) return {};
     change = found ? Change::updated : Change::created;
-    if (auto put = service.ledger.catalog().put(channel); !put) return std::unexpected(from_ledger(service, put.error(), what));
+    if (auto put = service.ledger.catalog().put(channel); !put)
+      return std::unexpected(from_ledger(service, put.error(), what));
     return note(service, found ? "channel set" : "channel add", name, "");
   }));
   return change;
@@ -177,7 +198,8 @@ Outcome<Change> put_model(Service& service, std::string_view name, const ModelSe
   CONTROL_TRY(in_transaction(service, what, [&]() -> Outcome<> {
     auto& catalog = service.ledger.catalog();
     auto found = catalog.model(name);
-    if (!found && found.error().code != Errc::not_found) return std::unexpected(from_ledger(service, found.error(), what));
+    if (!found && found.error().code != Errc::not_found)
+      return std::unexpected(from_ledger(service, found.error(), what));
     ledger::Model model = found ? *found : ledger::Model{};
     model.name = name;
     if (!found) model.created_ns = service.clock.realtime_ns();
@@ -185,7 +207,8 @@ Outcome<Change> put_model(Service& service, std::string_view name, const ModelSe
     CONTROL_TRY(check_unambiguous(service, model));
     if (!found || !same(model, *found)) {
       change = found ? Change::updated : Change::created;
-      if (auto put = catalog.put(model); !put) return std::unexpected(from_ledger(service, put.error(), what));
+      if (auto put = catalog.put(model); !put)
+        return std::unexpected(from_ledger(service, put.error(), what));
     }
     if (settings.routes) {
       auto routes = to_routes(service, model.id, *settings.routes);
@@ -194,7 +217,8 @@ Outcome<Change> put_model(Service& service, std::string_view name, const ModelSe
       if (!before) return std::unexpected(from_ledger(service, before.error(), what));
       if (*routes != *before) {
         if (change == Change::none) change = Change::updated;
-        if (auto put = catalog.put_routes(model.id, *routes); !put) return std::unexpected(from_ledger(service, put.error(), what));
+        if (auto put = catalog.put_routes(model.id, *routes); !put)
+          return std::unexpected(from_ledger(service, put.error(), what));
       }
     }
     if (change == Change::none) return {};

@@ -19,7 +19,8 @@
 namespace sluice::control {
 namespace {
 
-constexpr std::string_view kBase62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+constexpr std::string_view kBase62 =
+    "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 constexpr std::string_view kKeyPrefix = "sk-";
 constexpr std::size_t kRandomChars = 43;  // 62^43 > 2^256
 constexpr std::size_t kCheckChars = 6;    // 62^6 > 2^32
@@ -41,8 +42,9 @@ std::string check_of(std::string_view body) {
 Outcome<> write_new(const std::string& path, std::span<const std::uint8_t> bytes, mode_t mode) {
   const int fd = ::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
   if (fd < 0) return problem(Errc::io, fmt::format("{}: {}", path, std::strerror(errno)));
-  const bool whole = ::write(fd, bytes.data(), bytes.size()) == static_cast<ssize_t>(bytes.size()) &&
-                     ::fchmod(fd, mode) == 0 && ::fsync(fd) == 0;
+  const bool whole =
+      ::write(fd, bytes.data(), bytes.size()) == static_cast<ssize_t>(bytes.size()) &&
+      ::fchmod(fd, mode) == 0 && ::fsync(fd) == 0;
   const int error = errno;
   ::close(fd);
   if (whole) return {};
@@ -68,8 +70,8 @@ SodiumKeyHasher::~SodiumKeyHasher() { sodium_memzero(pepper_.data(), pepper_.siz
 Digest256 SodiumKeyHasher::hash(std::string_view api_key) const {
   static_assert(crypto_auth_hmacsha256_BYTES == 32 && crypto_auth_hmacsha256_KEYBYTES == 32);
   Digest256 out{};
-  crypto_auth_hmacsha256(out.data(), reinterpret_cast<const unsigned char*>(api_key.data()), api_key.size(),
-                         pepper_.data());
+  crypto_auth_hmacsha256(out.data(), reinterpret_cast<const unsigned char*>(api_key.data()),
+                         api_key.size(), pepper_.data());
   return out;
 }
 
@@ -85,13 +87,16 @@ std::string to_hex(const Digest256& digest) {
 
 std::string Sealer::seal(std::string_view secret) const {
   ensure_sodium();
-  std::vector<unsigned char> sealed(secret.size() + crypto_box_curve25519xchacha20poly1305_SEALBYTES);
+  std::vector<unsigned char> sealed(secret.size() +
+                                    crypto_box_curve25519xchacha20poly1305_SEALBYTES);
   const int done = crypto_box_curve25519xchacha20poly1305_seal(
-      sealed.data(), reinterpret_cast<const unsigned char*>(secret.data()), secret.size(), public_key_.data());
+      sealed.data(), reinterpret_cast<const unsigned char*>(secret.data()), secret.size(),
+      public_key_.data());
   // Only a public key of low order fails; create_missing_secrets() makes none.
   SLUICE_ASSERT(done == 0);
   std::string text(sodium_base64_encoded_len(sealed.size(), sodium_base64_VARIANT_ORIGINAL), '\0');
-  sodium_bin2base64(text.data(), text.size(), sealed.data(), sealed.size(), sodium_base64_VARIANT_ORIGINAL);
+  sodium_bin2base64(text.data(), text.size(), sealed.data(), sealed.size(),
+                    sodium_base64_VARIANT_ORIGINAL);
   text.pop_back();  // the terminating zero
   return text;
 }
@@ -102,14 +107,15 @@ Outcome<std::string> open_sealed(std::string_view sealed_base64, const Key256& s
   std::size_t bytes = 0;
   Key256 public_key{};
   crypto_scalarmult_base(public_key.data(), secret_key.data());
-  if (sodium_base642bin(sealed.data(), sealed.size(), sealed_base64.data(), sealed_base64.size(), nullptr, &bytes,
-                        nullptr, sodium_base64_VARIANT_ORIGINAL) != 0 ||
+  if (sodium_base642bin(sealed.data(), sealed.size(), sealed_base64.data(), sealed_base64.size(),
+                        nullptr, &bytes, nullptr, sodium_base64_VARIANT_ORIGINAL) != 0 ||
       bytes < crypto_box_curve25519xchacha20poly1305_SEALBYTES) {
     return problem(Errc::corrupt, "sealed key: not base64 or too short");
   }
   std::string secret(bytes - crypto_box_curve25519xchacha20poly1305_SEALBYTES, '\0');
-  if (crypto_box_curve25519xchacha20poly1305_seal_open(reinterpret_cast<unsigned char*>(secret.data()), sealed.data(),
-                                                       bytes, public_key.data(), secret_key.data()) != 0) {
+  if (crypto_box_curve25519xchacha20poly1305_seal_open(
+          reinterpret_cast<unsigned char*>(secret.data()), sealed.data(), bytes, public_key.data(),
+          secret_key.data()) != 0) {
     return problem(Errc::corrupt, "sealed key: was not sealed to this key pair");
   }
   return secret;
@@ -118,16 +124,18 @@ Outcome<std::string> open_sealed(std::string_view sealed_base64, const Key256& s
 Outcome<Key256> read_key_file(const std::string& path, bool secret) {
   const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
   if (fd < 0) return problem(Errc::not_found, fmt::format("{}: {}", path, std::strerror(errno)));
-  struct stat info {};
+  struct stat info{};
   std::array<std::uint8_t, 33> bytes{};
   const bool read = ::fstat(fd, &info) == 0;
   const ssize_t count = ::read(fd, bytes.data(), bytes.size());
   ::close(fd);
-  if (!read || count != 32) return problem(Errc::corrupt, fmt::format("{}: must hold exactly 32 bytes", path));
+  if (!read || count != 32)
+    return problem(Errc::corrupt, fmt::format("{}: must hold exactly 32 bytes", path));
   // A group may read it: edge and console share the pepper.
   if ((info.st_mode & (secret ? S_IWGRP | S_IRWXO : S_IWGRP | S_IWOTH)) != 0) {
-    return problem(Errc::forbidden, fmt::format("{}: others may {} it: chmod {}", path, secret ? "read or write" : "write",
-                                                secret ? "0400" : "0444"));
+    return problem(Errc::forbidden,
+                   fmt::format("{}: others may {} it: chmod {}", path,
+                               secret ? "read or write" : "write", secret ? "0400" : "0444"));
   }
   Key256 key{};
   std::copy_n(bytes.begin(), key.size(), key.begin());
@@ -141,25 +149,34 @@ Outcome<std::vector<std::string>> create_missing_secrets(const std::string& pepp
   ensure_sodium();
   std::vector<std::string> made;
   std::error_code error;
-  const auto missing = [&](const std::string& path) { return !std::filesystem::exists(path, error); };
+  const auto missing = [&](const std::string& path) {
+    return !std::filesystem::exists(path, error);
+  };
   for (const std::string* path : {&pepper_file, &sealing_key_file, &sealing_public_file}) {
-    if (path->empty()) return problem(Errc::bad_value, "secrets: pepper_file, sealing_key_file and sealing_public_file must be set");
+    if (path->empty())
+      return problem(Errc::bad_value,
+                     "secrets: pepper_file, sealing_key_file and sealing_public_file must be set");
     if (auto done = make_directory_for(*path); !done) return std::unexpected(done.error());
   }
   if (missing(pepper_file)) {
     Key256 pepper{};
     system_rng().fill(pepper);
-    if (auto done = write_new(pepper_file, pepper, 0400); !done) return std::unexpected(done.error());
+    if (auto done = write_new(pepper_file, pepper, 0400); !done)
+      return std::unexpected(done.error());
     made.push_back(pepper_file);
   }
   if (missing(sealing_key_file)) {
     if (!missing(sealing_public_file)) {
-      return problem(Errc::conflict, fmt::format("{}: is missing, but its public key {} exists: provider keys could not "
-                                                 "be opened", sealing_key_file, sealing_public_file));
+      return problem(
+          Errc::conflict,
+          fmt::format("{}: is missing, but its public key {} exists: provider keys could not "
+                      "be opened",
+                      sealing_key_file, sealing_public_file));
     }
     Key256 secret{};
     system_rng().fill(secret);
-    if (auto done = write_new(sealing_key_file, secret, 0400); !done) return std::unexpected(done.error());
+    if (auto done = write_new(sealing_key_file, secret, 0400); !done)
+      return std::unexpected(done.error());
     sodium_memzero(secret.data(), secret.size());
     made.push_back(sealing_key_file);
   }
@@ -169,7 +186,8 @@ Outcome<std::vector<std::string>> create_missing_secrets(const std::string& pepp
     Key256 public_key{};
     crypto_scalarmult_base(public_key.data(), secret->data());
     sodium_memzero(secret->data(), secret->size());
-    if (auto done = write_new(sealing_public_file, public_key, 0444); !done) return std::unexpected(done.error());
+    if (auto done = write_new(sealing_public_file, public_key, 0444); !done)
+      return std::unexpected(done.error());
     made.push_back(sealing_public_file);
   }
   return made;
@@ -189,7 +207,8 @@ std::string make_api_key(Rng& rng) {
 }
 
 bool is_well_formed_api_key(std::string_view key) {
-  if (key.size() != kKeyPrefix.size() + kRandomChars + kCheckChars || !key.starts_with(kKeyPrefix)) return false;
+  if (key.size() != kKeyPrefix.size() + kRandomChars + kCheckChars || !key.starts_with(kKeyPrefix))
+    return false;
   const std::string_view body = key.substr(0, key.size() - kCheckChars);
   return body.substr(kKeyPrefix.size()).find_first_not_of(kBase62) == std::string_view::npos &&
          key.substr(body.size()) == check_of(body);

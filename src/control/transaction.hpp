@@ -24,8 +24,8 @@ Outcome<> in_transaction(Service& service, std::string_view what, Body&& body) {
   return {};
 }
 
-[[nodiscard]] inline Outcome<> note(Service& service, std::string_view action, std::string_view subject,
-                                    std::string_view detail) {
+[[nodiscard]] inline Outcome<> note(Service& service, std::string_view action,
+                                    std::string_view subject, std::string_view detail) {
   auto done = service.ledger.audit().append(service.actor, action, subject, detail);
   if (!done) return std::unexpected(from_ledger(service, done.error(), "audit log"));
   return {};

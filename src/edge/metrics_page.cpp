@@ -42,12 +42,14 @@ void append_plain(std::string& page, std::string_view name, std::int64_t value) 
   page.append(name).append(" ").append(std::to_string(value)).append("\n");
 }
 
-void append_counter(std::string& page, state::Boards& boards, std::size_t metric, const char* name) {
+void append_counter(std::string& page, state::Boards& boards, std::size_t metric,
+                    const char* name) {
   append_type(page, name, "counter");
   const auto shards = boards.shards();
   for (std::size_t slot = 0; slot < shards.size(); ++slot) {
     const std::uint64_t value = shards[slot].metrics[metric].load(std::memory_order_relaxed);
-    if (shards[slot].pid.load(std::memory_order_relaxed) != 0) append_value(page, name, slot, value);
+    if (shards[slot].pid.load(std::memory_order_relaxed) != 0)
+      append_value(page, name, slot, value);
   }
 }
 
@@ -64,7 +66,8 @@ void append_gauge(std::string& page, state::Boards& boards, const char* name, Re
 std::string metrics_text(state::Boards& boards, TimeNs monotonic_ns) {
   std::string page;
   page.reserve(16 * kKiB);
-  for (std::size_t i = state::kFirstEdgeMetric; i < static_cast<std::size_t>(relay::Counter::count_); ++i) {
+  for (std::size_t i = state::kFirstEdgeMetric;
+       i < static_cast<std::size_t>(relay::Counter::count_); ++i) {
     append_counter(page, boards, i, relay::to_string(static_cast<relay::Counter>(i)));
   }
   for (const Name& name : kStateMetrics) {
@@ -77,9 +80,11 @@ std::string metrics_text(state::Boards& boards, TimeNs monotonic_ns) {
   const state::AdmissionBlock& admission = boards.admission();
   append_plain(page, "sluice_undrained_rows",
                static_cast<std::int64_t>(admission.undrained_rows.load(std::memory_order_relaxed)));
-  append_plain(page, "sluice_undrained_nanos", admission.undrained_nanos.load(std::memory_order_relaxed));
+  append_plain(page, "sluice_undrained_nanos",
+               admission.undrained_nanos.load(std::memory_order_relaxed));
   const TimeNs oldest_ns = admission.undrained_oldest_ns.load(std::memory_order_relaxed);
-  append_plain(page, "sluice_undrained_age_nanoseconds", oldest_ns == 0 ? 0 : monotonic_ns - oldest_ns);
+  append_plain(page, "sluice_undrained_age_nanoseconds",
+               oldest_ns == 0 ? 0 : monotonic_ns - oldest_ns);
   append_plain(page, "sluice_admission_stop", state::admission_stop(admission, monotonic_ns));
   return page;
 }

@@ -1,4 +1,5 @@
-// The operator's pages: /metrics in Prometheus text, /healthz and /readyz. Made from the boards alone.
+// The operator's pages: /metrics in Prometheus text, /healthz and /readyz. Made from the boards
+// alone.
 #pragma once
 
 #include <string>
@@ -15,8 +16,10 @@ struct Page {
   std::string body;
 };
 
-/// The page for a path. `boards` may be null: the shared state is not there yet, so nothing is ready.
-[[nodiscard]] Page render_page(std::string_view path, state::Boards* boards, std::uint32_t shards_running,
-                               std::uint32_t shards_wanted, TimeNs monotonic_ns);
+/// The page for a path. `boards` may be null: the shared state is not there yet, so nothing is
+/// ready.
+[[nodiscard]] Page render_page(std::string_view path, state::Boards* boards,
+                               std::uint32_t shards_running, std::uint32_t shards_wanted,
+                               TimeNs monotonic_ns);
 
 }  // namespace sluice::edge

@@ -29,7 +29,8 @@ std::string answer(const Page& page) {
   return std::string(head.data(), *bytes) + page.body;
 }
 
-// The answer fits a socket's buffer in practice; what does not is given up after the patience of one call.
+// The answer fits a socket's buffer in practice; what does not is given up after the patience of
+// one call.
 void send_all(int fd, std::string_view text) {
   pollfd writable{.fd = fd, .events = POLLOUT, .revents = 0};
   while (!text.empty()) {
@@ -44,7 +45,8 @@ void send_all(int fd, std::string_view text) {
 
 }  // namespace
 
-PageServer::PageServer(int listening_fd, Render render) : fd_(listening_fd), render_(std::move(render)) {}
+PageServer::PageServer(int listening_fd, Render render)
+    : fd_(listening_fd), render_(std::move(render)) {}
 
 PageServer::~PageServer() {
   for (const Visitor& visitor : visitors_) close(visitor.fd);
@@ -76,7 +78,8 @@ bool PageServer::serve(Visitor& visitor) {
   http::RequestParser parser;
   const auto status = parser.parse(visitor.request, http::Limits{});
   if (!status) {
-    send_all(visitor.fd, answer({.status = http::status_of(status.error()), .body = "bad request\n"}));
+    send_all(visitor.fd,
+             answer({.status = http::status_of(status.error()), .body = "bad request\n"}));
     return true;
   }
   if (*status == http::HeadStatus::need_more) return false;
@@ -93,8 +96,8 @@ void PageServer::run(const std::vector<pollfd>& polls, TimeNs monotonic_ns) {
                        [&](const pollfd& p) { return p.fd == fd && p.revents != 0; });
   };
   std::erase_if(visitors_, [&](Visitor& visitor) {
-    const bool done = (is_ready(visitor.fd) && serve(visitor)) ||
-                      monotonic_ns - visitor.since_ns > kPatienceNs;
+    const bool done =
+        (is_ready(visitor.fd) && serve(visitor)) || monotonic_ns - visitor.since_ns > kPatienceNs;
     if (done) {
       shutdown(visitor.fd, SHUT_WR);
       close(visitor.fd);

@@ -34,7 +34,7 @@ Result<Key256> read_secret_file(const std::string& path, std::string& message) {
     message = path + ": " + std::strerror(errno);
     return fail(Errc::io, Source::self, Retry::no, errno);
   }
-  struct stat info {};
+  struct stat info{};
   fstat(fd, &info);
   Key256 key{};
   const ssize_t got = read(fd, key.data(), key.size());
@@ -61,7 +61,8 @@ std::shared_ptr<const OpenedKeys> OpenedKeys::open(const state::Catalog& catalog
   std::size_t total = 0;
   for (const state::ChannelEntry& channel : catalog.channels()) {
     for (const state::ChannelKeyEntry& key : catalog.keys(channel)) {
-      const std::size_t place = channel.first_key + static_cast<std::size_t>(&key - catalog.keys(channel).data());
+      const std::size_t place =
+          channel.first_key + static_cast<std::size_t>(&key - catalog.keys(channel).data());
       if (place >= sealed.size()) sealed.resize(place + 1);
       sealed[place] = decode_base64(catalog.text(key.sealed));
       total += sealed[place].size();
@@ -72,12 +73,12 @@ std::shared_ptr<const OpenedKeys> OpenedKeys::open(const state::Catalog& catalog
   if (!opened->memory_) throw std::bad_alloc();
   char* at = opened->memory_.get();
   for (const auto& box : sealed) {
-    const bool ok =
-        box.size() > crypto_box_curve25519xchacha20poly1305_SEALBYTES &&
-        crypto_box_curve25519xchacha20poly1305_seal_open(
-            reinterpret_cast<unsigned char*>(at), box.data(), box.size(), public_key.data(),
-            private_key.data()) == 0;
-    const std::size_t bytes = ok ? box.size() - crypto_box_curve25519xchacha20poly1305_SEALBYTES : 0;
+    const bool ok = box.size() > crypto_box_curve25519xchacha20poly1305_SEALBYTES &&
+                    crypto_box_curve25519xchacha20poly1305_seal_open(
+                        reinterpret_cast<unsigned char*>(at), box.data(), box.size(),
+                        public_key.data(), private_key.data()) == 0;
+    const std::size_t bytes =
+        ok ? box.size() - crypto_box_curve25519xchacha20poly1305_SEALBYTES : 0;
     if (!ok) ++opened->failures_;
     opened->keys_.emplace_back(at, bytes);
     at += bytes;

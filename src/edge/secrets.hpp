@@ -1,4 +1,5 @@
-// The edge's secrets: the pepper of client keys, the private key that opens provider keys, and the opened keys.
+// The edge's secrets: the pepper of client keys, the private key that opens provider keys, and the
+// opened keys.
 #pragma once
 
 #include <array>
@@ -15,15 +16,18 @@ namespace sluice::edge {
 
 using Key256 = std::array<std::uint8_t, 32>;
 
-/// Reads a file of exactly 32 bytes that nobody but its owner may read. `message` gets one line on failure.
+/// Reads a file of exactly 32 bytes that nobody but its owner may read. `message` gets one line on
+/// failure.
 [[nodiscard]] Result<Key256> read_secret_file(const std::string& path, std::string& message);
 
-/// Provider keys in the clear, in memory that is locked, kept out of core dumps and wiped at the end.
+/// Provider keys in the clear, in memory that is locked, kept out of core dumps and wiped at the
+/// end.
 class OpenedKeys {
  public:
   OpenedKeys(OpenedKeys&& other) noexcept = default;
 
-  /// Opens every sealed key of the catalog, in its order. Keys that were not sealed to this pair are empty.
+  /// Opens every sealed key of the catalog, in its order. Keys that were not sealed to this pair
+  /// are empty.
   [[nodiscard]] static std::shared_ptr<const OpenedKeys> open(const state::Catalog& catalog,
                                                               const Key256& private_key);
   [[nodiscard]] const std::vector<std::string_view>& keys() const { return keys_; }

@@ -72,9 +72,8 @@ int run_shard(const ShardOptions& options) {
   if (!pepper) return refuse_start(options, message);
   const Result<Key256> sealing_key = read_secret_file(options.sealing_key_file, message);
   if (!sealing_key) return refuse_start(options, message);
-  auto environment = state::open({.directory = options.state_directory,
-                                  .wait_ready_ns = kWaitForStateNs},
-                                 message);
+  auto environment = state::open(
+      {.directory = options.state_directory, .wait_ready_ns = kWaitForStateNs}, message);
   if (!environment) return refuse_start(options, message);
   auto slot = state::SlotLock::acquire_any(options.state_directory, (*environment)->meta().slots);
   if (!slot) return refuse_start(options, "no free slot in the shared state");

@@ -42,7 +42,8 @@ std::array<std::uint8_t, 16> peer_v6(int fd) {
 }
 
 ring::ReactorOptions reactor_options(const ShardOptions& options) {
-  // Two operations a connection on each side, and room for listeners, control and cancels in flight.
+  // Two operations a connection on each side, and room for listeners, control and cancels in
+  // flight.
   return {.spin_ns = options.spin_ns, .operation_slots = options.connections_most * 4 + 1024};
 }
 
@@ -55,7 +56,8 @@ struct ShardRuntime::Door {
   Door(ShardRuntime& runtime, int fd, std::optional<tls::ServerContext> context)
       : shard(runtime),
         tls(std::move(context)),
-        listener(runtime.reactor_, fd, &ShardRuntime::on_accept, &ShardRuntime::gate_is_open, this) {}
+        listener(runtime.reactor_, fd, &ShardRuntime::on_accept, &ShardRuntime::gate_is_open,
+                 this) {}
 };
 
 ShardRuntime::ShardRuntime(const ShardOptions& options, state::Environment& environment,
@@ -108,8 +110,8 @@ bool ShardRuntime::prepare(std::string& message) {
   if (reaped->settled + reaped->voided > 0) {
     log_line(LogLevel::warning, "edge",
              "slot " + std::to_string(slot_.slot()) + ": closed " +
-                 std::to_string(reaped->settled + reaped->voided) + " holds of a dead shard, charged " +
-                 std::to_string(reaped->charged) + " nanos");
+                 std::to_string(reaped->settled + reaped->voided) +
+                 " holds of a dead shard, charged " + std::to_string(reaped->charged) + " nanos");
   }
   block_.generation.store(options_.generation, std::memory_order_relaxed);
   block_.pid.store(static_cast<std::uint32_t>(getpid()), std::memory_order_relaxed);
@@ -138,7 +140,8 @@ void ShardRuntime::run() {
   watch_control();
   tick();
   while (phase_ != Phase::ended) reactor_.run_turn(kLongestSleepNs);
-  block_.state.store(static_cast<std::uint32_t>(state::ShardState::absent), std::memory_order_release);
+  block_.state.store(static_cast<std::uint32_t>(state::ShardState::absent),
+                     std::memory_order_release);
 }
 
 // ---- the turn
@@ -151,7 +154,9 @@ TimeNs ShardRuntime::on_turn(void* context) {
   return self.verbs_.empty() ? kLongestSleepNs : 0;
 }
 
-void ShardRuntime::on_tick(ring::Timer&, void* context) { static_cast<ShardRuntime*>(context)->tick(); }
+void ShardRuntime::on_tick(ring::Timer&, void* context) {
+  static_cast<ShardRuntime*>(context)->tick();
+}
 
 // Heartbeat, new catalog, listeners that may accept again, the drain's deadline.
 void ShardRuntime::tick() {
@@ -159,11 +164,11 @@ void ShardRuntime::tick() {
   block_.heartbeat_ns.store(now_ns, std::memory_order_release);
   if (auto snapshot = snapshots_.poll()) services_.snapshot = std::move(snapshot);
   if (phase_ == Phase::serving) {
-    const auto now_is = services_.snapshot ? state::ShardState::serving : state::ShardState::starting;
+    const auto now_is =
+        services_.snapshot ? state::ShardState::serving : state::ShardState::starting;
     block_.state.store(static_cast<std::uint32_t>(now_is), std::memory_order_release);
     for (const auto& door : doors_) door->listener.arm();
-  } else if (phase_ == Phase::draining &&
-             (clients_.empty() || now_ns >= drain_deadline_ns_)) {
+  } else if (phase_ == Phase::draining && (clients_.empty() || now_ns >= drain_deadline_ns_)) {
     phase_ = Phase::closing;
     abort_connections(true);
     ending_.spawn(end());
@@ -229,7 +234,8 @@ void ShardRuntime::abort_connections(bool busy_too) {
 // ---- ending
 
 void ShardRuntime::watch_control() {
-  reactor_.start(control_, {.code = ring::OpCode::poll, .fd = options_.control, .msg_flags = POLLIN});
+  reactor_.start(control_,
+                 {.code = ring::OpCode::poll, .fd = options_.control, .msg_flags = POLLIN});
 }
 
 void ShardRuntime::on_control(void* context, const ring::Completion& completion) {
@@ -250,7 +256,8 @@ void ShardRuntime::start_drain(const char* why, TimeNs limit_ns) {
   phase_ = Phase::draining;
   services_.draining = true;
   drain_deadline_ns_ = reactor_.now_ns() + limit_ns;
-  block_.state.store(static_cast<std::uint32_t>(state::ShardState::draining), std::memory_order_release);
+  block_.state.store(static_cast<std::uint32_t>(state::ShardState::draining),
+                     std::memory_order_release);
   log_line(LogLevel::info, "edge", "shard " + std::to_string(options_.number) + ": " + why);
   for (const auto& door : doors_) door->listener.stop();
   abort_connections(false);

@@ -1,4 +1,5 @@
-// The parts of a running shard and how they hang together: reactor, listeners, connections, commits, heartbeat.
+// The parts of a running shard and how they hang together: reactor, listeners, connections,
+// commits, heartbeat.
 #pragma once
 
 #include <list>
@@ -28,8 +29,8 @@ class ShardRuntime {
   ShardRuntime(const ShardRuntime&) = delete;
   ShardRuntime& operator=(const ShardRuntime&) = delete;
 
-  /// Reaps what a dead holder of the slot left, loads the catalog if there is one, arms the listeners. `message`
-  /// gets one line on failure.
+  /// Reaps what a dead holder of the slot left, loads the catalog if there is one, arms the
+  /// listeners. `message` gets one line on failure.
   [[nodiscard]] bool prepare(std::string& message);
   void run();
 

@@ -29,10 +29,11 @@ std::shared_ptr<const relay::Snapshot> SnapshotSource::poll() {
   const bool new_catalog = pointer->catalog_generation != catalog_generation_;
   const bool new_addresses = pointer->addresses_generation != addresses_generation_;
   if (!new_catalog && !new_addresses) return nullptr;
-  auto next = last_ ? std::make_shared<relay::Snapshot>(*last_) : std::make_shared<relay::Snapshot>();
+  auto next =
+      last_ ? std::make_shared<relay::Snapshot>(*last_) : std::make_shared<relay::Snapshot>();
   if (new_catalog) {
-    auto catalog = state::Catalog::open(path_of(environment_, pointer->catalog_file),
-                                        pointer->catalog_hash);
+    auto catalog =
+        state::Catalog::open(path_of(environment_, pointer->catalog_file), pointer->catalog_hash);
     if (!catalog) {
       complain("catalog", pointer->catalog_generation, catalog.error());
       return nullptr;
@@ -40,8 +41,9 @@ std::shared_ptr<const relay::Snapshot> SnapshotSource::poll() {
     next->catalog = std::move(*catalog);
     const auto keys = OpenedKeys::open(*next->catalog, sealing_key_);
     if (keys->failures() > 0) {
-      log_line(LogLevel::warning, "edge",
-               std::to_string(keys->failures()) + " provider keys were not sealed to this edge's key");
+      log_line(
+          LogLevel::warning, "edge",
+          std::to_string(keys->failures()) + " provider keys were not sealed to this edge's key");
     }
     next->provider_keys = keys->keys();
     next->secrets = keys;

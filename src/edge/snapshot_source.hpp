@@ -1,5 +1,5 @@
-// Follows the published generations: makes a new snapshot when the reconciler has put a newer catalog or newer
-// addresses into force.
+// Follows the published generations: makes a new snapshot when the reconciler has put a newer
+// catalog or newer addresses into force.
 #pragma once
 
 #include <memory>
@@ -17,8 +17,9 @@ class SnapshotSource {
                  std::shared_ptr<const tls::ClientContext> tls)
       : environment_(environment), sealing_key_(sealing_key), tls_(std::move(tls)) {}
 
-  /// The present snapshot if it is newer than the last one given; null when nothing changed or nothing is
-  /// published yet. A file that does not open is logged once and the old snapshot stays in force.
+  /// The present snapshot if it is newer than the last one given; null when nothing changed or
+  /// nothing is published yet. A file that does not open is logged once and the old snapshot stays
+  /// in force.
   [[nodiscard]] std::shared_ptr<const relay::Snapshot> poll();
 
  private:

@@ -26,15 +26,16 @@ namespace {
 
 constexpr TimeNs kFirstBackoffNs = 20 * kMillisecond;
 constexpr TimeNs kLongestBackoffNs = 5 * kSecond;
-constexpr TimeNs kStableNs = 10 * kSecond;       // a shard that lived this long starts with the first back-off
+constexpr TimeNs kStableNs =
+    10 * kSecond;  // a shard that lived this long starts with the first back-off
 constexpr TimeNs kKillAfterDrainNs = 10 * kSecond;
 
 struct ShardProcess {
   std::uint32_t number = 0;
   pid_t pid = -1;
-  int control = -1;             ///< our end of its pipe
+  int control = -1;  ///< our end of its pipe
   TimeNs started_ns = 0;
-  TimeNs start_again_ns = 0;    ///< when it is down
+  TimeNs start_again_ns = 0;  ///< when it is down
   TimeNs backoff_ns = kFirstBackoffNs;
 };
 
@@ -126,9 +127,9 @@ void Supervisor::start(ShardProcess& shard) {
   std::vector<std::string> arguments = options_.shard_command;
   std::string listening;
   for (const int fd : listening_) listening += (listening.empty() ? "" : ",") + std::to_string(fd);
-  for (const std::string& text : {std::string("--shard"), std::to_string(shard.number),
-                                  std::string("--control"), std::to_string(pipe_fds[0]),
-                                  std::string("--listening"), listening}) {
+  for (const std::string& text :
+       {std::string("--shard"), std::to_string(shard.number), std::string("--control"),
+        std::to_string(pipe_fds[0]), std::string("--listening"), listening}) {
     arguments.push_back(text);
   }
   std::vector<char*> argv;

@@ -29,13 +29,19 @@ BodyDecoder::BodyDecoder(Framing framing, std::uint64_t length, std::uint64_t li
                          Source source)
     : limit_bytes_(limit_bytes), source_(source) {
   switch (framing) {
-    case Framing::none: state_ = State::done; break;
+    case Framing::none:
+      state_ = State::done;
+      break;
     case Framing::length:
       remaining_bytes_ = length;
       state_ = length == 0 ? State::done : State::fixed;
       break;
-    case Framing::chunked: state_ = State::size_first; break;
-    case Framing::until_close: state_ = State::until_close; break;
+    case Framing::chunked:
+      state_ = State::size_first;
+      break;
+    case Framing::until_close:
+      state_ = State::until_close;
+      break;
   }
 }
 
@@ -101,13 +107,16 @@ Result<> BodyDecoder::framing_byte(char byte) {
       return {};
     case State::size_first:
     case State::size:
-    case State::size_lf: return size_byte(byte);
+    case State::size_lf:
+      return size_byte(byte);
     case State::trailer_first:
     case State::trailer_name:
     case State::trailer_value:
     case State::trailer_lf:
-    case State::last_lf: return trailer_byte(byte);
-    default: return extension_byte(byte);
+    case State::last_lf:
+      return trailer_byte(byte);
+    default:
+      return extension_byte(byte);
   }
 }
 
@@ -175,7 +184,8 @@ Result<> BodyDecoder::extension_byte(char byte) {
       if (!is_in(kFieldByte, byte)) return refuse(Errc::bad_framing);
       state_ = State::extension_quoted;
       return {};
-    default: break;
+    default:
+      break;
   }
   // Behind a whole name or value: the next extension, or the end of the line.
   if (byte == ';') {

@@ -148,8 +148,10 @@ bool is_hop_by_hop(Field field) {
     case Field::keep_alive:
     case Field::proxy_connection:
     case Field::proxy_authorization:
-    case Field::proxy_authenticate: return true;
-    default: return false;
+    case Field::proxy_authenticate:
+      return true;
+    default:
+      return false;
   }
 }
 

@@ -38,8 +38,10 @@ bool is_singleton(Field field) {
     case Field::anthropic_version:
     case Field::idempotency_key:
     case Field::x_request_id:
-    case Field::user_agent: return true;
-    default: return false;
+    case Field::user_agent:
+      return true;
+    default:
+      return false;
   }
 }
 
@@ -235,21 +237,27 @@ Errc HeadParser::passed_limit(std::string_view seen, const Limits& limits) const
 Errc HeadParser::errc_of(int llhttp_code, std::size_t error_offset, const char* base,
                          const Limits& limits) const {
   switch (stop_) {
-    case Stop::target: return Errc::target_too_long;
+    case Stop::target:
+      return Errc::target_too_long;
     case Stop::fields:
-    case Stop::name: return Errc::head_too_large;
-    case Stop::shape: return Errc::bad_syntax;
-    case Stop::none: break;
+    case Stop::name:
+      return Errc::head_too_large;
+    case Stop::shape:
+      return Errc::bad_syntax;
+    case Stop::none:
+      break;
   }
   const std::string_view seen(base, error_offset);
   if (const Errc passed = passed_limit(seen, limits); passed != Errc::none) return passed;
   switch (llhttp_code) {
     case HPE_INVALID_CONTENT_LENGTH:
     case HPE_UNEXPECTED_CONTENT_LENGTH:
-    case HPE_INVALID_TRANSFER_ENCODING: return Errc::bad_framing;
+    case HPE_INVALID_TRANSFER_ENCODING:
+      return Errc::bad_framing;
     case HPE_INVALID_VERSION:
       return ends_with_other_version(seen) ? Errc::unsupported : Errc::bad_syntax;
-    default: return Errc::bad_syntax;
+    default:
+      return Errc::bad_syntax;
   }
 }
 
@@ -362,8 +370,10 @@ Result<> HeadParser::read_connection(std::string_view value) {
       case Field::host:
       case Field::content_length:
       case Field::transfer_encoding:
-      case Field::expect: return refuse(Errc::bad_framing);
-      default: break;
+      case Field::expect:
+        return refuse(Errc::bad_framing);
+      default:
+        break;
     }
     if (equal_ignoring_case(item, "close")) says_close_ = true;
     if (equal_ignoring_case(item, "keep-alive")) says_keep_alive_ = true;

@@ -7,7 +7,8 @@ namespace sluice::ledger {
 
 Result<> AuditBook::each_usage(std::uint32_t node, std::uint64_t epoch,
                                const std::function<void(const StoredUsage&)>& visit) {
-  return db_.query("SELECT " USAGE_INTEGERS ", " USAGE_TEXTS " FROM usage WHERE node = :n AND epoch = :e "
+  return db_.query("SELECT " USAGE_INTEGERS ", " USAGE_TEXTS
+                   " FROM usage WHERE node = :n AND epoch = :e "
                    "ORDER BY slot, seq",
                    kUsageTypes, {std::int64_t{node}, static_cast<std::int64_t>(epoch)},
                    [&](const Row& row) { visit(to_usage(row)); });
@@ -18,14 +19,16 @@ Result<RemovedRows> AuditBook::removed(std::uint32_t node, std::uint64_t epoch) 
   const std::int64_t node_number = node;
   const auto epoch_number = static_cast<std::int64_t>(epoch);
   auto rows = db_.integer(
-      "SELECT COALESCE(SUM(row_count), 0) FROM drain_batch WHERE node = :n AND epoch = :e AND removed = 1",
+      "SELECT COALESCE(SUM(row_count), 0) FROM drain_batch WHERE node = :n AND epoch = :e AND "
+      "removed = 1",
       {node_number, epoch_number});
   if (!rows) return std::unexpected(rows.error());
   out.rows = *rows;
   auto sums = collect<RemovedSum>(
       db_,
       "SELECT e.wallet_id, SUM(CASE e.kind WHEN 3 THEN e.amount ELSE 0 END), "
-      "SUM(CASE e.kind WHEN 4 THEN e.amount ELSE 0 END) FROM entry e JOIN drain_batch b ON b.id = e.batch "
+      "SUM(CASE e.kind WHEN 4 THEN e.amount ELSE 0 END) FROM entry e JOIN drain_batch b ON b.id = "
+      "e.batch "
       "WHERE b.node = :n AND b.epoch = :e AND b.removed = 1 GROUP BY e.wallet_id",
       "iii", {node_number, epoch_number},
       [](const Row& row) { return RemovedSum{row.integer(0), row.integer(1), row.integer(2)}; });
@@ -38,18 +41,22 @@ Result<std::vector<AccountSums>> AuditBook::accounts() {
   return collect<AccountSums>(
       db_,
       "SELECT a.id, COALESCE(d.total, 0), COALESCE(c.total, 0), a.debits, a.credits FROM account a "
-      "LEFT JOIN (SELECT debit_account AS id, SUM(amount) AS total FROM entry GROUP BY 1) d ON d.id = a.id "
-      "LEFT JOIN (SELECT credit_account AS id, SUM(amount) AS total FROM entry GROUP BY 1) c ON c.id = a.id "
+      "LEFT JOIN (SELECT debit_account AS id, SUM(amount) AS total FROM entry GROUP BY 1) d ON "
+      "d.id = a.id "
+      "LEFT JOIN (SELECT credit_account AS id, SUM(amount) AS total FROM entry GROUP BY 1) c ON "
+      "c.id = a.id "
       "ORDER BY a.id",
       "iiiii", {}, [](const Row& row) {
-        return AccountSums{row.integer(0), row.integer(1), row.integer(2), row.integer(3), row.integer(4)};
+        return AccountSums{row.integer(0), row.integer(1), row.integer(2), row.integer(3),
+                           row.integer(4)};
       });
 }
 
 Result<std::vector<NumberedEntry>> AuditBook::numbered_entries() {
   return collect<NumberedEntry>(
       db_,
-      "SELECT wallet_id, wallet_no, CASE kind WHEN 1 THEN amount ELSE -amount END FROM entry WHERE wallet_no > 0 "
+      "SELECT wallet_id, wallet_no, CASE kind WHEN 1 THEN amount ELSE -amount END FROM entry WHERE "
+      "wallet_no > 0 "
       "ORDER BY wallet_id, wallet_no",
       "iii", {},
       [](const Row& row) { return NumberedEntry{row.integer(0), row.integer(1), row.integer(2)}; });
@@ -58,7 +65,8 @@ Result<std::vector<NumberedEntry>> AuditBook::numbered_entries() {
 Result<std::int64_t> AuditBook::batches_that_differ() {
   return db_.integer(
       "SELECT COUNT(*) FROM ("
-      "SELECT batch, wallet_id, price_version, SUM(charged) AS charged, SUM(excess) AS excess, SUM(loss) AS loss FROM ("
+      "SELECT batch, wallet_id, price_version, SUM(charged) AS charged, SUM(excess) AS excess, "
+      "SUM(loss) AS loss FROM ("
       "SELECT id / 1000 AS batch, wallet_id, price_version, charged, excess, loss FROM usage "
       "UNION ALL "
       "SELECT e.batch, e.wallet_id, e.price_version, CASE e.kind WHEN 3 THEN -e.amount ELSE 0 END, "

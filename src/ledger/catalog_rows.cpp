@@ -7,11 +7,13 @@ namespace sluice::ledger {
 Group to_group(const Row& row) { return {row.integer(0), row.text(1), row.integer(2)}; }
 
 Provider to_provider(const Row& row) {
-  return {row.integer(0), row.text(1), row.text(2), row.text(3), row.text(4), row.text(5), row.integer(6) != 0};
+  return {row.integer(0), row.text(1), row.text(2),        row.text(3),
+          row.text(4),    row.text(5), row.integer(6) != 0};
 }
 
 ProviderKey to_provider_key(const Row& row) {
-  return {row.integer(0), row.integer(1), row.text(2), row.text(3), row.text(4), row.text(5), row.integer(6) != 0};
+  return {row.integer(0), row.integer(1), row.text(2),        row.text(3),
+          row.text(4),    row.text(5),    row.integer(6) != 0};
 }
 
 Channel to_channel(const Row& row) {
@@ -52,7 +54,8 @@ Model to_model(const Row& row) {
 }
 
 Route to_route(const Row& row) {
-  return {row.integer(0), row.integer(1), row.text(2), row.integer(3), row.integer(4), row.integer(5)};
+  return {row.integer(0), row.integer(1), row.text(2),
+          row.integer(3), row.integer(4), row.integer(5)};
 }
 
 Price to_price(const Row& row) {

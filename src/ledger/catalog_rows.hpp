@@ -8,24 +8,29 @@ namespace sluice::ledger {
 
 #define GROUP_COLUMNS "SELECT id, name, multiplier FROM price_group "
 inline constexpr const char* kGroupTypes = "iti";
-#define PROVIDER_COLUMNS "SELECT id, name, dialect, base_url, auth, extra_headers, enabled FROM provider "
+#define PROVIDER_COLUMNS \
+  "SELECT id, name, dialect, base_url, auth, extra_headers, enabled FROM provider "
 inline constexpr const char* kProviderTypes = "ittttti";
-#define PROVIDER_KEY_COLUMNS "SELECT id, provider_id, name, sealed, fingerprint, last_chars, enabled FROM provider_key "
+#define PROVIDER_KEY_COLUMNS \
+  "SELECT id, provider_id, name, sealed, fingerprint, last_chars, enabled FROM provider_key "
 inline constexpr const char* kProviderKeyTypes = "iitttti";
-#define CHANNEL_COLUMNS                                                                                     \
-  "SELECT id, name, provider_id, priority, weight, multiplier, proxy, connect_timeout_ms, "                 \
+#define CHANNEL_COLUMNS                                                                     \
+  "SELECT id, name, provider_id, priority, weight, multiplier, proxy, connect_timeout_ms, " \
   "first_byte_timeout_ms, total_timeout_ms, enabled FROM channel "
 inline constexpr const char* kChannelTypes = "itiiiitiiii";
-#define MODEL_COLUMNS                                                                                       \
-  "SELECT id, name, aliases, owner, formats, context_tokens, max_output_tokens, first_byte_timeout_ms, "    \
-  "between_tokens_timeout_ms, hidden_output, retry_after_send, listed, enabled, created_ns, input_margin, "  \
+#define MODEL_COLUMNS                                                                         \
+  "SELECT id, name, aliases, owner, formats, context_tokens, max_output_tokens, "             \
+  "first_byte_timeout_ms, "                                                                   \
+  "between_tokens_timeout_ms, hidden_output, retry_after_send, listed, enabled, created_ns, " \
+  "input_margin, "                                                                            \
   "hidden_tokens_per_s FROM model "
 inline constexpr const char* kModelTypes = "ittttiiiiiiiiiii";
-#define ROUTE_COLUMNS                                                                                       \
+#define ROUTE_COLUMNS \
   "SELECT model_id, channel_id, upstream_model, priority, weight, max_output_tokens FROM route "
 inline constexpr const char* kRouteTypes = "iitiii";
-#define PRICE_COLUMNS                                                                                       \
-  "SELECT version, model_id, effective_ns, input, cache_read, cache_write_short, cache_write_long, output, " \
+#define PRICE_COLUMNS                                                              \
+  "SELECT version, model_id, effective_ns, input, cache_read, cache_write_short, " \
+  "cache_write_long, output, "                                                     \
   "fees, bands, windows, holidays, tiers, free FROM price "
 inline constexpr const char* kPriceTypes = "iiiiiiiittttti";
 

@@ -9,10 +9,12 @@ namespace {
 #define CUSTOMER_COLUMNS "SELECT id, name, group_id, note, enabled, created_ns FROM customer "
 constexpr const char* kCustomerTypes = "ititii";
 
-#define WALLET_COLUMNS                                                                                         \
-  "SELECT w.id, w.customer_id, w.overdraft_limit, w.budget_day, w.budget_month, w.max_in_flight, "             \
-  "w.requests_per_minute, w.tokens_per_minute, w.zone, w.last_no, w.generation, c.group_id, c.enabled, "       \
-  "a.credits - a.debits FROM wallet w JOIN customer c ON c.id = w.customer_id JOIN account a ON a.id = 1000 + w.id "
+#define WALLET_COLUMNS                                                                             \
+  "SELECT w.id, w.customer_id, w.overdraft_limit, w.budget_day, w.budget_month, w.max_in_flight, " \
+  "w.requests_per_minute, w.tokens_per_minute, w.zone, w.last_no, w.generation, c.group_id, "      \
+  "c.enabled, "                                                                                    \
+  "a.credits - a.debits FROM wallet w JOIN customer c ON c.id = w.customer_id JOIN account a ON "  \
+  "a.id = 1000 + w.id "
 constexpr const char* kWalletTypes = "iiiiiiiitiiiii";
 
 Customer to_customer(const Row& row) {
@@ -53,8 +55,10 @@ Result<> CustomerBook::add(Customer& customer, Wallet& wallet) {
   return in_write(db_, [&]() -> Result<> {
     customer.created_ns = clock_.realtime_ns();
     auto id = db_.integer(
-        "INSERT INTO customer (name, group_id, note, enabled, created_ns) VALUES (:n, :g, :o, :e, :c) RETURNING id",
-        {customer.name, customer.group_id, customer.note, std::int64_t{customer.enabled}, customer.created_ns});
+        "INSERT INTO customer (name, group_id, note, enabled, created_ns) VALUES (:n, :g, :o, :e, "
+        ":c) RETURNING id",
+        {customer.name, customer.group_id, customer.note, std::int64_t{customer.enabled},
+         customer.created_ns});
     if (!id) return std::unexpected(id.error());
     customer.id = wallet.customer_id = *id;
     auto generation = next_generation(db_, wallets_topic());
@@ -63,11 +67,14 @@ Result<> CustomerBook::add(Customer& customer, Wallet& wallet) {
     wallet.group_id = customer.group_id;
     wallet.enabled = customer.enabled;
     auto wallet_id = db_.integer(
-        "INSERT INTO wallet (customer_id, overdraft_limit, budget_day, budget_month, max_in_flight, "
-        "requests_per_minute, tokens_per_minute, zone, generation) VALUES (:c, :o, :d, :m, :f, :r, :t, :z, :g) "
+        "INSERT INTO wallet (customer_id, overdraft_limit, budget_day, budget_month, "
+        "max_in_flight, "
+        "requests_per_minute, tokens_per_minute, zone, generation) VALUES (:c, :o, :d, :m, :f, :r, "
+        ":t, :z, :g) "
         "RETURNING id",
-        {wallet.customer_id, wallet.overdraft_limit, wallet.budget_day, wallet.budget_month, wallet.max_in_flight,
-         wallet.requests_per_minute, wallet.tokens_per_minute, wallet.zone, wallet.generation});
+        {wallet.customer_id, wallet.overdraft_limit, wallet.budget_day, wallet.budget_month,
+         wallet.max_in_flight, wallet.requests_per_minute, wallet.tokens_per_minute, wallet.zone,
+         wallet.generation});
     if (!wallet_id) return std::unexpected(wallet_id.error());
     wallet.id = *wallet_id;
     LEDGER_TRY(db_.run("INSERT INTO account (id, name) VALUES (:i, :n)",
@@ -78,19 +85,22 @@ Result<> CustomerBook::add(Customer& customer, Wallet& wallet) {
 
 Result<> CustomerBook::update(const Customer& customer) {
   return in_write(db_, [&]() -> Result<> {
-    auto changed = db_.run("UPDATE customer SET group_id = :g, note = :o, enabled = :e WHERE id = :i",
-                           {customer.group_id, customer.note, std::int64_t{customer.enabled}, customer.id});
+    auto changed =
+        db_.run("UPDATE customer SET group_id = :g, note = :o, enabled = :e WHERE id = :i",
+                {customer.group_id, customer.note, std::int64_t{customer.enabled}, customer.id});
     if (!changed) return std::unexpected(changed.error());
     if (*changed == 0) return fail(Errc::not_found);
     auto generation = next_generation(db_, wallets_topic());
     if (!generation) return std::unexpected(generation.error());
-    LEDGER_TRY(db_.run("UPDATE wallet SET generation = :g WHERE customer_id = :c", {*generation, customer.id}));
+    LEDGER_TRY(db_.run("UPDATE wallet SET generation = :g WHERE customer_id = :c",
+                       {*generation, customer.id}));
     // A key's record names its group: it is published anew with the wallet.
     auto keys = next_generation(db_, static_cast<std::int64_t>(Topic::keys));
     if (!keys) return std::unexpected(keys.error());
-    LEDGER_TRY(db_.run("UPDATE api_key SET generation = :g WHERE wallet_id IN "
-                       "(SELECT id FROM wallet WHERE customer_id = :c)",
-                       {*keys, customer.id}));
+    LEDGER_TRY(
+        db_.run("UPDATE api_key SET generation = :g WHERE wallet_id IN "
+                "(SELECT id FROM wallet WHERE customer_id = :c)",
+                {*keys, customer.id}));
     return {};
   });
 }
@@ -100,21 +110,26 @@ Result<> CustomerBook::update(const Wallet& wallet) {
     auto generation = next_generation(db_, wallets_topic());
     if (!generation) return std::unexpected(generation.error());
     auto changed = db_.run(
-        "UPDATE wallet SET overdraft_limit = :o, budget_day = :d, budget_month = :m, max_in_flight = :f, "
-        "requests_per_minute = :r, tokens_per_minute = :t, zone = :z, generation = :g WHERE id = :i",
+        "UPDATE wallet SET overdraft_limit = :o, budget_day = :d, budget_month = :m, max_in_flight "
+        "= :f, "
+        "requests_per_minute = :r, tokens_per_minute = :t, zone = :z, generation = :g WHERE id = "
+        ":i",
         {wallet.overdraft_limit, wallet.budget_day, wallet.budget_month, wallet.max_in_flight,
-         wallet.requests_per_minute, wallet.tokens_per_minute, wallet.zone, *generation, wallet.id});
+         wallet.requests_per_minute, wallet.tokens_per_minute, wallet.zone, *generation,
+         wallet.id});
     if (!changed) return std::unexpected(changed.error());
     if (*changed == 0) return fail(Errc::not_found);
     auto keys = next_generation(db_, static_cast<std::int64_t>(Topic::keys));
     if (!keys) return std::unexpected(keys.error());
-    LEDGER_TRY(db_.run("UPDATE api_key SET generation = :g WHERE wallet_id = :w", {*keys, wallet.id}));
+    LEDGER_TRY(
+        db_.run("UPDATE api_key SET generation = :g WHERE wallet_id = :w", {*keys, wallet.id}));
     return {};
   });
 }
 
 Result<Customer> CustomerBook::by_name(std::string_view name) {
-  return only<Customer>(db_, CUSTOMER_COLUMNS "WHERE name = :n", kCustomerTypes, {name}, to_customer);
+  return only<Customer>(db_, CUSTOMER_COLUMNS "WHERE name = :n", kCustomerTypes, {name},
+                        to_customer);
 }
 
 Result<Customer> CustomerBook::by_id(Id id) {
@@ -126,7 +141,8 @@ Result<std::vector<Customer>> CustomerBook::list() {
 }
 
 Result<Wallet> CustomerBook::wallet_of(Id customer_id) {
-  return only<Wallet>(db_, WALLET_COLUMNS "WHERE w.customer_id = :c", kWalletTypes, {customer_id}, to_wallet);
+  return only<Wallet>(db_, WALLET_COLUMNS "WHERE w.customer_id = :c", kWalletTypes, {customer_id},
+                      to_wallet);
 }
 
 Result<Wallet> CustomerBook::wallet(Id wallet_id) {

@@ -17,7 +17,8 @@ struct Db::Session {
 
 /// A statement with the places its parameters and columns are read from and written to.
 struct Db::Prepared final : Row {
-  Prepared(soci::session& session, std::string_view sql, const char* types, std::initializer_list<Value> values)
+  Prepared(soci::session& session, std::string_view sql, const char* types,
+           std::initializer_list<Value> values)
       : statement(session) {
     integers_in.resize(values.size());
     texts_in.resize(values.size());
@@ -58,8 +59,12 @@ struct Db::Prepared final : Row {
     }
   }
 
-  [[nodiscard]] std::int64_t integer(std::size_t column) const override { return integers_out[column]; }
-  [[nodiscard]] const std::string& text(std::size_t column) const override { return texts_out[column]; }
+  [[nodiscard]] std::int64_t integer(std::size_t column) const override {
+    return integers_out[column];
+  }
+  [[nodiscard]] const std::string& text(std::size_t column) const override {
+    return texts_out[column];
+  }
 
   soci::statement statement;
   std::vector<long long> integers_in, integers_out;
@@ -70,7 +75,8 @@ struct Db::Prepared final : Row {
 /// A statement that is executed for each element of its column vectors.
 struct Db::Bulk {
   Bulk(soci::session& session, std::string_view sql, const char* order) : statement(session) {
-    const std::size_t texts = static_cast<std::size_t>(std::count(order, order + std::strlen(order), 't'));
+    const std::size_t texts =
+        static_cast<std::size_t>(std::count(order, order + std::strlen(order), 't'));
     // SOCI looks at the vectors when it binds: they must not be empty.
     columns.texts.assign(texts, std::vector<std::string>(1));
     columns.integers.assign(std::strlen(order) - texts, std::vector<long long>(1));
@@ -103,13 +109,18 @@ std::unexpected<Error> Db::failed() {
   } catch (const soci::sqlite3_soci_error& error) {
     last_error_ = error.what();
     switch (error.result() & 0xff) {
-      case SQLITE_CONSTRAINT: return fail(Errc::conflict);
+      case SQLITE_CONSTRAINT:
+        return fail(Errc::conflict);
       case SQLITE_BUSY:
-      case SQLITE_LOCKED: return fail(Errc::unavailable, Source::self, Retry::yes);
-      case SQLITE_FULL: return fail(Errc::unavailable);
+      case SQLITE_LOCKED:
+        return fail(Errc::unavailable, Source::self, Retry::yes);
+      case SQLITE_FULL:
+        return fail(Errc::unavailable);
       case SQLITE_CORRUPT:
-      case SQLITE_NOTADB: return fail(Errc::corrupt);
-      default: return fail(Errc::io);
+      case SQLITE_NOTADB:
+        return fail(Errc::corrupt);
+      default:
+        return fail(Errc::io);
     }
   } catch (const std::exception& error) {
     last_error_ = error.what();
@@ -117,19 +128,22 @@ std::unexpected<Error> Db::failed() {
   }
 }
 
-Result<std::unique_ptr<Db>> Db::open(const std::string& database, bool read_only, std::string& message) {
+Result<std::unique_ptr<Db>> Db::open(const std::string& database, bool read_only,
+                                     std::string& message) {
   std::unique_ptr<Db> db(new Db);
   try {
-    // Another process holds the write lock only for one short transaction: five seconds mean that it hangs.
+    // Another process holds the write lock only for one short transaction: five seconds mean that
+    // it hangs.
     db->session_->sql.open(soci::sqlite3, "dbname=\"" + database + "\" timeout=5");
   } catch (...) {
     const auto error = db->failed();
     message = "ledger " + database + ": " + db->last_error_;
     return error;
   }
-  const char* pragmas = read_only ? "PRAGMA query_only = ON"
-                                  : "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; "
-                                    "PRAGMA wal_autocheckpoint = 4000";
+  const char* pragmas =
+      read_only ? "PRAGMA query_only = ON"
+                : "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; "
+                  "PRAGMA wal_autocheckpoint = 4000";
   if (auto set = db->script(pragmas); !set) {
     message = "ledger " + database + ": " + db->last_error_;
     return std::unexpected(set.error());
@@ -137,7 +151,8 @@ Result<std::unique_ptr<Db>> Db::open(const std::string& database, bool read_only
   return db;
 }
 
-Db::Prepared& Db::prepared(std::string_view sql, const char* types, std::initializer_list<Value> values) {
+Db::Prepared& Db::prepared(std::string_view sql, const char* types,
+                           std::initializer_list<Value> values) {
   auto& slot = prepared_[sql];
   if (slot == nullptr) slot = std::make_unique<Prepared>(session_->sql, sql, types, values);
   SLUICE_ASSERT(!slot->running);
@@ -189,10 +204,13 @@ Result<> Db::insert_many(std::string_view sql, const char* order, Columns& colum
     if (bulk == nullptr) bulk = std::make_unique<Bulk>(session_->sql, sql, order);
     SLUICE_ASSERT(columns.integers.size() == bulk->columns.integers.size());
     SLUICE_ASSERT(columns.texts.size() == bulk->columns.texts.size());
-    // The statement is bound to the inner vectors: exchange their contents, not the vectors themselves.
+    // The statement is bound to the inner vectors: exchange their contents, not the vectors
+    // themselves.
     const auto exchange = [&] {
-      for (std::size_t i = 0; i < columns.integers.size(); ++i) bulk->columns.integers[i].swap(columns.integers[i]);
-      for (std::size_t i = 0; i < columns.texts.size(); ++i) bulk->columns.texts[i].swap(columns.texts[i]);
+      for (std::size_t i = 0; i < columns.integers.size(); ++i)
+        bulk->columns.integers[i].swap(columns.integers[i]);
+      for (std::size_t i = 0; i < columns.texts.size(); ++i)
+        bulk->columns.texts[i].swap(columns.texts[i]);
     };
     exchange();
     bulk->statement.execute(true);
@@ -206,7 +224,8 @@ Result<> Db::insert_many(std::string_view sql, const char* order, Columns& colum
 Result<> Db::script(std::string_view sql) {
   try {
     while (!sql.empty()) {
-      // Statements end with ";\n" or the end of the text; triggers hold inner ones that end with "; ".
+      // Statements end with ";\n" or the end of the text; triggers hold inner ones that end with ";
+      // ".
       std::size_t end = sql.find(";\n");
       if (end == std::string_view::npos) end = sql.size();
       std::string_view one = sql.substr(0, end);
@@ -225,7 +244,8 @@ Result<> Db::script(std::string_view sql) {
 
 Result<> Db::begin(bool immediate) {
   SLUICE_ASSERT(!in_transaction_);
-  // A deferred BEGIN that writes later fails at once when somebody else wrote in between: ask for the lock now.
+  // A deferred BEGIN that writes later fails at once when somebody else wrote in between: ask for
+  // the lock now.
   auto begun = immediate ? run("BEGIN IMMEDIATE") : run("BEGIN");
   if (!begun) return std::unexpected(begun.error());
   in_transaction_ = true;

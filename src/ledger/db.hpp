@@ -1,4 +1,5 @@
-// One connection with its prepared statements. The only place that knows SOCI: it throws, this does not.
+// One connection with its prepared statements. The only place that knows SOCI: it throws, this does
+// not.
 #pragma once
 
 #include <cstdint>
@@ -40,14 +41,18 @@ class Db {
   Db(const Db&) = delete;
   Db& operator=(const Db&) = delete;
 
-  /// Runs a statement; returns the number of rows it changed. `sql` must outlive the connection (a literal).
-  [[nodiscard]] Result<std::int64_t> run(std::string_view sql, std::initializer_list<Value> values = {});
-  /// Runs a query to its end. `types` has one character a column, 'i' or 't'. `each` must not use the same
-  /// statement again.
-  [[nodiscard]] Result<> query(std::string_view sql, const char* types, std::initializer_list<Value> values,
+  /// Runs a statement; returns the number of rows it changed. `sql` must outlive the connection (a
+  /// literal).
+  [[nodiscard]] Result<std::int64_t> run(std::string_view sql,
+                                         std::initializer_list<Value> values = {});
+  /// Runs a query to its end. `types` has one character a column, 'i' or 't'. `each` must not use
+  /// the same statement again.
+  [[nodiscard]] Result<> query(std::string_view sql, const char* types,
+                               std::initializer_list<Value> values,
                                const std::function<void(const Row&)>& each);
   /// The single integer of a query or of INSERT … RETURNING; Errc::not_found when there is no row.
-  [[nodiscard]] Result<std::int64_t> integer(std::string_view sql, std::initializer_list<Value> values = {});
+  [[nodiscard]] Result<std::int64_t> integer(std::string_view sql,
+                                             std::initializer_list<Value> values = {});
   /// Inserts many rows: `order` names for each parameter where its column is, 'i' or 't', in order.
   [[nodiscard]] Result<> insert_many(std::string_view sql, const char* order, Columns& columns);
   /// Runs statements that are not worth keeping (schema, pragmas).

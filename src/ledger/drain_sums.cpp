@@ -21,17 +21,20 @@ bool add_run(std::map<std::uint32_t, SlotRun>& slots, const UsageRow& row) {
 bool add_money(DrainSums& sums, const UsageRow& row) {
   Money& money = sums.money[{row.wallet_id, row.price_version}];
   Nanos spent = 0;
-  return add(money.charged, row.charged) && add(money.excess, row.excess) && add(money.loss, row.loss) &&
-         add(spent, row.charged) && add(spent, row.excess) &&
+  return add(money.charged, row.charged) && add(money.excess, row.excess) &&
+         add(money.loss, row.loss) && add(spent, row.charged) && add(spent, row.excess) &&
          add(sums.windows[{OwnerKind::key, row.key_id, row.key_day, row.key_month}], spent) &&
-         add(sums.windows[{OwnerKind::wallet, row.wallet_id, row.wallet_day, row.wallet_month}], spent);
+         add(sums.windows[{OwnerKind::wallet, row.wallet_id, row.wallet_day, row.wallet_month}],
+             spent);
 }
 
 bool add_day(DrainSums& sums, const UsageRow& row) {
-  DaySums& day = sums.days[{row.started_ns / kDayNs, row.key_id, row.model_id, row.channel_id, row.wallet_id}];
+  DaySums& day =
+      sums.days[{row.started_ns / kDayNs, row.key_id, row.model_id, row.channel_id, row.wallet_id}];
   ++day.requests;
-  return add(day.input, row.input) && add(day.input, row.cache_read) && add(day.input, row.cache_write_short) &&
-         add(day.input, row.cache_write_long) && add(day.output, row.output) && add(day.charged, row.charged) &&
+  return add(day.input, row.input) && add(day.input, row.cache_read) &&
+         add(day.input, row.cache_write_short) && add(day.input, row.cache_write_long) &&
+         add(day.output, row.output) && add(day.charged, row.charged) &&
          add(day.charged, row.excess);
 }
 
@@ -40,7 +43,8 @@ bool add_day(DrainSums& sums, const UsageRow& row) {
 Result<DrainSums> sum_up(const std::vector<UsageRow>& rows) {
   DrainSums sums;
   for (const UsageRow& row : rows) {
-    if (!add_run(sums.slots, row) || !add_money(sums, row) || !add_day(sums, row)) return fail(Errc::bad_value);
+    if (!add_run(sums.slots, row) || !add_money(sums, row) || !add_day(sums, row))
+      return fail(Errc::bad_value);
   }
   return sums;
 }

@@ -57,7 +57,8 @@ struct DrainSums {
   std::map<DayKey, DaySums> days;
 };
 
-/// Errors: Errc::bad_value when the rows of a slot are not contiguous, an amount is negative or a sum overflows.
+/// Errors: Errc::bad_value when the rows of a slot are not contiguous, an amount is negative or a
+/// sum overflows.
 [[nodiscard]] Result<DrainSums> sum_up(const std::vector<UsageRow>& rows);
 
 }  // namespace sluice::ledger

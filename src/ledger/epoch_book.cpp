@@ -40,7 +40,8 @@ Result<EpochSnapshot> EpochBook::open_next(std::uint32_t node, const std::vector
     const TimeNs now_ns = clock_.realtime_ns();
     const std::int64_t node_number = node;
     for (const Gap& gap : gaps) LEDGER_TRY(usage.add_gap(gap));
-    LEDGER_TRY(db_.run("UPDATE node_epoch SET closed_ns = :t WHERE node = :n AND closed_ns = 0", {now_ns, node_number}));
+    LEDGER_TRY(db_.run("UPDATE node_epoch SET closed_ns = :t WHERE node = :n AND closed_ns = 0",
+                       {now_ns, node_number}));
     auto epoch = db_.integer(
         "INSERT INTO node_epoch (node, epoch, uuid, opened_ns, closed_ns, batch, clean) SELECT :n, "
         "COALESCE(MAX(epoch), 0) + 1, '', :t, 0, (SELECT COALESCE(MAX(id), 0) FROM drain_batch), 0 "
@@ -48,9 +49,10 @@ Result<EpochSnapshot> EpochBook::open_next(std::uint32_t node, const std::vector
         {node_number, now_ns, node_number});
     if (!epoch) return std::unexpected(epoch.error());
     out.epoch = {node, static_cast<std::uint64_t>(*epoch), {}, now_ns, 0, false, 0};
-    LEDGER_TRY(db_.run("INSERT INTO epoch_base (node, epoch, wallet_id, base, wallet_no) SELECT :n, :e, w.id, "
-                       "a.credits - a.debits, w.last_no FROM wallet w JOIN account a ON a.id = 1000 + w.id",
-                       {node_number, *epoch}));
+    LEDGER_TRY(db_.run(
+        "INSERT INTO epoch_base (node, epoch, wallet_id, base, wallet_no) SELECT :n, :e, w.id, "
+        "a.credits - a.debits, w.last_no FROM wallet w JOIN account a ON a.id = 1000 + w.id",
+        {node_number, *epoch}));
     LEDGER_TRY(db_.run("DELETE FROM publish_queue"));
     LEDGER_TRY(take(out.wallets, customers.wallets()));
     LEDGER_TRY(take(out.keys, keys.list(0)));
@@ -60,8 +62,9 @@ Result<EpochSnapshot> EpochBook::open_next(std::uint32_t node, const std::vector
     out.windows = std::move(*key_sums);
     out.windows.insert(out.windows.end(), wallet_sums->begin(), wallet_sums->end());
     LEDGER_TRY(take(out.generation, catalog.newest()));
-    return take(out.epoch.batch, db_.integer("SELECT batch FROM node_epoch WHERE node = :n AND epoch = :e",
-                                             {node_number, *epoch}));
+    return take(out.epoch.batch,
+                db_.integer("SELECT batch FROM node_epoch WHERE node = :n AND epoch = :e",
+                            {node_number, *epoch}));
   }));
   return out;
 }
@@ -76,23 +79,27 @@ Result<> EpochBook::set_uuid(std::uint32_t node, std::uint64_t epoch, const std:
 
 Result<> EpochBook::set_clean(std::uint32_t node, std::uint64_t epoch, bool clean) {
   return in_write(db_, [&]() -> Result<> {
-    LEDGER_TRY(db_.run("UPDATE node_epoch SET clean = :c WHERE node = :n AND epoch = :e",
-                       {std::int64_t{clean}, std::int64_t{node}, static_cast<std::int64_t>(epoch)}));
+    LEDGER_TRY(
+        db_.run("UPDATE node_epoch SET clean = :c WHERE node = :n AND epoch = :e",
+                {std::int64_t{clean}, std::int64_t{node}, static_cast<std::int64_t>(epoch)}));
     return {};
   });
 }
 
 Result<Epoch> EpochBook::newest(std::uint32_t node) {
   return only<Epoch>(db_,
-                     "SELECT node, epoch, uuid, opened_ns, closed_ns, batch, clean FROM node_epoch WHERE node = :n "
+                     "SELECT node, epoch, uuid, opened_ns, closed_ns, batch, clean FROM node_epoch "
+                     "WHERE node = :n "
                      "ORDER BY epoch DESC LIMIT 1",
                      "iitiiii", {std::int64_t{node}}, to_epoch);
 }
 
 Result<std::vector<EpochBase>> EpochBook::bases(std::uint32_t node, std::uint64_t epoch) {
   return collect<EpochBase>(
-      db_, "SELECT wallet_id, base, wallet_no FROM epoch_base WHERE node = :n AND epoch = :e ORDER BY wallet_id", "iii",
-      {std::int64_t{node}, static_cast<std::int64_t>(epoch)},
+      db_,
+      "SELECT wallet_id, base, wallet_no FROM epoch_base WHERE node = :n AND epoch = :e ORDER BY "
+      "wallet_id",
+      "iii", {std::int64_t{node}, static_cast<std::int64_t>(epoch)},
       [](const Row& row) { return EpochBase{row.integer(0), row.integer(1), row.integer(2)}; });
 }
 

@@ -6,10 +6,13 @@
 namespace sluice::ledger {
 namespace {
 
-#define KEY_COLUMNS                                                                                          \
-  "SELECT id, wallet_id, name, digest, last_chars, enabled, models, cidr_allow, cidr_deny, expires_ns, "     \
-  "budget_total, budget_day, budget_month, requests_per_minute, tokens_per_minute, max_in_flight, zone, "    \
-  "on_disconnect, on_revoke, drain_seconds, drain_bytes, drain_nanos, excess_max, clamp, may_pin, "          \
+#define KEY_COLUMNS                                                                          \
+  "SELECT id, wallet_id, name, digest, last_chars, enabled, models, cidr_allow, cidr_deny, " \
+  "expires_ns, "                                                                             \
+  "budget_total, budget_day, budget_month, requests_per_minute, tokens_per_minute, "         \
+  "max_in_flight, zone, "                                                                    \
+  "on_disconnect, on_revoke, drain_seconds, drain_bytes, drain_nanos, excess_max, clamp, "   \
+  "may_pin, "                                                                                \
   "reserve_context, created_ns, generation FROM api_key "
 constexpr const char* kKeyTypes = "iitttitttiiiiiiitiiiiiiiiiii";
 
@@ -61,16 +64,42 @@ Result<> KeyBook::add(ApiKey& key) {
     key.created_ns = clock_.realtime_ns();
     const KeyPolicy& p = key.policy;
     auto id = db_.integer(
-        "INSERT INTO api_key (wallet_id, name, digest, last_chars, enabled, models, cidr_allow, cidr_deny, "
-        "expires_ns, budget_total, budget_day, budget_month, requests_per_minute, tokens_per_minute, "
-        "max_in_flight, zone, on_disconnect, on_revoke, drain_seconds, drain_bytes, drain_nanos, excess_max, "
-        "clamp, may_pin, reserve_context, created_ns, generation) VALUES (:a, :b, :c, :d, :e, :f, :g, :h, :i, :j, "
+        "INSERT INTO api_key (wallet_id, name, digest, last_chars, enabled, models, cidr_allow, "
+        "cidr_deny, "
+        "expires_ns, budget_total, budget_day, budget_month, requests_per_minute, "
+        "tokens_per_minute, "
+        "max_in_flight, zone, on_disconnect, on_revoke, drain_seconds, drain_bytes, drain_nanos, "
+        "excess_max, "
+        "clamp, may_pin, reserve_context, created_ns, generation) VALUES (:a, :b, :c, :d, :e, :f, "
+        ":g, :h, :i, :j, "
         ":k, :l, :m, :n, :o, :p, :q, :r, :s, :t, :u, :v, :w, :x, :y, :z, :zz) RETURNING id",
-        {key.wallet_id, key.name, key.digest, key.last_chars, number(key.enabled), p.models, p.cidr_allow,
-         p.cidr_deny, p.expires_ns, p.budget_total, p.budget_day, p.budget_month, p.requests_per_minute,
-         p.tokens_per_minute, p.max_in_flight, p.zone, number(p.on_disconnect), number(p.on_revoke),
-         p.drain_seconds, p.drain_bytes, p.drain_nanos, p.excess_max, number(p.clamp), number(p.may_pin),
-         number(p.reserve_context), key.created_ns, key.generation});
+        {key.wallet_id,
+         key.name,
+         key.digest,
+         key.last_chars,
+         number(key.enabled),
+         p.models,
+         p.cidr_allow,
+         p.cidr_deny,
+         p.expires_ns,
+         p.budget_total,
+         p.budget_day,
+         p.budget_month,
+         p.requests_per_minute,
+         p.tokens_per_minute,
+         p.max_in_flight,
+         p.zone,
+         number(p.on_disconnect),
+         number(p.on_revoke),
+         p.drain_seconds,
+         p.drain_bytes,
+         p.drain_nanos,
+         p.excess_max,
+         number(p.clamp),
+         number(p.may_pin),
+         number(p.reserve_context),
+         key.created_ns,
+         key.generation});
     if (!id) return std::unexpected(id.error());
     key.id = *id;
     return {};
@@ -84,15 +113,38 @@ Result<> KeyBook::update(ApiKey& key) {
     key.generation = *generation;
     const KeyPolicy& p = key.policy;
     auto changed = db_.run(
-        "UPDATE api_key SET enabled = :e, models = :f, cidr_allow = :g, cidr_deny = :h, expires_ns = :i, "
-        "budget_total = :j, budget_day = :k, budget_month = :l, requests_per_minute = :m, tokens_per_minute = :n, "
-        "max_in_flight = :o, zone = :p, on_disconnect = :q, on_revoke = :r, drain_seconds = :s, drain_bytes = :t, "
-        "drain_nanos = :u, excess_max = :v, clamp = :w, may_pin = :x, reserve_context = :y, generation = :z "
+        "UPDATE api_key SET enabled = :e, models = :f, cidr_allow = :g, cidr_deny = :h, expires_ns "
+        "= :i, "
+        "budget_total = :j, budget_day = :k, budget_month = :l, requests_per_minute = :m, "
+        "tokens_per_minute = :n, "
+        "max_in_flight = :o, zone = :p, on_disconnect = :q, on_revoke = :r, drain_seconds = :s, "
+        "drain_bytes = :t, "
+        "drain_nanos = :u, excess_max = :v, clamp = :w, may_pin = :x, reserve_context = :y, "
+        "generation = :z "
         "WHERE id = :zz",
-        {number(key.enabled), p.models, p.cidr_allow, p.cidr_deny, p.expires_ns, p.budget_total, p.budget_day,
-         p.budget_month, p.requests_per_minute, p.tokens_per_minute, p.max_in_flight, p.zone,
-         number(p.on_disconnect), number(p.on_revoke), p.drain_seconds, p.drain_bytes, p.drain_nanos, p.excess_max,
-         number(p.clamp), number(p.may_pin), number(p.reserve_context), key.generation, key.id});
+        {number(key.enabled),
+         p.models,
+         p.cidr_allow,
+         p.cidr_deny,
+         p.expires_ns,
+         p.budget_total,
+         p.budget_day,
+         p.budget_month,
+         p.requests_per_minute,
+         p.tokens_per_minute,
+         p.max_in_flight,
+         p.zone,
+         number(p.on_disconnect),
+         number(p.on_revoke),
+         p.drain_seconds,
+         p.drain_bytes,
+         p.drain_nanos,
+         p.excess_max,
+         number(p.clamp),
+         number(p.may_pin),
+         number(p.reserve_context),
+         key.generation,
+         key.id});
     if (!changed) return std::unexpected(changed.error());
     if (*changed == 0) return fail(Errc::not_found);
     return {};
@@ -100,7 +152,8 @@ Result<> KeyBook::update(ApiKey& key) {
 }
 
 Result<ApiKey> KeyBook::by_name(Id wallet_id, std::string_view name) {
-  return only<ApiKey>(db_, KEY_COLUMNS "WHERE wallet_id = :w AND name = :n", kKeyTypes, {wallet_id, name}, to_key);
+  return only<ApiKey>(db_, KEY_COLUMNS "WHERE wallet_id = :w AND name = :n", kKeyTypes,
+                      {wallet_id, name}, to_key);
 }
 
 Result<ApiKey> KeyBook::by_id(Id id) {
@@ -108,12 +161,15 @@ Result<ApiKey> KeyBook::by_id(Id id) {
 }
 
 Result<std::vector<ApiKey>> KeyBook::list(Id wallet_id) {
-  if (wallet_id == 0) return collect<ApiKey>(db_, KEY_COLUMNS "ORDER BY wallet_id, name", kKeyTypes, {}, to_key);
-  return collect<ApiKey>(db_, KEY_COLUMNS "WHERE wallet_id = :w ORDER BY name", kKeyTypes, {wallet_id}, to_key);
+  if (wallet_id == 0)
+    return collect<ApiKey>(db_, KEY_COLUMNS "ORDER BY wallet_id, name", kKeyTypes, {}, to_key);
+  return collect<ApiKey>(db_, KEY_COLUMNS "WHERE wallet_id = :w ORDER BY name", kKeyTypes,
+                         {wallet_id}, to_key);
 }
 
 Result<std::vector<ApiKey>> KeyBook::changed_after(std::int64_t generation) {
-  return collect<ApiKey>(db_, KEY_COLUMNS "WHERE generation > :g ORDER BY id", kKeyTypes, {generation}, to_key);
+  return collect<ApiKey>(db_, KEY_COLUMNS "WHERE generation > :g ORDER BY id", kKeyTypes,
+                         {generation}, to_key);
 }
 
 Result<std::int64_t> KeyBook::count() { return db_.integer("SELECT COUNT(*) FROM api_key"); }

@@ -10,8 +10,14 @@ namespace sluice::ledger {
 
 struct Ledger::Books {
   Books(Db& db, const Clock& clock)
-      : customers(db, clock), keys(db, clock), catalog(db), money(db, clock), usage(db, clock), epochs(db, clock),
-        audit(db, clock), sums(db) {}
+      : customers(db, clock),
+        keys(db, clock),
+        catalog(db),
+        money(db, clock),
+        usage(db, clock),
+        epochs(db, clock),
+        audit(db, clock),
+        sums(db) {}
   CustomerBook customers;
   KeyBook keys;
   CatalogBook catalog;
@@ -27,8 +33,8 @@ Ledger::Ledger(std::unique_ptr<Db> db, const Clock& clock)
 
 Ledger::~Ledger() = default;
 
-Result<std::unique_ptr<Ledger>> Ledger::open(const std::string& database, Access access, const Clock& clock,
-                                             std::string& message) {
+Result<std::unique_ptr<Ledger>> Ledger::open(const std::string& database, Access access,
+                                             const Clock& clock, std::string& message) {
   const bool read_only = access == Access::read_only;
   if (read_only && ::access(database.c_str(), R_OK) != 0) {
     message = "ledger " + database + ": does not exist or cannot be read";

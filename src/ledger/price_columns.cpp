@@ -24,19 +24,21 @@ PriceColumns to_columns(const price::PriceRow& row) {
   for (const price::Band& band : row.bands) {
     if (band.above_prompt_tokens == 0) continue;
     const price::Rates& rates = band.rates;
-    bands.insert(bands.end(), {band.above_prompt_tokens, rates.input, rates.cache_read, rates.cache_write_short,
-                               rates.cache_write_long, rates.output});
+    bands.insert(bands.end(), {band.above_prompt_tokens, rates.input, rates.cache_read,
+                               rates.cache_write_short, rates.cache_write_long, rates.output});
   }
   std::vector<std::int64_t> windows;
   for (const price::Window& window : row.windows) {
     if (window.multiplier == 0) continue;
-    windows.insert(windows.end(), {window.multiplier, window.start_minute, window.end_minute, window.weekdays});
+    windows.insert(windows.end(),
+                   {window.multiplier, window.start_minute, window.end_minute, window.weekdays});
   }
   std::vector<std::int64_t> holidays;
   for (const std::uint16_t day : row.holidays) {
     if (day != 0) holidays.push_back(day);
   }
-  return {write_list(row.fees), write_list(bands), write_list(windows), write_list(holidays), write_list(row.tiers)};
+  return {write_list(row.fees), write_list(bands), write_list(windows), write_list(holidays),
+          write_list(row.tiers)};
 }
 
 void from_columns(const PriceColumns& columns, price::PriceRow& row) {

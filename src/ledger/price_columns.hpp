@@ -1,4 +1,5 @@
-// A price row as the columns of its table. Groups of numbers that belong together are lists in one column.
+// A price row as the columns of its table. Groups of numbers that belong together are lists in one
+// column.
 #pragma once
 
 #include <string>

@@ -7,7 +7,8 @@
 namespace sluice::ledger {
 namespace {
 
-// STRICT makes an integer overflow an error instead of a floating point number. No column is ever NULL.
+// STRICT makes an integer overflow an error instead of a floating point number. No column is ever
+// NULL.
 constexpr std::string_view kVersion1 = R"(
 CREATE TABLE price_group (
   id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -287,7 +288,8 @@ Result<> check_schema(Db& db) {
 }
 
 Result<> migrate(Db& db) {
-  // Asked before the write lock is taken, so that a program that only starts does not wait for a writer.
+  // Asked before the write lock is taken, so that a program that only starts does not wait for a
+  // writer.
   auto version = version_of(db);
   if (!version) return std::unexpected(version.error());
   if (*version > kSchemaVersion) return fail(Errc::unsupported);

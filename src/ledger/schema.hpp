@@ -9,8 +9,8 @@ class Db;
 
 inline constexpr std::int64_t kSchemaVersion = 1;
 
-/// Creates the tables or brings them up to kSchemaVersion, in one transaction. Errc::unsupported when the ledger
-/// is newer than this program.
+/// Creates the tables or brings them up to kSchemaVersion, in one transaction. Errc::unsupported
+/// when the ledger is newer than this program.
 [[nodiscard]] Result<> migrate(Db& db);
 
 /// Errc::unsupported unless the schema is this program's: for those who only read.

@@ -25,8 +25,8 @@ Result<> in_write(Db& db, Body&& body) {
 
 /// Rows of a query as a vector; `make` turns a Row into an element.
 template <class T, class Make>
-Result<std::vector<T>> collect(Db& db, std::string_view sql, const char* types, std::initializer_list<Value> values,
-                               Make&& make) {
+Result<std::vector<T>> collect(Db& db, std::string_view sql, const char* types,
+                               std::initializer_list<Value> values, Make&& make) {
   std::vector<T> out;
   LEDGER_TRY(db.query(sql, types, values, [&](const Row& row) { out.push_back(make(row)); }));
   return out;
@@ -34,7 +34,8 @@ Result<std::vector<T>> collect(Db& db, std::string_view sql, const char* types, 
 
 /// The only row of a query, or Errc::not_found.
 template <class T, class Make>
-Result<T> only(Db& db, std::string_view sql, const char* types, std::initializer_list<Value> values, Make&& make) {
+Result<T> only(Db& db, std::string_view sql, const char* types, std::initializer_list<Value> values,
+               Make&& make) {
   auto rows = collect<T>(db, sql, types, values, std::forward<Make>(make));
   if (!rows) return std::unexpected(rows.error());
   if (rows->empty()) return fail(Errc::not_found);
@@ -42,6 +43,8 @@ Result<T> only(Db& db, std::string_view sql, const char* types, std::initializer
 }
 
 /// An account of a wallet. House accounts have the numbers below this.
-[[nodiscard]] constexpr std::int64_t wallet_account(std::int64_t wallet_id) { return 1000 + wallet_id; }
+[[nodiscard]] constexpr std::int64_t wallet_account(std::int64_t wallet_id) {
+  return 1000 + wallet_id;
+}
 
 }  // namespace sluice::ledger

@@ -3,5 +3,5 @@
 
 #include "sluice/base/error.hpp"
 
-#define LEDGER_TRY(expression)                                              \
+#define LEDGER_TRY(expression) \
   if (auto outcome = (expression); !outcome) return std::unexpected(outcome.error())

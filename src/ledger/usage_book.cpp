@@ -21,8 +21,9 @@ Result<> move_cursor(Db& db, const DrainBatch& batch, std::uint32_t slot, const 
                       {node, epoch, slot_number, last}));
     return {};
   }
-  auto moved = db.run("UPDATE cursor SET seq = :q WHERE node = :n AND epoch = :e AND slot = :s AND seq = :b",
-                      {last, node, epoch, slot_number, before});
+  auto moved =
+      db.run("UPDATE cursor SET seq = :q WHERE node = :n AND epoch = :e AND slot = :s AND seq = :b",
+             {last, node, epoch, slot_number, before});
   if (!moved) return std::unexpected(moved.error());
   if (*moved != 1) return fail(Errc::conflict);
   return {};
@@ -46,13 +47,16 @@ Result<> post_all(Db& db, const DrainSums& sums, std::int64_t batch, TimeNs now_
     };
     for (const Posting& posting : postings) {
       if (posting.amount == 0) continue;
-      LEDGER_TRY(db.run("INSERT INTO entry (at_ns, kind, debit_account, credit_account, amount, wallet_id, "
-                        "price_version, batch, wallet_no, note) VALUES (:t, :k, :d, :c, :a, :w, :p, :b, 0, '')",
-                        {now_ns, static_cast<std::int64_t>(posting.kind), posting.debit_account,
-                         posting.credit_account, posting.amount, key.wallet_id, key.price_version, batch}));
+      LEDGER_TRY(db.run(
+          "INSERT INTO entry (at_ns, kind, debit_account, credit_account, amount, wallet_id, "
+          "price_version, batch, wallet_no, note) VALUES (:t, :k, :d, :c, :a, :w, :p, :b, 0, '')",
+          {now_ns, static_cast<std::int64_t>(posting.kind), posting.debit_account,
+           posting.credit_account, posting.amount, key.wallet_id, key.price_version, batch}));
       // Sums of one batch: each part was checked for overflow, and int64 holds 9.2 × 10^9 USD.
-      if (__builtin_add_overflow(debits[posting.debit_account], posting.amount, &debits[posting.debit_account]) ||
-          __builtin_add_overflow(credits[posting.credit_account], posting.amount, &credits[posting.credit_account])) {
+      if (__builtin_add_overflow(debits[posting.debit_account], posting.amount,
+                                 &debits[posting.debit_account]) ||
+          __builtin_add_overflow(credits[posting.credit_account], posting.amount,
+                                 &credits[posting.credit_account])) {
         return fail(Errc::bad_value);
       }
     }
@@ -61,25 +65,31 @@ Result<> post_all(Db& db, const DrainSums& sums, std::int64_t batch, TimeNs now_
     LEDGER_TRY(db.run("UPDATE account SET debits = debits + :a WHERE id = :i", {amount, account}));
   }
   for (const auto& [account, amount] : credits) {
-    LEDGER_TRY(db.run("UPDATE account SET credits = credits + :a WHERE id = :i", {amount, account}));
+    LEDGER_TRY(
+        db.run("UPDATE account SET credits = credits + :a WHERE id = :i", {amount, account}));
   }
   return {};
 }
 
 Result<> add_sums(Db& db, const DrainSums& sums) {
   for (const auto& [key, spent] : sums.windows) {
-    LEDGER_TRY(db.run("INSERT INTO window_sum (owner_kind, owner_id, day, month, spent) VALUES (:k, :o, :d, :m, :s) "
-                      "ON CONFLICT (owner_kind, owner_id, day, month) DO UPDATE SET spent = spent + excluded.spent",
-                      {static_cast<std::int64_t>(key.kind), key.owner_id, key.day, key.month, spent}));
+    LEDGER_TRY(
+        db.run("INSERT INTO window_sum (owner_kind, owner_id, day, month, spent) VALUES (:k, :o, "
+               ":d, :m, :s) "
+               "ON CONFLICT (owner_kind, owner_id, day, month) DO UPDATE SET spent = spent + "
+               "excluded.spent",
+               {static_cast<std::int64_t>(key.kind), key.owner_id, key.day, key.month, spent}));
   }
   for (const auto& [key, day] : sums.days) {
-    LEDGER_TRY(db.run(
-        "INSERT INTO usage_day (day, key_id, model_id, channel_id, wallet_id, requests, input, output, charged) "
-        "VALUES (:a, :b, :c, :d, :e, :f, :g, :h, :i) ON CONFLICT (day, key_id, model_id, channel_id) DO UPDATE SET "
-        "requests = requests + excluded.requests, input = input + excluded.input, "
-        "output = output + excluded.output, charged = charged + excluded.charged",
-        {key.day, key.key_id, key.model_id, key.channel_id, key.wallet_id, day.requests, day.input, day.output,
-         day.charged}));
+    LEDGER_TRY(
+        db.run("INSERT INTO usage_day (day, key_id, model_id, channel_id, wallet_id, requests, "
+               "input, output, charged) "
+               "VALUES (:a, :b, :c, :d, :e, :f, :g, :h, :i) ON CONFLICT (day, key_id, model_id, "
+               "channel_id) DO UPDATE SET "
+               "requests = requests + excluded.requests, input = input + excluded.input, "
+               "output = output + excluded.output, charged = charged + excluded.charged",
+               {key.day, key.key_id, key.model_id, key.channel_id, key.wallet_id, day.requests,
+                day.input, day.output, day.charged}));
   }
   return {};
 }
@@ -94,12 +104,14 @@ Result<> UsageBook::drain(const DrainBatch& batch) {
   return in_write(db_, [&]() -> Result<> {
     for (const auto& [slot, run] : sums->slots) LEDGER_TRY(move_cursor(db_, batch, slot, run));
     auto id = db_.integer(
-        "INSERT INTO drain_batch (node, epoch, at_ns, row_count) VALUES (:n, :e, :t, :r) RETURNING id",
+        "INSERT INTO drain_batch (node, epoch, at_ns, row_count) VALUES (:n, :e, :t, :r) RETURNING "
+        "id",
         {std::int64_t{batch.node}, static_cast<std::int64_t>(batch.epoch), now_ns,
          static_cast<std::int64_t>(batch.rows.size())});
     if (!id) return std::unexpected(id.error());
     Columns columns = to_columns(batch, *id);
-    LEDGER_TRY(db_.insert_many("INSERT INTO usage (" USAGE_INTEGERS ", " USAGE_TEXTS ") VALUES (" USAGE_PLACES ")",
+    LEDGER_TRY(db_.insert_many("INSERT INTO usage (" USAGE_INTEGERS ", " USAGE_TEXTS
+                               ") VALUES (" USAGE_PLACES ")",
                                kUsageTypes, columns));
     LEDGER_TRY(post_all(db_, *sums, *id, now_ns));
     return add_sums(db_, *sums);
@@ -107,82 +119,93 @@ Result<> UsageBook::drain(const DrainBatch& batch) {
 }
 
 Result<std::vector<Cursor>> UsageBook::cursors(std::uint32_t node, std::uint64_t epoch) {
-  return collect<Cursor>(db_, "SELECT slot, seq FROM cursor WHERE node = :n AND epoch = :e ORDER BY slot", "ii",
-                         {std::int64_t{node}, static_cast<std::int64_t>(epoch)}, [&](const Row& row) {
-                           return Cursor{node, epoch, static_cast<std::uint32_t>(row.integer(0)),
-                                         static_cast<std::uint64_t>(row.integer(1))};
-                         });
+  return collect<Cursor>(
+      db_, "SELECT slot, seq FROM cursor WHERE node = :n AND epoch = :e ORDER BY slot", "ii",
+      {std::int64_t{node}, static_cast<std::int64_t>(epoch)}, [&](const Row& row) {
+        return Cursor{node, epoch, static_cast<std::uint32_t>(row.integer(0)),
+                      static_cast<std::uint64_t>(row.integer(1))};
+      });
 }
 
 Result<> UsageBook::add_gap(const Gap& gap) {
   return in_write(db_, [&]() -> Result<> {
-    LEDGER_TRY(db_.run("INSERT INTO gap (node, epoch, slot, from_seq, until_seq, reason, at_ns) "
-                       "VALUES (:n, :e, :s, :f, :u, :r, :t)",
-                       {std::int64_t{gap.node}, static_cast<std::int64_t>(gap.epoch), std::int64_t{gap.slot},
-                        static_cast<std::int64_t>(gap.from_seq), static_cast<std::int64_t>(gap.until_seq), gap.reason,
-                        clock_.realtime_ns()}));
+    LEDGER_TRY(
+        db_.run("INSERT INTO gap (node, epoch, slot, from_seq, until_seq, reason, at_ns) "
+                "VALUES (:n, :e, :s, :f, :u, :r, :t)",
+                {std::int64_t{gap.node}, static_cast<std::int64_t>(gap.epoch),
+                 std::int64_t{gap.slot}, static_cast<std::int64_t>(gap.from_seq),
+                 static_cast<std::int64_t>(gap.until_seq), gap.reason, clock_.realtime_ns()}));
     return {};
   });
 }
 
 Result<std::vector<Gap>> UsageBook::gaps() {
-  return collect<Gap>(db_, "SELECT node, epoch, slot, from_seq, until_seq, reason, at_ns FROM gap ORDER BY id",
-                      "iiiiiti", {}, [](const Row& row) {
-                        Gap out;
-                        out.node = static_cast<std::uint32_t>(row.integer(0));
-                        out.epoch = static_cast<std::uint64_t>(row.integer(1));
-                        out.slot = static_cast<std::uint32_t>(row.integer(2));
-                        out.from_seq = static_cast<std::uint64_t>(row.integer(3));
-                        out.until_seq = static_cast<std::uint64_t>(row.integer(4));
-                        out.reason = row.text(5);
-                        out.at_ns = row.integer(6);
-                        return out;
-                      });
+  return collect<Gap>(
+      db_, "SELECT node, epoch, slot, from_seq, until_seq, reason, at_ns FROM gap ORDER BY id",
+      "iiiiiti", {}, [](const Row& row) {
+        Gap out;
+        out.node = static_cast<std::uint32_t>(row.integer(0));
+        out.epoch = static_cast<std::uint64_t>(row.integer(1));
+        out.slot = static_cast<std::uint32_t>(row.integer(2));
+        out.from_seq = static_cast<std::uint64_t>(row.integer(3));
+        out.until_seq = static_cast<std::uint64_t>(row.integer(4));
+        out.reason = row.text(5);
+        out.at_ns = row.integer(6);
+        return out;
+      });
 }
 
 Result<std::vector<StoredUsage>> UsageBook::list(const UsageFilter& f) {
   const TimeNs until_ns = f.until_ns == 0 ? INT64_MAX : f.until_ns;
-  return collect<StoredUsage>(
-      db_,
-      "SELECT " USAGE_INTEGERS ", " USAGE_TEXTS " FROM usage WHERE started_ns >= :s AND started_ns < :u "
-      "AND :w IN (0, wallet_id) AND :k IN (0, key_id) AND :m IN (0, model_id) AND :c IN (0, channel_id) "
-      "AND :r IN ('', request_id) ORDER BY id DESC LIMIT :l",
-      kUsageTypes,
-      {f.since_ns, until_ns, f.wallet_id, f.key_id, f.model_id, f.channel_id, f.request_id, f.limit}, to_usage);
+  return collect<StoredUsage>(db_,
+                              "SELECT " USAGE_INTEGERS ", " USAGE_TEXTS
+                              " FROM usage WHERE started_ns >= :s AND started_ns < :u "
+                              "AND :w IN (0, wallet_id) AND :k IN (0, key_id) AND :m IN (0, "
+                              "model_id) AND :c IN (0, channel_id) "
+                              "AND :r IN ('', request_id) ORDER BY id DESC LIMIT :l",
+                              kUsageTypes,
+                              {f.since_ns, until_ns, f.wallet_id, f.key_id, f.model_id,
+                               f.channel_id, f.request_id, f.limit},
+                              to_usage);
 }
 
 Result<std::vector<UsageStats>> UsageBook::stats(StatsBy by, const UsageFilter& f) {
   constexpr TimeNs kDayNs = 86'400 * kSecond;
   const std::int64_t since = f.since_ns / kDayNs;
   const std::int64_t until = f.until_ns == 0 ? INT64_MAX : (f.until_ns + kDayNs - 1) / kDayNs;
-#define STATS_QUERY(name, join)                                                                                  \
-  "SELECT " name ", SUM(u.requests), SUM(u.input), SUM(u.output), SUM(u.charged) FROM usage_day u " join         \
-  " WHERE u.day >= :s AND u.day < :u AND :w IN (0, u.wallet_id) AND :k IN (0, u.key_id) "                        \
+#define STATS_QUERY(name, join)                                                           \
+  "SELECT " name                                                                          \
+  ", SUM(u.requests), SUM(u.input), SUM(u.output), SUM(u.charged) FROM usage_day u " join \
+  " WHERE u.day >= :s AND u.day < :u AND :w IN (0, u.wallet_id) AND :k IN (0, u.key_id) " \
   "AND :m IN (0, u.model_id) AND :c IN (0, u.channel_id) GROUP BY 1 ORDER BY 1"
   std::string_view sql = STATS_QUERY("date(u.day * 86400, 'unixepoch')", "");
   if (by == StatsBy::model) {
-    sql = STATS_QUERY("COALESCE(m.name, '#' || u.model_id)", "LEFT JOIN model m ON m.id = u.model_id");
+    sql = STATS_QUERY("COALESCE(m.name, '#' || u.model_id)",
+                      "LEFT JOIN model m ON m.id = u.model_id");
   } else if (by == StatsBy::channel) {
     sql = STATS_QUERY("COALESCE(h.name, '')", "LEFT JOIN channel h ON h.id = u.channel_id");
   } else if (by == StatsBy::key) {
-    sql = STATS_QUERY("COALESCE(o.name || '/' || a.name, '#' || u.key_id)",
-                      "LEFT JOIN api_key a ON a.id = u.key_id LEFT JOIN wallet x ON x.id = a.wallet_id "
-                      "LEFT JOIN customer o ON o.id = x.customer_id");
+    sql = STATS_QUERY(
+        "COALESCE(o.name || '/' || a.name, '#' || u.key_id)",
+        "LEFT JOIN api_key a ON a.id = u.key_id LEFT JOIN wallet x ON x.id = a.wallet_id "
+        "LEFT JOIN customer o ON o.id = x.customer_id");
   }
-  return collect<UsageStats>(db_, sql, "tiiii", {since, until, f.wallet_id, f.key_id, f.model_id, f.channel_id},
+  return collect<UsageStats>(db_, sql, "tiiii",
+                             {since, until, f.wallet_id, f.key_id, f.model_id, f.channel_id},
                              [](const Row& row) {
-                               return UsageStats{row.text(0), row.integer(1), row.integer(2), row.integer(3),
-                                                 row.integer(4)};
+                               return UsageStats{row.text(0), row.integer(1), row.integer(2),
+                                                 row.integer(3), row.integer(4)};
                              });
 }
 
 Result<std::vector<WindowSum>> UsageBook::window_sums(OwnerKind kind, Id owner_id) {
-  return collect<WindowSum>(db_,
-                            "SELECT owner_id, day, month, spent FROM window_sum WHERE owner_kind = :k "
-                            "AND :o IN (0, owner_id) ORDER BY owner_id, day",
-                            "iiii", {static_cast<std::int64_t>(kind), owner_id}, [&](const Row& row) {
-                              return WindowSum{kind, row.integer(0), row.integer(1), row.integer(2), row.integer(3)};
-                            });
+  return collect<WindowSum>(
+      db_,
+      "SELECT owner_id, day, month, spent FROM window_sum WHERE owner_kind = :k "
+      "AND :o IN (0, owner_id) ORDER BY owner_id, day",
+      "iiii", {static_cast<std::int64_t>(kind), owner_id}, [&](const Row& row) {
+        return WindowSum{kind, row.integer(0), row.integer(1), row.integer(2), row.integer(3)};
+      });
 }
 
 Result<std::int64_t> UsageBook::remove_before(TimeNs before_ns, std::int64_t batches) {
@@ -190,8 +213,8 @@ Result<std::int64_t> UsageBook::remove_before(TimeNs before_ns, std::int64_t bat
   LEDGER_TRY(in_write(db_, [&]() -> Result<> {
     // Whole batches, so that what is left of one can always be compared with its entries.
     auto old = collect<std::int64_t>(
-        db_, "SELECT id FROM drain_batch WHERE removed = 0 AND at_ns < :b ORDER BY at_ns LIMIT :l", "i",
-        {before_ns, batches}, [](const Row& row) { return row.integer(0); });
+        db_, "SELECT id FROM drain_batch WHERE removed = 0 AND at_ns < :b ORDER BY at_ns LIMIT :l",
+        "i", {before_ns, batches}, [](const Row& row) { return row.integer(0); });
     if (!old) return std::unexpected(old.error());
     for (const std::int64_t batch : *old) {
       auto gone = db_.run("DELETE FROM usage WHERE id >= :a AND id < :b",

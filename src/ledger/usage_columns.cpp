@@ -10,7 +10,8 @@ namespace {
 constexpr std::size_t kIdColumn = 4;  // between seq and hold_seq
 
 bool any_call(const UsageRow& row) {
-  return std::any_of(row.calls.begin(), row.calls.end(), [](std::int64_t count) { return count != 0; });
+  return std::any_of(row.calls.begin(), row.calls.end(),
+                     [](std::int64_t count) { return count != 0; });
 }
 
 }  // namespace
@@ -48,7 +49,8 @@ StoredUsage to_usage(const Row& row) {
     value = static_cast<std::remove_reference_t<decltype(value)>>(row.integer(at++));
   });
   const auto calls = read_list(row.text(kUsageIntegers));
-  for (std::size_t i = 0; i < std::min(calls.size(), out.row.calls.size()); ++i) out.row.calls[i] = calls[i];
+  for (std::size_t i = 0; i < std::min(calls.size(), out.row.calls.size()); ++i)
+    out.row.calls[i] = calls[i];
   out.row.request_id = row.text(kUsageIntegers + 1);
   out.row.client_address = row.text(kUsageIntegers + 2);
   out.row.tags = row.text(kUsageIntegers + 3);

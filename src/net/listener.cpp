@@ -5,7 +5,8 @@
 namespace sluice::net {
 namespace {
 
-// Out of descriptors, or the socket is of no use: accepting again at once would fail again, and spin.
+// Out of descriptors, or the socket is of no use: accepting again at once would fail again, and
+// spin.
 constexpr TimeNs kBackoffNs = 50 * kMillisecond;
 
 }  // namespace

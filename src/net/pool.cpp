@@ -20,7 +20,10 @@ bool is_idle(const Stream& stream) {
 }  // namespace
 
 Pool::Pool(ring::Reactor& reactor, std::size_t idle_most, TimeNs idle_ns)
-    : reactor_(reactor), idle_most_(idle_most), idle_ns_(idle_ns), idle_timer_(&Pool::on_idle, this) {}
+    : reactor_(reactor),
+      idle_most_(idle_most),
+      idle_ns_(idle_ns),
+      idle_timer_(&Pool::on_idle, this) {}
 
 Pool::~Pool() { SLUICE_ASSERT(entries_.empty()); }
 
@@ -51,7 +54,9 @@ void Pool::put(PoolKey key, std::unique_ptr<Stream> stream) {
   if (!idle_timer_.armed()) reactor_.timers().arm(idle_timer_, reactor_.now_ns() + idle_ns_);
 }
 
-void Pool::discard(std::unique_ptr<Stream> stream) { closing_.spawn(close_stream(std::move(stream))); }
+void Pool::discard(std::unique_ptr<Stream> stream) {
+  closing_.spawn(close_stream(std::move(stream)));
+}
 
 void Pool::drop(std::size_t index) {
   std::unique_ptr<Stream> stream = std::move(entries_[index].stream);

@@ -7,7 +7,8 @@
 namespace sluice::net {
 namespace {
 
-// A flight of the handshake with a certificate chain of a few KB fits; more is taken in several rounds.
+// A flight of the handshake with a certificate chain of a few KB fits; more is taken in several
+// rounds.
 constexpr std::size_t kControlBytes = 16 * 1024;
 
 struct RecordScratch {

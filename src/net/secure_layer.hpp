@@ -1,5 +1,5 @@
-// TLS between a stream's socket and its users: ciphertext pieces become plaintext pieces, plaintext becomes
-// ciphertext to send. No I/O of its own.
+// TLS between a stream's socket and its users: ciphertext pieces become plaintext pieces, plaintext
+// becomes ciphertext to send. No I/O of its own.
 #pragma once
 
 #include <string>
@@ -18,10 +18,11 @@ class SecureLayer {
 
   /// A client's first flight.
   Result<> begin();
-  /// Takes received ciphertext; pushes what it held to `plaintext`. What the engine wants to send is kept.
+  /// Takes received ciphertext; pushes what it held to `plaintext`. What the engine wants to send
+  /// is kept.
   Result<> feed(ring::Piece ciphertext, ring::PieceQueue& plaintext);
-  /// Encrypts from the front of `text` up to kEncryptBytes and the engine's own waiting bytes before it; `taken`
-  /// says how much of it. An empty piece: nothing to send.
+  /// Encrypts from the front of `text` up to kEncryptBytes and the engine's own waiting bytes
+  /// before it; `taken` says how much of it. An empty piece: nothing to send.
   Result<ring::Piece> encrypt(std::span<const iovec> text, std::size_t& taken);
   /// Queues close_notify.
   void close();

@@ -36,8 +36,8 @@ Errc code_of(int error_number) {
   }
 }
 
-// Of a connection that stood: what was sent may have been received, whatever the error. Only a reset is what a
-// pooled connection shows when the peer closed it before it had the request.
+// Of a connection that stood: what was sent may have been received, whatever the error. Only a
+// reset is what a pooled connection shows when the peer closed it before it had the request.
 Error error_of(int error_number, Source peer) {
   const Errc code = code_of(error_number);
   return {code, peer, code == Errc::reset ? Retry::only_if_reused : Retry::no, error_number};
@@ -45,7 +45,8 @@ Error error_of(int error_number, Source peer) {
 
 // Nothing was sent yet: another try may help.
 Error connect_error_of(int error_number, Source peer) {
-  if (error_number == EADDRNOTAVAIL) return {Errc::full, Source::self, Retry::yes, error_number};  // no port left
+  if (error_number == EADDRNOTAVAIL)
+    return {Errc::full, Source::self, Retry::yes, error_number};  // no port left
   return {code_of(error_number), peer, Retry::yes, error_number};
 }
 
@@ -78,7 +79,8 @@ Stream::~Stream() { SLUICE_ASSERT(fd_ < 0); }
 // ---- receiving
 
 void Stream::arm_receive() noexcept {
-  if (receive_op_.in_flight() || buffer_user_.waiting() || end_.code != Errc::none || aborted_) return;
+  if (receive_op_.in_flight() || buffer_user_.waiting() || end_.code != Errc::none || aborted_)
+    return;
   if (received_.bytes() >= kReceiveCredit / 2 || received_.size() >= kReceivePieces / 2) return;
   const auto room = static_cast<std::uint32_t>(kReceiveCredit - received_.bytes());
   reactor_.start(receive_op_, {.code = ring::OpCode::recv_multishot, .fd = fd_, .length = room});
@@ -103,7 +105,8 @@ void Stream::on_receive(void* context, const ring::Completion& completion) {
     self.deliver(std::move(piece));
     if (!completion.more) {
       self.arm_receive();
-    } else if (self.received_.bytes() >= kReceiveCredit || self.received_.size() >= kReceivePieces) {
+    } else if (self.received_.bytes() >= kReceiveCredit ||
+               self.received_.size() >= kReceivePieces) {
       self.pause_receive();
     }
     self.wake_receiver();
@@ -145,11 +148,13 @@ void Stream::deliver(ring::Piece piece) noexcept {
 void Stream::on_peer_fin() noexcept {
   Error end{Errc::closed, peer_, Retry::only_if_reused, 0};
   if (secure_) {
-    // Without close_notify somebody may have cut the connection: what was received may not be whole.
+    // Without close_notify somebody may have cut the connection: what was received may not be
+    // whole.
     const Result<> whole = secure_->engine().end_of_stream();
     if (!whole) end = whole.error();
   }
-  // The kernel tells of a reset once: when the send was told, or we gave it up, this end is not an orderly one.
+  // The kernel tells of a reset once: when the send was told, or we gave it up, this end is not an
+  // orderly one.
   if (send_broke_) end.code = Errc::reset;
   if (send_timed_out_) end = {Errc::timed_out, peer_, Retry::no, 0};
   set_end(end);
@@ -237,7 +242,8 @@ Stream::SendAwaiter Stream::send(std::span<const iovec> pieces, TimeNs stall_ns,
                                  ring::PieceQueue* held) {
   SLUICE_ASSERT(!sending_ && !pieces.empty() && pieces.size() <= kSendPieces);
   if (aborted_ || (end_.code != Errc::none && end_.code != Errc::closed)) {
-    send_result_ = std::unexpected(aborted_ ? Error{Errc::cancelled, Source::self, Retry::no, 0} : end_);
+    send_result_ =
+        std::unexpected(aborted_ ? Error{Errc::cancelled, Source::self, Retry::no, 0} : end_);
     return {*this};
   }
   outgoing_.reset(new Outgoing);
@@ -255,8 +261,8 @@ Stream::SendAwaiter Stream::send(std::span<const iovec> pieces, TimeNs stall_ns,
   return {*this};
 }
 
-// Sends the next ciphertext: what the engine has to say itself, then the plaintext that waits. Ends the send when
-// nothing is left.
+// Sends the next ciphertext: what the engine has to say itself, then the plaintext that waits. Ends
+// the send when nothing is left.
 void Stream::send_secured() noexcept {
   Outgoing* out = sending_ ? outgoing_.get() : nullptr;
   const std::span<const iovec> text =
@@ -275,7 +281,8 @@ void Stream::send_secured() noexcept {
     held_ = nullptr;
   }
   if (cipher->empty()) {
-    const bool stuck = out != nullptr && out->count > 0;  // before the handshake is over: our mistake
+    const bool stuck =
+        out != nullptr && out->count > 0;  // before the handshake is over: our mistake
     if (sending_) finish_send(stuck ? Result<>(fail(Errc::internal)) : Result<>());
     return;
   }
@@ -359,7 +366,8 @@ void Stream::set_aside_rest() noexcept {
 
 void Stream::on_send(void* context, const ring::Completion& completion) {
   Stream& self = *static_cast<Stream*>(context);
-  const bool again = !self.connecting_ && (completion.result == -EAGAIN || completion.result == -EINTR);
+  const bool again =
+      !self.connecting_ && (completion.result == -EAGAIN || completion.result == -EINTR);
   if (completion.result < 0 && !again) {
     Error error = self.connecting_ ? connect_error_of(-completion.result, self.peer_)
                                    : error_of(-completion.result, self.peer_);

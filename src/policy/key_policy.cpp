@@ -9,7 +9,8 @@ using dialect::Special;
 constexpr Denial kUnknownKey{ErrorKind::unauthenticated, "Incorrect API key provided.", ""};
 constexpr Denial kDisabledKey{ErrorKind::unauthenticated, "This API key is disabled.", ""};
 constexpr Denial kExpiredKey{ErrorKind::unauthenticated, "This API key has expired.", ""};
-constexpr Denial kAddress{ErrorKind::forbidden, "This API key may not be used from this address.", ""};
+constexpr Denial kAddress{ErrorKind::forbidden, "This API key may not be used from this address.",
+                          ""};
 constexpr Denial kNoModel{ErrorKind::model_not_found,
                           "The model does not exist or this API key has no access to it.", "model"};
 constexpr Denial kWrongFormat{ErrorKind::model_not_found,
@@ -20,15 +21,15 @@ constexpr Denial kBackground{ErrorKind::bad_request, "background responses are n
 constexpr Denial kServiceTier{ErrorKind::bad_request,
                               "Only the default service tier is offered for this model.",
                               "service_tier"};
-constexpr Denial kSpeed{ErrorKind::bad_request, "Only the standard speed is offered for this model.",
-                        "speed"};
-constexpr Denial kFallback{ErrorKind::bad_request, "Fallback models in the request are not offered.",
-                           "fallbacks"};
-constexpr Denial kOutsideInput{
-    ErrorKind::bad_request,
-    "Input that is not in the request (stored responses, files, remote URLs, cached content) is not "
-    "allowed for this API key.",
-    ""};
+constexpr Denial kSpeed{ErrorKind::bad_request,
+                        "Only the standard speed is offered for this model.", "speed"};
+constexpr Denial kFallback{ErrorKind::bad_request,
+                           "Fallback models in the request are not offered.", "fallbacks"};
+constexpr Denial kOutsideInput{ErrorKind::bad_request,
+                               "Input that is not in the request (stored responses, files, remote "
+                               "URLs, cached content) is not "
+                               "allowed for this API key.",
+                               ""};
 
 }  // namespace
 

@@ -34,8 +34,8 @@ std::optional<IpAddress> unpinned(const state::PinnedAddress& address) {
 
 }  // namespace
 
-AddressPublisher::AddressPublisher(state::Environment& environment, const Clock& clock, Lookup lookup,
-                                   std::vector<Cidr> allow_private)
+AddressPublisher::AddressPublisher(state::Environment& environment, const Clock& clock,
+                                   Lookup lookup, std::vector<Cidr> allow_private)
     : environment_(environment),
       clock_(clock),
       allow_private_(std::move(allow_private)),
@@ -48,8 +48,10 @@ void AddressPublisher::load_present() {
   if (!pointer) return;
   generation_ = pointer->addresses_generation;
   if (generation_ == 0) return;
-  const std::string path = environment_.epoch_directory() + "/" + state::addresses_file_name(generation_);
-  if (auto opened = state::AddressBook::open(path, pointer->addresses_hash)) before_ = std::move(*opened);
+  const std::string path =
+      environment_.epoch_directory() + "/" + state::addresses_file_name(generation_);
+  if (auto opened = state::AddressBook::open(path, pointer->addresses_hash))
+    before_ = std::move(*opened);
 }
 
 void AddressPublisher::set_hosts(const std::vector<HostPort>& hosts) {
@@ -93,8 +95,9 @@ std::vector<IpAddress> AddressPublisher::permitted(const std::string& name, Host
   std::vector<IpAddress> out;
   for (const IpAddress& address : addresses) {
     if (!may_connect(address, allow_private_)) {
-      complain(name, host, "has the address " + to_string(address) +
-                               ", which is not public and not listed in allow_private: it is not used");
+      complain(name, host,
+               "has the address " + to_string(address) +
+                   ", which is not public and not listed in allow_private: it is not used");
       continue;
     }
     if (out.size() < state::kAddressesPerHost) out.push_back(address);
@@ -108,7 +111,9 @@ void AddressPublisher::take(const Resolved& answer) {
   Host& host = known->second;
   host.answered = true;
   if (!answer.addresses || answer.addresses->empty()) {
-    complain(answer.host, host, host.addresses.empty() ? "does not resolve" : "does not resolve: its last addresses stay");
+    complain(
+        answer.host, host,
+        host.addresses.empty() ? "does not resolve" : "does not resolve: its last addresses stay");
     return;
   }
   const bool was_silent = !host.complained;
@@ -127,7 +132,8 @@ std::vector<state::AddressSpec> AddressPublisher::specs() const {
     state::AddressSpec spec{wanted.host, wanted.port, {}};
     const auto host = hosts_.find(wanted.host);
     if (host == hosts_.end()) continue;
-    for (const IpAddress& address : host->second.addresses) spec.addresses.push_back(pinned(address, wanted.port));
+    for (const IpAddress& address : host->second.addresses)
+      spec.addresses.push_back(pinned(address, wanted.port));
     out.push_back(std::move(spec));
   }
   return out;
@@ -141,12 +147,17 @@ Result<> AddressPublisher::publish() {
     return std::unexpected(bytes.error());
   }
   const std::string name = state::addresses_file_name(next);
-  if (auto written = state::write_file(environment_.epoch_directory(), name, *bytes); !written) return written;
-  if (auto set = state::Writer(environment_).set_addresses(next, name, state::file_hash(*bytes)); !set) return set;
-  // Shards map a file when they take it: the one before may still be about to be opened, older ones are not.
+  if (auto written = state::write_file(environment_.epoch_directory(), name, *bytes); !written)
+    return written;
+  if (auto set = state::Writer(environment_).set_addresses(next, name, state::file_hash(*bytes));
+      !set)
+    return set;
+  // Shards map a file when they take it: the one before may still be about to be opened, older ones
+  // are not.
   if (next > 2) {
     std::error_code ignored;
-    std::filesystem::remove(environment_.epoch_directory() + "/" + state::addresses_file_name(next - 2), ignored);
+    std::filesystem::remove(
+        environment_.epoch_directory() + "/" + state::addresses_file_name(next - 2), ignored);
   }
   generation_ = next;
   changed_ = false;

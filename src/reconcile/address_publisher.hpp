@@ -1,4 +1,5 @@
-// Pinned provider addresses: what names resolve to, checked against the SSRF rules, in files of their own.
+// Pinned provider addresses: what names resolve to, checked against the SSRF rules, in files of
+// their own.
 #pragma once
 
 #include <map>
@@ -18,11 +19,12 @@ class AddressPublisher {
   AddressPublisher(state::Environment& environment, const Clock& clock, Lookup lookup,
                    std::vector<Cidr> allow_private);
 
-  /// The hosts that the catalog names. New ones are looked up at once; literal addresses need no look-up.
+  /// The hosts that the catalog names. New ones are looked up at once; literal addresses need no
+  /// look-up.
   void set_hosts(const std::vector<HostPort>& hosts);
 
-  /// Takes answers, asks again every 30 s, and publishes a file when something differs from the one in force.
-  /// Errors: those of the file and of state::Writer; tried again at the next call.
+  /// Takes answers, asks again every 30 s, and publishes a file when something differs from the one
+  /// in force. Errors: those of the file and of state::Writer; tried again at the next call.
   [[nodiscard]] Result<> step();
 
   /// A host of the catalog was never answered yet.
@@ -52,7 +54,8 @@ class AddressPublisher {
   Resolver resolver_;
   std::vector<HostPort> wanted_;
   std::map<std::string, Host> hosts_;
-  std::shared_ptr<const state::AddressBook> before_;  ///< of the process before: names keep what they had
+  std::shared_ptr<const state::AddressBook>
+      before_;  ///< of the process before: names keep what they had
   std::uint64_t generation_ = 0;
   TimeNs asked_at_ns_ = 0;
   bool changed_ = false;

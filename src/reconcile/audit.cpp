@@ -33,10 +33,11 @@ Result<> audit(state::Environment& environment, std::string& message) {
     if (sum != held.end()) ++found;
     const Nanos open = sum == held.end() ? 0 : sum->second;
     if (!state::identity_holds(wallet) || wallet.held != open) {
-      message = "wallet " + std::to_string(wallet.wallet_id) + ": available " + std::to_string(wallet.available) +
-                " + held " + std::to_string(wallet.held) + " (open holds " + std::to_string(open) + ") + charged " +
-                std::to_string(wallet.charged) + " + excess " + std::to_string(wallet.excess) + " is not credits " +
-                std::to_string(wallet.credits());
+      message = "wallet " + std::to_string(wallet.wallet_id) + ": available " +
+                std::to_string(wallet.available) + " + held " + std::to_string(wallet.held) +
+                " (open holds " + std::to_string(open) + ") + charged " +
+                std::to_string(wallet.charged) + " + excess " + std::to_string(wallet.excess) +
+                " is not credits " + std::to_string(wallet.credits());
       return fail(Errc::corrupt);
     }
   }

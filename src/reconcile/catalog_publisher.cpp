@@ -14,8 +14,8 @@ constexpr TimeNs kDayNs = 86'400 * kSecond;
 
 }  // namespace
 
-CatalogPublisher::CatalogPublisher(state::Environment& environment, const Clock& clock, std::string zone_directory,
-                                   TimeNs keep_superseded_ns)
+CatalogPublisher::CatalogPublisher(state::Environment& environment, const Clock& clock,
+                                   std::string zone_directory, TimeNs keep_superseded_ns)
     : environment_(environment),
       clock_(clock),
       zones_(std::move(zone_directory)),
@@ -29,8 +29,10 @@ void CatalogPublisher::load_present() {
   // The number goes up even when the file cannot be read: a new one takes its place.
   generation_ = before_ = pointer->catalog_generation;
   if (generation_ == 0) return;
-  const std::string path = environment_.epoch_directory() + "/" + state::catalog_file_name(generation_);
-  if (auto opened = state::Catalog::open(path, pointer->catalog_hash)) present_ = std::move(*opened);
+  const std::string path =
+      environment_.epoch_directory() + "/" + state::catalog_file_name(generation_);
+  if (auto opened = state::Catalog::open(path, pointer->catalog_hash))
+    present_ = std::move(*opened);
 }
 
 Result<std::set<std::uint64_t>> CatalogPublisher::held_prices() {
@@ -57,7 +59,8 @@ Result<> CatalogPublisher::publish(const ledger::CatalogSnapshot& snapshot) {
   for (const std::string& text : plan.complaints) {
     if (complained_.insert(text).second) log_line(LogLevel::warning, "reconcile", text);
   }
-  // Once a day or at the next change, also when this one fails: the ledger has nothing better to offer until then.
+  // Once a day or at the next change, also when this one fails: the ledger has nothing better to
+  // offer until then.
   built_at_ns_ = now_ns;
   next_change_ns_ = plan.next_change_ns;
   std::string message;
@@ -68,11 +71,13 @@ Result<> CatalogPublisher::publish(const ledger::CatalogSnapshot& snapshot) {
   }
   const std::string name = state::catalog_file_name(inputs.generation);
   if (auto written = state::write_file(environment_.epoch_directory(), name, *bytes); !written) {
-    log_line(LogLevel::error, "reconcile", "cannot write " + environment_.epoch_directory() + "/" + name);
+    log_line(LogLevel::error, "reconcile",
+             "cannot write " + environment_.epoch_directory() + "/" + name);
     return written;
   }
   const std::uint64_t hash = state::file_hash(*bytes);
-  if (auto set = state::Writer(environment_).set_catalog(inputs.generation, name, hash); !set) return set;
+  if (auto set = state::Writer(environment_).set_catalog(inputs.generation, name, hash); !set)
+    return set;
   before_ = generation_;
   generation_ = inputs.generation;
   hosts_ = std::move(plan.hosts);
@@ -106,12 +111,14 @@ void CatalogPublisher::remove_old_files() {
     if (present_->find_price(version) == nullptr) return;
   }
   std::error_code error;
-  for (const auto& entry : std::filesystem::directory_iterator(environment_.epoch_directory(), error)) {
+  for (const auto& entry :
+       std::filesystem::directory_iterator(environment_.epoch_directory(), error)) {
     const std::string name = entry.path().filename().string();
     constexpr std::string_view kPrefix = "catalog.";
     std::uint64_t number = 0;
     if (!name.starts_with(kPrefix)) continue;
-    const auto [end, parsed] = std::from_chars(name.data() + kPrefix.size(), name.data() + name.size(), number);
+    const auto [end, parsed] =
+        std::from_chars(name.data() + kPrefix.size(), name.data() + name.size(), number);
     if (parsed != std::errc() || end != name.data() + name.size()) continue;
     if (number < before_) std::filesystem::remove(entry.path(), error);
   }

@@ -17,8 +17,8 @@ class CatalogPublisher {
   CatalogPublisher(state::Environment& environment, const Clock& clock, std::string zone_directory,
                    TimeNs keep_superseded_ns);
 
-  /// Builds a file of `snapshot`, and points at it. Fills `hosts()`. On error the file of before stays in force;
-  /// what was wrong is logged.
+  /// Builds a file of `snapshot`, and points at it. Fills `hosts()`. On error the file of before
+  /// stays in force; what was wrong is logged.
   [[nodiscard]] Result<> publish(const ledger::CatalogSnapshot& snapshot);
 
   /// A price comes into force, or a day has passed since the windows were published.
@@ -30,8 +30,8 @@ class CatalogPublisher {
   /// Prices for the reaper: those of the file in force.
   [[nodiscard]] state::PriceLookup prices();
 
-  /// Removes files that nobody can need: older than the one before the present one, while the present one has the
-  /// prices of every open hold.
+  /// Removes files that nobody can need: older than the one before the present one, while the
+  /// present one has the prices of every open hold.
   void remove_old_files();
 
  private:
@@ -45,9 +45,9 @@ class CatalogPublisher {
   std::vector<HostPort> hosts_;
   std::shared_ptr<const state::Catalog> present_;
   std::uint64_t generation_ = 0;
-  std::uint64_t before_ = 0;       ///< generation before the present one
-  TimeNs next_change_ns_ = 0;      ///< realtime
-  TimeNs built_at_ns_ = 0;         ///< realtime
+  std::uint64_t before_ = 0;   ///< generation before the present one
+  TimeNs next_change_ns_ = 0;  ///< realtime
+  TimeNs built_at_ns_ = 0;     ///< realtime
   std::set<std::string> complained_;
 };
 

@@ -24,7 +24,8 @@ std::vector<std::string> split(std::string_view text) {
 }
 
 std::optional<state::Auth> auth_of(std::string_view name) {
-  constexpr std::string_view kNames[] = {"none", "bearer", "x-api-key", "x-goog-api-key", "api-key", "query-key"};
+  constexpr std::string_view kNames[] = {"none",           "bearer",  "x-api-key",
+                                         "x-goog-api-key", "api-key", "query-key"};
   for (std::size_t i = 0; i < std::size(kNames); ++i) {
     if (kNames[i] == name) return static_cast<state::Auth>(i);
   }
@@ -60,7 +61,8 @@ class Planner {
 
   void complain(std::string text) { plan_.complaints.push_back(std::move(text)); }
   void add_channel(const ledger::Channel& channel);
-  bool set_endpoints(const ledger::Channel& channel, const ledger::Provider& provider, state::ChannelSpec& spec);
+  bool set_endpoints(const ledger::Channel& channel, const ledger::Provider& provider,
+                     state::ChannelSpec& spec);
   void add_prices();
   void add_prices_of(std::span<const ledger::Price> prices);
   bool add_price(const ledger::Price& price);
@@ -103,15 +105,19 @@ bool Planner::set_endpoints(const ledger::Channel& channel, const ledger::Provid
 
 void Planner::add_channel(const ledger::Channel& channel) {
   const std::string name = "channel " + channel.name;
-  const auto provider = std::ranges::find(snapshot_.providers, channel.provider_id, &ledger::Provider::id);
+  const auto provider =
+      std::ranges::find(snapshot_.providers, channel.provider_id, &ledger::Provider::id);
   if (provider == snapshot_.providers.end()) return complain(name + ": its provider is not there");
   state::ChannelSpec spec;
   const auto format = format_number(provider->dialect);
   const auto auth = auth_of(provider->auth);
-  if (!format || !auth) return complain(name + ": dialect or auth of provider " + provider->name + " is unknown");
-  if (!set_endpoints(channel, *provider, spec)) return complain(name + ": base URL or proxy is malformed");
+  if (!format || !auth)
+    return complain(name + ": dialect or auth of provider " + provider->name + " is unknown");
+  if (!set_endpoints(channel, *provider, spec))
+    return complain(name + ": base URL or proxy is malformed");
   spec.id = static_cast<std::uint32_t>(channel.id);
-  spec.flags = channel.enabled && provider->enabled ? static_cast<std::uint32_t>(state::kChannelEnabled) : 0;
+  spec.flags =
+      channel.enabled && provider->enabled ? static_cast<std::uint32_t>(state::kChannelEnabled) : 0;
   spec.name = channel.name;
   spec.format = *format;
   spec.auth = *auth;
@@ -159,12 +165,14 @@ void Planner::add_prices_of(std::span<const ledger::Price> prices) {
   if (next < prices.size() && add_price(prices[next])) {
     in_force.next = prices[next].row.version;
     const TimeNs at_ns = prices[next].row.effective_from_ns;
-    plan_.next_change_ns = plan_.next_change_ns == 0 ? at_ns : std::min(plan_.next_change_ns, at_ns);
+    plan_.next_change_ns =
+        plan_.next_change_ns == 0 ? at_ns : std::min(plan_.next_change_ns, at_ns);
   }
   if (!current) return;
   if (add_price(prices[*current])) in_force.current = prices[*current].row.version;
   for (std::size_t i = 0; i < *current; ++i) {
-    const bool recent = prices[i + 1].row.effective_from_ns > inputs_.realtime_ns - inputs_.keep_superseded_ns;
+    const bool recent =
+        prices[i + 1].row.effective_from_ns > inputs_.realtime_ns - inputs_.keep_superseded_ns;
     if (recent || inputs_.held_prices.contains(prices[i].row.version)) add_price(prices[i]);
   }
 }
@@ -186,8 +194,10 @@ void Planner::add_candidates(const ledger::Model& model, state::ModelSpec& spec)
     if (channel == channels_.end()) continue;  // was complained about
     state::CandidateSpec candidate;
     candidate.channel_id = static_cast<std::uint32_t>(route.channel_id);
-    candidate.priority = static_cast<std::uint16_t>(route.priority >= 0 ? route.priority : channel->second->priority);
-    candidate.weight = static_cast<std::uint16_t>(route.weight >= 0 ? route.weight : channel->second->weight);
+    candidate.priority = static_cast<std::uint16_t>(
+        route.priority >= 0 ? route.priority : channel->second->priority);
+    candidate.weight =
+        static_cast<std::uint16_t>(route.weight >= 0 ? route.weight : channel->second->weight);
     candidate.upstream_model = route.upstream_model;
     candidate.max_output_tokens = static_cast<std::uint32_t>(route.max_output_tokens);
     spec.candidates.push_back(std::move(candidate));
@@ -206,7 +216,8 @@ void Planner::add_model(const ledger::Model& model) {
     }
   }
   spec.owner = model.owner;
-  spec.flags = (model.enabled ? state::kModelEnabled : 0U) | (model.listed ? state::kModelListed : 0U) |
+  spec.flags = (model.enabled ? state::kModelEnabled : 0U) |
+               (model.listed ? state::kModelListed : 0U) |
                (model.hidden_output ? state::kModelHiddenOutput : 0U) |
                (model.retry_after_send ? state::kModelRetryAfterSend : 0U);
   if (!model.formats.empty()) {
@@ -235,8 +246,8 @@ void Planner::add_groups() {
       complain("group " + group.name + ": multiplier out of range; its customers are refused");
       continue;
     }
-    plan_.spec.groups.push_back(
-        {static_cast<std::uint32_t>(group.id), static_cast<std::uint32_t>(group.multiplier), group.name});
+    plan_.spec.groups.push_back({static_cast<std::uint32_t>(group.id),
+                                 static_cast<std::uint32_t>(group.multiplier), group.name});
   }
 }
 
@@ -248,7 +259,8 @@ void Planner::add_cidr_set(const ledger::NumberedText& text) {
     for (const std::string& part : split(list)) {
       const auto network = parse_cidr(part);
       if (!network) {
-        // What was to be denied must not be let in because of a typo: the set is left out, which lets nobody in.
+        // What was to be denied must not be let in because of a typo: the set is left out, which
+        // lets nobody in.
         complain("address set " + std::to_string(text.id) + ": '" + part + "' is no network");
         return false;
       }
@@ -260,9 +272,11 @@ void Planner::add_cidr_set(const ledger::NumberedText& text) {
     }
     return true;
   };
-  if (mark == std::string::npos) return complain("address set " + std::to_string(text.id) + " is malformed");
+  if (mark == std::string::npos)
+    return complain("address set " + std::to_string(text.id) + " is malformed");
   const std::string_view whole = text.text;
-  if (add(whole.substr(0, mark), 0) && add(whole.substr(mark + 1), 1)) plan_.spec.cidr_sets.push_back(std::move(set));
+  if (add(whole.substr(0, mark), 0) && add(whole.substr(mark + 1), 1))
+    plan_.spec.cidr_sets.push_back(std::move(set));
 }
 
 void Planner::add_texts() {
@@ -280,7 +294,8 @@ void Planner::add_texts() {
         add_cidr_set(text);
         break;
       case ledger::TextKind::zone:
-        plan_.spec.zones.push_back(zone_windows(id, text.text, zones_.zone(text.text), from_s, days));
+        plan_.spec.zones.push_back(
+            zone_windows(id, text.text, zones_.zone(text.text), from_s, days));
         break;
     }
   }
@@ -288,7 +303,8 @@ void Planner::add_texts() {
 
 }  // namespace
 
-CatalogPlan plan_catalog(const ledger::CatalogSnapshot& snapshot, const CatalogInputs& inputs, ZoneTable& zones) {
+CatalogPlan plan_catalog(const ledger::CatalogSnapshot& snapshot, const CatalogInputs& inputs,
+                         ZoneTable& zones) {
   return Planner(snapshot, inputs, zones).plan();
 }
 

@@ -28,13 +28,14 @@ struct CatalogInputs {
 
 struct CatalogPlan {
   state::CatalogSpec spec;
-  std::vector<HostPort> hosts;          ///< that shards connect to: providers, or their proxies
-  TimeNs next_change_ns = 0;            ///< realtime at which a price comes into force; 0 = none is known
+  std::vector<HostPort> hosts;  ///< that shards connect to: providers, or their proxies
+  TimeNs next_change_ns = 0;    ///< realtime at which a price comes into force; 0 = none is known
   std::vector<std::string> complaints;  ///< what was left out and why, a line each
 };
 
-/// What is unusable is left out with a complaint, so that one bad row does not stop every publication.
-[[nodiscard]] CatalogPlan plan_catalog(const ledger::CatalogSnapshot& snapshot, const CatalogInputs& inputs,
-                                       ZoneTable& zones);
+/// What is unusable is left out with a complaint, so that one bad row does not stop every
+/// publication.
+[[nodiscard]] CatalogPlan plan_catalog(const ledger::CatalogSnapshot& snapshot,
+                                       const CatalogInputs& inputs, ZoneTable& zones);
 
 }  // namespace sluice::reconcile

@@ -14,7 +14,8 @@ Nanos owed(const state::OutboxRecord& record) { return record.charged + record.e
 
 }  // namespace
 
-Drain::Drain(state::Environment& environment, ledger::Ledger& ledger, const Clock& clock, Stored stored)
+Drain::Drain(state::Environment& environment, ledger::Ledger& ledger, const Clock& clock,
+             Stored stored)
     : environment_(environment),
       ledger_(ledger),
       clock_(clock),
@@ -65,16 +66,19 @@ void Drain::break_slot(state::SlotId number, Slot& slot, const std::string& why)
   log_line(LogLevel::error, "reconcile", "ALARM " + trouble_);
 }
 
-// A row that is found at the first look may be old; one that comes later is younger than the look before.
+// A row that is found at the first look may be old; one that comes later is younger than the look
+// before.
 TimeNs Drain::waiting_since(const state::OutboxRecord& record, TimeNs now_ns) const {
-  const TimeNs age = clock_.realtime_ns() - record.started_at_ns - static_cast<TimeNs>(record.total_ns);
+  const TimeNs age =
+      clock_.realtime_ns() - record.started_at_ns - static_cast<TimeNs>(record.total_ns);
   return std::max<TimeNs>(1, now_ns - std::max<TimeNs>(0, age));
 }
 
 void Drain::take_rows(state::SlotId number, Slot& slot, TimeNs seen_ns) {
   for (const state::OutboxRow& row : scratch_) {
     if (row.id.seq != slot.read + 1 || row.record.hold.epoch != environment_.epoch()) {
-      break_slot(number, slot, "row " + std::to_string(slot.read + 1) + " is missing or of another epoch");
+      break_slot(number, slot,
+                 "row " + std::to_string(slot.read + 1) + " is missing or of another epoch");
       return;
     }
     slot.pending.push_back({row, read_once_ ? seen_ns : waiting_since(row.record, seen_ns)});
@@ -92,7 +96,8 @@ Result<> Drain::poll_slot(state::SlotId number, Slot& slot, TimeNs seen_ns) {
     return {};
   }
   slot.written = known->outbox_seq;
-  if (slot.written <= slot.read || !slot.trouble.empty() || pending_rows_ >= kPendingRows) return {};
+  if (slot.written <= slot.read || !slot.trouble.empty() || pending_rows_ >= kPendingRows)
+    return {};
   scratch_.clear();
   const std::size_t room = kPendingRows - pending_rows_;
   const auto read = state::read_outbox(environment_, number, slot.read, room, scratch_);
@@ -151,14 +156,16 @@ Result<std::size_t> Drain::commit_batch() {
   return batch.rows.size();
 }
 
-// The books refused: either they have the rows already (a COMMIT whose outcome was unknown), or one row is
-// impossible. Halving the batch finds it; the rows before it are stored.
-Result<std::size_t> Drain::after_conflict(const Error& error, const std::vector<std::size_t>& taken) {
+// The books refused: either they have the rows already (a COMMIT whose outcome was unknown), or one
+// row is impossible. Halving the batch finds it; the rows before it are stored.
+Result<std::size_t> Drain::after_conflict(const Error& error,
+                                          const std::vector<std::size_t>& taken) {
   const std::size_t before = pending_rows_;
   if (auto loaded = load_cursors(); !loaded) {
     if (loaded.error().code != Errc::corrupt) return std::unexpected(loaded.error());
     for (std::size_t i = 0; i < slots_.size(); ++i) {
-      break_slot(static_cast<state::SlotId>(i), slots_[i], "the ledger's cursor is not where this outbox is");
+      break_slot(static_cast<state::SlotId>(i), slots_[i],
+                 "the ledger's cursor is not where this outbox is");
       forget(slots_[i], slots_[i].pending.size());
     }
     return 0;
@@ -173,7 +180,8 @@ Result<std::size_t> Drain::after_conflict(const Error& error, const std::vector<
     if (taken[i] == 0) continue;
     Slot& slot = slots_[i];
     break_slot(static_cast<state::SlotId>(i), slot,
-               "row " + std::to_string(slot.cursor + 1) + " is refused by the books: " + ledger_.last_error());
+               "row " + std::to_string(slot.cursor + 1) +
+                   " is refused by the books: " + ledger_.last_error());
     slot.read = slot.cursor;
     forget(slot, slot.pending.size());
     unread_rows_ += slot.written - slot.read;
@@ -211,9 +219,11 @@ Lag Drain::lag() const {
     const TimeNs since = slot.pending.front().seen_ns;
     lag.oldest_ns = lag.oldest_ns == 0 ? since : std::min(lag.oldest_ns, since);
   }
-  // Rows that were not read yet are like those that were: an estimate that errs by little, far above the limits.
+  // Rows that were not read yet are like those that were: an estimate that errs by little, far
+  // above the limits.
   if (unread_rows_ > 0 && pending_rows_ > 0) {
-    lag.nanos += pending_nanos_ / static_cast<Nanos>(pending_rows_) * static_cast<Nanos>(unread_rows_);
+    lag.nanos +=
+        pending_nanos_ / static_cast<Nanos>(pending_rows_) * static_cast<Nanos>(unread_rows_);
   }
   return lag;
 }

@@ -32,12 +32,12 @@ class Drain {
   /// Errors of the ledger; corrupt when a cursor is ahead of the outbox (time travel).
   [[nodiscard]] Result<> load_cursors();
 
-  /// Copies new rows out, each row once; at most kPendingRows wait here. Nothing is read when no transaction was
-  /// committed since the last call.
+  /// Copies new rows out, each row once; at most kPendingRows wait here. Nothing is read when no
+  /// transaction was committed since the last call.
   [[nodiscard]] Result<> poll();
 
-  /// Stores at most kDrainRowsMax rows in one ledger transaction. Returns how many. An unknown outcome is repaired
-  /// from the cursors. Errors of the ledger: nothing is lost, call again later.
+  /// Stores at most kDrainRowsMax rows in one ledger transaction. Returns how many. An unknown
+  /// outcome is repaired from the cursors. Errors of the ledger: nothing is lost, call again later.
   [[nodiscard]] Result<std::size_t> commit_batch();
 
   /// Polls and commits until nothing is left but what cannot be drained. Errors of the ledger.
@@ -48,7 +48,8 @@ class Drain {
 
   [[nodiscard]] Lag lag() const;
   [[nodiscard]] bool empty() const { return pending_rows_ == 0 && unread_rows_ == 0; }
-  /// A slot has a row that cannot be read, is missing or is refused by the books: it is not drained any further.
+  /// A slot has a row that cannot be read, is missing or is refused by the books: it is not drained
+  /// any further.
   [[nodiscard]] bool broken() const { return !trouble_.empty(); }
   [[nodiscard]] const std::string& trouble() const { return trouble_; }
 
@@ -76,8 +77,10 @@ class Drain {
   void take_rows(state::SlotId number, Slot& slot, TimeNs seen_ns);
   void break_slot(state::SlotId number, Slot& slot, const std::string& why);
   [[nodiscard]] ledger::DrainBatch next_batch(std::vector<std::size_t>& taken);
-  [[nodiscard]] Result<std::size_t> after_conflict(const Error& error, const std::vector<std::size_t>& taken);
-  void hand_on(Slot& slot, std::size_t rows);  ///< the ledger has the first `rows`: to the records, and away
+  [[nodiscard]] Result<std::size_t> after_conflict(const Error& error,
+                                                   const std::vector<std::size_t>& taken);
+  void hand_on(Slot& slot,
+               std::size_t rows);  ///< the ledger has the first `rows`: to the records, and away
   void forget(Slot& slot, std::size_t rows);
   [[nodiscard]] TimeNs waiting_since(const state::OutboxRecord& record, TimeNs now_ns) const;
 
@@ -89,8 +92,8 @@ class Drain {
   std::vector<state::OutboxRow> scratch_;
   std::uint64_t last_txn_ = 0;
   bool read_once_ = false;
-  std::size_t first_slot_ = 0;     ///< batches begin at another slot each time
-  std::size_t batch_rows_ = 0;     ///< shrinks to find a row that the books refuse
+  std::size_t first_slot_ = 0;  ///< batches begin at another slot each time
+  std::size_t batch_rows_ = 0;  ///< shrinks to find a row that the books refuse
   std::size_t pending_rows_ = 0;
   std::uint64_t unread_rows_ = 0;
   Nanos pending_nanos_ = 0;

@@ -34,7 +34,8 @@ std::optional<Endpoint> parse_endpoint(std::string_view url) {
   }
   if (out.scheme == "https") out.port = 443;
   if (out.scheme == "http") out.port = 80;
-  if (!port.empty() && (port.front() != ':' || !read_port(port.substr(1), out.port))) return std::nullopt;
+  if (!port.empty() && (port.front() != ':' || !read_port(port.substr(1), out.port)))
+    return std::nullopt;
   if (out.host.empty() || out.port == 0) return std::nullopt;
   return out;
 }

@@ -31,8 +31,8 @@ EpochStart::EpochStart(const Options& options, const Clock& clock, ledger::Ledge
 
 bool EpochStart::is_newest(const state::MetaRecord& meta) {
   const auto newest = ledger_.epochs().newest(options_.node);
-  return newest && meta.node == options_.node && newest->epoch == meta.epoch && newest->closed_ns == 0 &&
-         newest->uuid == hex(meta.uuid);
+  return newest && meta.node == options_.node && newest->epoch == meta.epoch &&
+         newest->closed_ns == 0 && newest->uuid == hex(meta.uuid);
 }
 
 Result<Started> EpochStart::run(std::string& message) {
@@ -60,7 +60,8 @@ Result<Started> EpochStart::attach(std::string& message) {
   auto environment = state::open({.directory = options_.state_directory}, message);
   if (!environment) return std::unexpected(environment.error());
   if (!is_newest(check_.meta)) {
-    // Its usage still counts and is drained; but its balances are of a snapshot that the ledger has closed.
+    // Its usage still counts and is drained; but its balances are of a snapshot that the ledger has
+    // closed.
     say(LogLevel::error, "ALARM shards serve epoch " + std::to_string(check_.meta.epoch) +
                              ", which is not the ledger's newest" + hint);
   }
@@ -113,18 +114,21 @@ Result<std::unique_ptr<state::Environment>> EpochStart::try_warm(std::string& me
   if (!why.empty()) {
     origin_ = Origin::salvaged;
     say(LogLevel::error, "ALARM epoch " + std::to_string(check_.meta.epoch) + " is closed with " +
-                             std::to_string(gaps_.size()) + " gaps and kept for inspection: " + why);
+                             std::to_string(gaps_.size()) +
+                             " gaps and kept for inspection: " + why);
     return nullptr;
   }
   if (check_.meta.slots < options_.slots || check_.meta.map_bytes != options_.map_bytes) {
-    say(LogLevel::info, "new epoch: the configuration asks for another number of slots or size of map");
+    say(LogLevel::info,
+        "new epoch: the configuration asks for another number of slots or size of map");
     return nullptr;
   }
   return std::move(*environment);
 }
 
 Result<ledger::EpochSnapshot> EpochStart::next_epoch(std::string& message) {
-  // A ledger that was restored from a backup may hand out a number that the directory on this machine still has.
+  // A ledger that was restored from a backup may hand out a number that the directory on this
+  // machine still has.
   constexpr int kTries = 1000;
   for (int i = 0; i < kTries; ++i) {
     auto snapshot = ledger_.epochs().open_next(options_.node, gaps_);
@@ -149,7 +153,8 @@ Result<Started> EpochStart::rebuild(std::string& message) {
     return std::unexpected(texts.error());
   }
   ZoneTable zones(options_.zone_directory);
-  const StateSnapshot rows = to_snapshot(*snapshot, TextNumbers(*texts), zones, clock_.realtime_ns());
+  const StateSnapshot rows =
+      to_snapshot(*snapshot, TextNumbers(*texts), zones, clock_.realtime_ns());
   state::BuildOptions build;
   build.directory = options_.state_directory;
   build.map_bytes = options_.map_bytes;
@@ -160,7 +165,8 @@ Result<Started> EpochStart::rebuild(std::string& message) {
   build.published_generation = static_cast<std::uint64_t>(snapshot->generation);
   build.realtime_ns = clock_.realtime_ns();
   build.boot_id_file = boot_id_file_;
-  if (auto built = state::build_epoch(build, lock_, rows.wallets, rows.keys, system_rng(), message); !built) {
+  if (auto built = state::build_epoch(build, lock_, rows.wallets, rows.keys, system_rng(), message);
+      !built) {
     return std::unexpected(built.error());
   }
   auto environment = state::open({.directory = options_.state_directory}, message);

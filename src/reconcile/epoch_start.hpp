@@ -21,14 +21,16 @@ struct Started {
 class EpochStart {
  public:
   /// All outlive it. `lock` is held.
-  EpochStart(const Options& options, const Clock& clock, ledger::Ledger& ledger, const state::EnvironmentLock& lock);
+  EpochStart(const Options& options, const Clock& clock, ledger::Ledger& ledger,
+             const state::EnvironmentLock& lock);
 
   /// Errors with a line in `message`, as Reconciler::start().
   [[nodiscard]] Result<Started> run(std::string& message);
 
  private:
   [[nodiscard]] Result<Started> attach(std::string& message);
-  /// Row 15. Nothing when the environment must not go on; then `gaps_` and `origin_` say how to begin anew.
+  /// Row 15. Nothing when the environment must not go on; then `gaps_` and `origin_` say how to
+  /// begin anew.
   [[nodiscard]] Result<std::unique_ptr<state::Environment>> try_warm(std::string& message);
   [[nodiscard]] Result<> close_old(state::Environment& old, std::string& why);
   [[nodiscard]] bool is_newest(const state::MetaRecord& meta);
@@ -42,7 +44,7 @@ class EpochStart {
   const state::EnvironmentLock& lock_;
   std::string boot_id_file_;
   state::WarmCheck check_;
-  std::vector<ledger::Gap> gaps_;      ///< of the epoch that ends
+  std::vector<ledger::Gap> gaps_;  ///< of the epoch that ends
   Origin origin_ = Origin::rebuilt;
 };
 

@@ -1,5 +1,5 @@
-// Names of the wire formats by their number in records. The numbers are those of dialect::Format, which this module
-// may not see; a test compares them.
+// Names of the wire formats by their number in records. The numbers are those of dialect::Format,
+// which this module may not see; a test compares them.
 #pragma once
 
 #include <array>
@@ -9,7 +9,8 @@
 
 namespace sluice::reconcile {
 
-inline constexpr std::array<std::string_view, 4> kFormatNames{"openai", "responses", "claude", "gemini"};
+inline constexpr std::array<std::string_view, 4> kFormatNames{"openai", "responses", "claude",
+                                                              "gemini"};
 
 [[nodiscard]] constexpr std::optional<std::uint8_t> format_number(std::string_view name) {
   for (std::uint8_t i = 0; i < kFormatNames.size(); ++i) {

@@ -3,9 +3,12 @@
 namespace sluice::reconcile {
 namespace {
 
-/// Bytes of the well-formed UTF-8 sequence at the front (Unicode 15, table 3-7), 0 when it is ill-formed.
+/// Bytes of the well-formed UTF-8 sequence at the front (Unicode 15, table 3-7), 0 when it is
+/// ill-formed.
 std::size_t utf8_sequence(std::string_view text) {
-  const auto at = [&](std::size_t i) { return i < text.size() ? static_cast<unsigned char>(text[i]) : 0U; };
+  const auto at = [&](std::size_t i) {
+    return i < text.size() ? static_cast<unsigned char>(text[i]) : 0U;
+  };
   const auto tail = [&](std::size_t i, unsigned low = 0x80, unsigned high = 0xBF) {
     return at(i) >= low && at(i) <= high;
   };

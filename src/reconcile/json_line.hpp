@@ -1,4 +1,5 @@
-// Writes one flat JSON object a line. Text that is not UTF-8 (it comes from clients) gets U+FFFD in its place.
+// Writes one flat JSON object a line. Text that is not UTF-8 (it comes from clients) gets U+FFFD in
+// its place.
 #pragma once
 
 #include <charconv>

@@ -41,7 +41,8 @@ state::Limits limits_of(const ledger::KeyPolicy& policy) {
   limits.budget_month = budget_limit(policy.budget_month);
   limits.in_flight = count_limit(policy.max_in_flight);
   limits.requests_per_minute = count_limit(policy.requests_per_minute);
-  limits.tokens_per_minute = static_cast<std::uint64_t>(std::max<std::int64_t>(0, policy.tokens_per_minute));
+  limits.tokens_per_minute =
+      static_cast<std::uint64_t>(std::max<std::int64_t>(0, policy.tokens_per_minute));
   return limits;
 }
 
@@ -49,8 +50,10 @@ std::uint32_t flags_of(const ledger::KeyPolicy& policy) {
   std::uint32_t flags = 0;
   if (policy.may_pin) flags |= state::kKeyMayPin;
   if (policy.reserve_context) flags |= state::kKeyReserveContext;
-  if (policy.budget_total >= 0 || policy.budget_day >= 0 || policy.budget_month >= 0) flags |= state::kKeyHasBudget;
-  if (policy.requests_per_minute > 0 || policy.tokens_per_minute > 0) flags |= state::kKeyHasRateLimit;
+  if (policy.budget_total >= 0 || policy.budget_day >= 0 || policy.budget_month >= 0)
+    flags |= state::kKeyHasBudget;
+  if (policy.requests_per_minute > 0 || policy.tokens_per_minute > 0)
+    flags |= state::kKeyHasRateLimit;
   return flags;
 }
 
@@ -62,8 +65,8 @@ struct Spent {
   state::WindowIds windows;
 };
 
-/// Sums by owner. Rows may come in any order; a window later than now's (the clock was set back) counts as now's,
-/// for windows only go forward.
+/// Sums by owner. Rows may come in any order; a window later than now's (the clock was set back)
+/// counts as now's, for windows only go forward.
 class SpentByOwner {
  public:
   explicit SpentByOwner(const std::vector<ledger::WindowSum>& sums) {
@@ -76,7 +79,8 @@ class SpentByOwner {
   [[nodiscard]] Spent of(ledger::OwnerKind kind, ledger::Id id, state::WindowIds now) const {
     Spent spent;
     const auto [first, last] = std::ranges::equal_range(
-        rows_, std::pair(kind, id), {}, [](const auto* row) { return std::pair(row->owner_kind, row->owner_id); });
+        rows_, std::pair(kind, id), {},
+        [](const auto* row) { return std::pair(row->owner_kind, row->owner_id); });
     for (auto row = first; row != last; ++row) {
       now.day = std::max(now.day, static_cast<std::uint32_t>((*row)->day));
       now.month = std::max(now.month, static_cast<std::uint32_t>((*row)->month));
@@ -115,7 +119,8 @@ state::WalletPublish to_publish(const ledger::Wallet& wallet, const TextNumbers&
   out.limits.budget_month = budget_limit(wallet.budget_month);
   out.limits.in_flight = count_limit(wallet.max_in_flight);
   out.limits.requests_per_minute = count_limit(wallet.requests_per_minute);
-  out.limits.tokens_per_minute = static_cast<std::uint64_t>(std::max<std::int64_t>(0, wallet.tokens_per_minute));
+  out.limits.tokens_per_minute =
+      static_cast<std::uint64_t>(std::max<std::int64_t>(0, wallet.tokens_per_minute));
   return out;
 }
 
@@ -132,10 +137,12 @@ std::optional<state::KeyPublish> to_publish(const ledger::ApiKey& key, const led
   record.wallet_id = static_cast<std::uint64_t>(key.wallet_id);
   record.expires_at_ns = policy.expires_ns;
   record.state = key.enabled ? state::KeyState::active : state::KeyState::disabled;
-  record.on_disconnect = policy.on_disconnect == ledger::OnDisconnect::drain ? state::OnDisconnect::drain
-                                                                            : state::OnDisconnect::cancel;
+  record.on_disconnect = policy.on_disconnect == ledger::OnDisconnect::drain
+                             ? state::OnDisconnect::drain
+                             : state::OnDisconnect::cancel;
   record.on_low_balance = policy.clamp ? state::OnLowBalance::clamp : state::OnLowBalance::refuse;
-  record.on_revoke = policy.on_revoke == ledger::OnRevoke::cut ? state::OnRevoke::cut : state::OnRevoke::finish;
+  record.on_revoke =
+      policy.on_revoke == ledger::OnRevoke::cut ? state::OnRevoke::cut : state::OnRevoke::finish;
   record.flags = flags_of(policy);
   record.model_set = numbers.of(TextKind::model_set, policy.models);
   record.cidr_set = numbers.of(TextKind::cidr_set, control::cidr_set_text(policy));
@@ -149,8 +156,8 @@ std::optional<state::KeyPublish> to_publish(const ledger::ApiKey& key, const led
   return out;
 }
 
-StateSnapshot to_snapshot(const ledger::EpochSnapshot& snapshot, const TextNumbers& numbers, ZoneTable& zones,
-                          TimeNs realtime_ns) {
+StateSnapshot to_snapshot(const ledger::EpochSnapshot& snapshot, const TextNumbers& numbers,
+                          ZoneTable& zones, TimeNs realtime_ns) {
   StateSnapshot out;
   const SpentByOwner spent(snapshot.windows);
   std::unordered_map<ledger::Id, const ledger::Wallet*> wallets;
@@ -168,9 +175,11 @@ StateSnapshot to_snapshot(const ledger::EpochSnapshot& snapshot, const TextNumbe
   }
   for (const ledger::ApiKey& key : snapshot.keys) {
     const auto wallet = wallets.find(key.wallet_id);
-    auto published = wallet == wallets.end() ? std::nullopt : to_publish(key, *wallet->second, numbers);
+    auto published =
+        wallet == wallets.end() ? std::nullopt : to_publish(key, *wallet->second, numbers);
     if (!published) {
-      log_line(LogLevel::error, "reconcile", "key " + std::to_string(key.id) + " of the ledger is unusable: left out");
+      log_line(LogLevel::error, "reconcile",
+               "key " + std::to_string(key.id) + " of the ledger is unusable: left out");
       continue;
     }
     state::KeySnapshot row;

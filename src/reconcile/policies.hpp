@@ -13,18 +13,22 @@
 
 namespace sluice::reconcile {
 
-[[nodiscard]] state::WalletPublish to_publish(const ledger::Wallet& wallet, const TextNumbers& numbers);
+[[nodiscard]] state::WalletPublish to_publish(const ledger::Wallet& wallet,
+                                              const TextNumbers& numbers);
 
 /// `wallet` is the key's. Nothing when the digest is not 64 hex digits.
-[[nodiscard]] std::optional<state::KeyPublish> to_publish(const ledger::ApiKey& key, const ledger::Wallet& wallet,
+[[nodiscard]] std::optional<state::KeyPublish> to_publish(const ledger::ApiKey& key,
+                                                          const ledger::Wallet& wallet,
                                                           const TextNumbers& numbers);
 
 struct StateSnapshot {
   std::vector<state::WalletSnapshot> wallets;
   std::vector<state::KeySnapshot> keys;
 };
-/// What a new epoch starts from: balances, policies, and what was spent in the windows of `realtime_ns`.
-[[nodiscard]] StateSnapshot to_snapshot(const ledger::EpochSnapshot& snapshot, const TextNumbers& numbers,
-                                        ZoneTable& zones, TimeNs realtime_ns);
+/// What a new epoch starts from: balances, policies, and what was spent in the windows of
+/// `realtime_ns`.
+[[nodiscard]] StateSnapshot to_snapshot(const ledger::EpochSnapshot& snapshot,
+                                        const TextNumbers& numbers, ZoneTable& zones,
+                                        TimeNs realtime_ns);
 
 }  // namespace sluice::reconcile

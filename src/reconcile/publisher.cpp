@@ -23,15 +23,18 @@ Publisher::Publisher(state::Environment& environment, ledger::Ledger& ledger, co
       clock_(clock),
       node_(options.node),
       writer_(environment),
-      catalog_(environment, clock, options.zone_directory, options.total_timeout_ns + 3600 * kSecond),
-      addresses_(environment, clock, options.lookup ? options.lookup : Lookup(system_lookup), options.allow_private) {
+      catalog_(environment, clock, options.zone_directory,
+               options.total_timeout_ns + 3600 * kSecond),
+      addresses_(environment, clock, options.lookup ? options.lookup : Lookup(system_lookup),
+                 options.allow_private) {
   const auto meta = environment.read_meta();
   published_ = meta ? static_cast<std::int64_t>(meta->published_generation) : 0;
 }
 
 void Publisher::keep_names(const ledger::CatalogSnapshot& snapshot) {
   for (const ledger::Model& model : snapshot.models) model_names_[model.id] = model.name;
-  for (const ledger::Channel& channel : snapshot.channels) channel_names_[channel.id] = channel.name;
+  for (const ledger::Channel& channel : snapshot.channels)
+    channel_names_[channel.id] = channel.name;
 }
 
 Result<> Publisher::publish_catalog() {
@@ -63,7 +66,8 @@ Result<bool> Publisher::find_work() {
   if (*newest <= published_ && !due && told_) return false;
   work_ = {};
   if (*newest > published_) {
-    if (auto read = ledger_.read([&] { return read_changes(work_); }); !read) return std::unexpected(read.error());
+    if (auto read = ledger_.read([&] { return read_changes(work_); }); !read)
+      return std::unexpected(read.error());
   } else {
     work_.generation = published_;
   }
@@ -99,7 +103,8 @@ Result<> Publisher::read_changes(Work& work) {
     if (auto row = to_publish(key, owner->second, numbers)) {
       work.keys.push_back(*row);
     } else {
-      log_line(LogLevel::error, "reconcile", "key " + std::to_string(key.id) + " of the ledger is unusable: left out");
+      log_line(LogLevel::error, "reconcile",
+               "key " + std::to_string(key.id) + " of the ledger is unusable: left out");
     }
   }
   return {};
@@ -122,8 +127,10 @@ Result<bool> Publisher::advance() {
 }
 
 Result<bool> Publisher::write_wallets() {
-  const std::span<const state::WalletPublish> rest = std::span(work_.wallets).subspan(work_.wallets_done);
-  const auto done = writer_.publish_wallets(rest.first(std::min(rest.size(), state::kMaxRowsPerTxn)));
+  const std::span<const state::WalletPublish> rest =
+      std::span(work_.wallets).subspan(work_.wallets_done);
+  const auto done =
+      writer_.publish_wallets(rest.first(std::min(rest.size(), state::kMaxRowsPerTxn)));
   work_.wallets_done += done.committed;
   if (done.error.code != Errc::none) return std::unexpected(done.error);
   return true;
@@ -142,8 +149,10 @@ bool Publisher::shards_are_current() const {
   for (const state::ShardBlock& shard : environment_.boards().shards()) {
     const bool serving = shard.state.load(std::memory_order_relaxed) ==
                          static_cast<std::uint32_t>(state::ShardState::serving);
-    const bool fresh = now_ns - shard.heartbeat_ns.load(std::memory_order_relaxed) <= state::kHeartbeatStaleNs;
-    if (serving && fresh && shard.catalog_generation.load(std::memory_order_relaxed) < catalog_.generation()) {
+    const bool fresh =
+        now_ns - shard.heartbeat_ns.load(std::memory_order_relaxed) <= state::kHeartbeatStaleNs;
+    if (serving && fresh &&
+        shard.catalog_generation.load(std::memory_order_relaxed) < catalog_.generation()) {
       return false;
     }
   }
@@ -159,7 +168,8 @@ Result<bool> Publisher::confirm() {
   if (!shards_are_current() && waited_ns < kShardsLookNs) return false;
   const auto generation = static_cast<std::uint64_t>(work_.generation);
   if (auto set = writer_.set_published(generation); !set) return std::unexpected(set.error());
-  if (auto set = ledger_.catalog().set_published(node_, work_.generation); !set) return std::unexpected(set.error());
+  if (auto set = ledger_.catalog().set_published(node_, work_.generation); !set)
+    return std::unexpected(set.error());
   published_ = work_.generation;
   told_ = true;
   working_ = false;
@@ -173,9 +183,11 @@ Result<> Publisher::remember(const std::vector<ledger::Delta>& deltas, std::size
   if (count == 0) return {};
   return ledger_.write([&]() -> Result<> {
     for (std::size_t i = 0; i < count; ++i) {
-      // The queue is ordered by wallet and number: the last of each wallet says it for all before it.
+      // The queue is ordered by wallet and number: the last of each wallet says it for all before
+      // it.
       if (i + 1 < count && deltas[i + 1].wallet_id == deltas[i].wallet_id) continue;
-      if (auto done = ledger_.money().published(deltas[i].wallet_id, deltas[i].wallet_no); !done) return done;
+      if (auto done = ledger_.money().published(deltas[i].wallet_id, deltas[i].wallet_no); !done)
+        return done;
     }
     return {};
   });
@@ -188,8 +200,8 @@ Result<bool> Publisher::publish_credits() {
   std::vector<state::DeltaVerb> verbs;
   verbs.reserve(deltas->size());
   for (const ledger::Delta& delta : *deltas) {
-    verbs.push_back({static_cast<std::uint64_t>(delta.wallet_id), static_cast<std::uint64_t>(delta.wallet_no),
-                     delta.amount});
+    verbs.push_back({static_cast<std::uint64_t>(delta.wallet_id),
+                     static_cast<std::uint64_t>(delta.wallet_no), delta.amount});
   }
   std::size_t done = 0;
   while (done < verbs.size()) {
@@ -215,8 +227,8 @@ Result<bool> Publisher::publish_credits() {
   return deltas->size() == static_cast<std::size_t>(kDeltasAtOnce) && done > 0;
 }
 
-/// The queue lacks numbers before `ahead` (its rows were lost with an epoch that was never completed): the entries
-/// have them. False when they do not: the wallet's credits wait.
+/// The queue lacks numbers before `ahead` (its rows were lost with an epoch that was never
+/// completed): the entries have them. False when they do not: the wallet's credits wait.
 Result<bool> Publisher::catch_up(const ledger::Delta& ahead) {
   if (stuck_wallets_.contains(ahead.wallet_id)) return false;
   const auto wallet = environment_.find_wallet(static_cast<std::uint64_t>(ahead.wallet_id));
@@ -227,24 +239,28 @@ Result<bool> Publisher::catch_up(const ledger::Delta& ahead) {
   std::map<std::int64_t, Nanos> missing;
   for (const ledger::Entry& entry : *history) {
     if (entry.wallet_no <= applied || entry.wallet_no >= ahead.wallet_no) continue;
-    missing[entry.wallet_no] = entry.kind == ledger::EntryKind::credit ? entry.amount : -entry.amount;
+    missing[entry.wallet_no] =
+        entry.kind == ledger::EntryKind::credit ? entry.amount : -entry.amount;
   }
   std::vector<state::DeltaVerb> verbs;
   for (const auto& [number, amount] : missing) {
-    verbs.push_back({static_cast<std::uint64_t>(ahead.wallet_id), static_cast<std::uint64_t>(number), amount});
+    verbs.push_back(
+        {static_cast<std::uint64_t>(ahead.wallet_id), static_cast<std::uint64_t>(number), amount});
   }
   const auto published = writer_.publish_deltas(verbs);
-  const bool complete =
-      published.error.code == Errc::none && static_cast<std::int64_t>(verbs.size()) == ahead.wallet_no - applied - 1;
+  const bool complete = published.error.code == Errc::none &&
+                        static_cast<std::int64_t>(verbs.size()) == ahead.wallet_no - applied - 1;
   const std::string name = "wallet " + std::to_string(ahead.wallet_id);
   if (complete) {
-    log_line(LogLevel::warning, "reconcile", name + ": " + std::to_string(verbs.size()) +
-                                                 " changes were not in the publish queue; taken from the entries");
+    log_line(LogLevel::warning, "reconcile",
+             name + ": " + std::to_string(verbs.size()) +
+                 " changes were not in the publish queue; taken from the entries");
     return true;
   }
   stuck_wallets_.insert(ahead.wallet_id);
-  log_line(LogLevel::error, "reconcile", "ALARM " + name + ": change " + std::to_string(applied + 1) +
-                                             " of its balance is lost; its credits wait for a new epoch");
+  log_line(LogLevel::error, "reconcile",
+           "ALARM " + name + ": change " + std::to_string(applied + 1) +
+               " of its balance is lost; its credits wait for a new epoch");
   return false;
 }
 

@@ -1,4 +1,5 @@
-// What the ledger decides, into the shared state: wallets, keys, credits (row 10), the catalog, addresses.
+// What the ledger decides, into the shared state: wallets, keys, credits (row 10), the catalog,
+// addresses.
 #pragma once
 
 #include <map>
@@ -14,15 +15,17 @@
 
 namespace sluice::reconcile {
 
-/// Works in small steps, so that draining goes on while 100,000 keys are published: one step writes at most one
-/// transaction of keys or wallets. Order: catalog, wallets, credits, keys; then, once every shard can see it, the
-/// published generation.
+/// Works in small steps, so that draining goes on while 100,000 keys are published: one step writes
+/// at most one transaction of keys or wallets. Order: catalog, wallets, credits, keys; then, once
+/// every shard can see it, the published generation.
 class Publisher {
  public:
-  Publisher(state::Environment& environment, ledger::Ledger& ledger, const Clock& clock, const Options& options);
+  Publisher(state::Environment& environment, ledger::Ledger& ledger, const Clock& clock,
+            const Options& options);
 
-  /// Looks what changed in the ledger, or goes on with what was found before. True when there is more to do now.
-  /// Errors of the ledger and of state::Writer; the work is taken up again at the next call.
+  /// Looks what changed in the ledger, or goes on with what was found before. True when there is
+  /// more to do now. Errors of the ledger and of state::Writer; the work is taken up again at the
+  /// next call.
   [[nodiscard]] Result<bool> step();
 
   /// Publishes the catalog and addresses whatever the ledger's generation is (at start).
@@ -32,8 +35,12 @@ class Publisher {
   /// Ledger generation up to which everything is visible.
   [[nodiscard]] std::int64_t published() const { return published_; }
   /// Names of the catalog's models and channels by id, for access records.
-  [[nodiscard]] const std::map<ledger::Id, std::string>& model_names() const { return model_names_; }
-  [[nodiscard]] const std::map<ledger::Id, std::string>& channel_names() const { return channel_names_; }
+  [[nodiscard]] const std::map<ledger::Id, std::string>& model_names() const {
+    return model_names_;
+  }
+  [[nodiscard]] const std::map<ledger::Id, std::string>& channel_names() const {
+    return channel_names_;
+  }
 
  private:
   /// One round: everything of the ledger up to `generation`, read at one moment.
@@ -44,7 +51,7 @@ class Publisher {
     std::vector<state::KeyPublish> keys;
     std::size_t wallets_done = 0;
     std::size_t keys_done = 0;
-    bool confirmed = false;        ///< written; waits for the shards to take the new files
+    bool confirmed = false;  ///< written; waits for the shards to take the new files
     TimeNs written_at_ns = 0;
   };
 
@@ -68,12 +75,13 @@ class Publisher {
   CatalogPublisher catalog_;
   AddressPublisher addresses_;
   std::int64_t published_ = 0;
-  bool told_ = false;              ///< the ledger knows `published_`
+  bool told_ = false;  ///< the ledger knows `published_`
   bool working_ = false;
   Work work_;
   std::map<ledger::Id, std::string> model_names_;
   std::map<ledger::Id, std::string> channel_names_;
-  std::set<ledger::Id> stuck_wallets_;  ///< a delta is missing and nobody has it: their credits wait for the operator
+  std::set<ledger::Id> stuck_wallets_;  ///< a delta is missing and nobody has it: their credits
+                                        ///< wait for the operator
 };
 
 }  // namespace sluice::reconcile

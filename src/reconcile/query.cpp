@@ -47,7 +47,8 @@ std::optional<std::int64_t> number_of(std::string_view answer, std::string_view 
   if (at == std::string_view::npos) return std::nullopt;
   const std::string_view rest = answer.substr(at + mark.size());
   std::int64_t value = 0;
-  if (std::from_chars(rest.data(), rest.data() + rest.size(), value).ec != std::errc()) return std::nullopt;
+  if (std::from_chars(rest.data(), rest.data() + rest.size(), value).ec != std::errc())
+    return std::nullopt;
   return value;
 }
 
@@ -57,7 +58,8 @@ bool is_running(const std::string& state_directory) {
   return ask(state_directory, R"({"ask":"lag"})").has_value();
 }
 
-std::optional<LiveWallet> query_wallet(const std::string& state_directory, std::uint64_t wallet_id) {
+std::optional<LiveWallet> query_wallet(const std::string& state_directory,
+                                       std::uint64_t wallet_id) {
   const auto answer =
       ask(state_directory, R"({"ask":"wallet","id":)" + std::to_string(wallet_id) + "}");
   if (!answer) return std::nullopt;

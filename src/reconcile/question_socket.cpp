@@ -40,8 +40,10 @@ Result<std::unique_ptr<QuestionSocket>> QuestionSocket::open(const std::string& 
   out->fd_ = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   // The environment lock is held: a socket that is there belongs to nobody.
   unlink(path.c_str());
-  const bool bound = out->fd_ >= 0 && bind(out->fd_, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0;
-  if (!bound || chmod(path.c_str(), 0660) != 0 || listen(out->fd_, static_cast<int>(kMostClients)) != 0) {
+  const bool bound =
+      out->fd_ >= 0 && bind(out->fd_, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0;
+  if (!bound || chmod(path.c_str(), 0660) != 0 ||
+      listen(out->fd_, static_cast<int>(kMostClients)) != 0) {
     message = "cannot listen on " + path + ": " + std::strerror(errno);
     return fail(Errc::io, Source::self, Retry::no, errno);
   }
@@ -67,7 +69,8 @@ bool QuestionSocket::serve_client(Client& client) {
   if (got == 0) return false;
   client.received.append(bytes, static_cast<std::size_t>(got));
   for (std::size_t end = 0; (end = client.received.find('\n')) != std::string::npos;) {
-    const std::string answer = answer_(parse_question(std::string_view(client.received).substr(0, end))) + "\n";
+    const std::string answer =
+        answer_(parse_question(std::string_view(client.received).substr(0, end))) + "\n";
     client.received.erase(0, end + 1);
     // An answer fits into any socket buffer; a client that does not read is dropped.
     if (send(client.fd, answer.data(), answer.size(), MSG_DONTWAIT | MSG_NOSIGNAL) !=

@@ -1,5 +1,7 @@
-// <state directory>/reconciler.sock: questions about live numbers, one line of JSON each way. Read-only.
-//   {"ask":"wallet","id":7} → {"wallet":7,"available":…,"held":…,"charged":…,"excess":…,"applied_no":…}
+// <state directory>/reconciler.sock: questions about live numbers, one line of JSON each way.
+// Read-only.
+//   {"ask":"wallet","id":7} →
+//   {"wallet":7,"available":…,"held":…,"charged":…,"excess":…,"applied_no":…}
 //   {"ask":"lag"}           → {"rows":…,"nanos":…,"age_ms":…,"epoch":…,"published":…}
 // What cannot be answered: {"error":"…"}.
 #pragma once
@@ -30,8 +32,10 @@ class QuestionSocket {
  public:
   using Answer = std::function<std::string(const Question&)>;  ///< a line without its newline
 
-  /// Listens on `path` (mode 0660), replacing a socket that a dead process left. Errors: io, a line in `message`.
-  [[nodiscard]] static Result<std::unique_ptr<QuestionSocket>> open(const std::string& path, Answer answer,
+  /// Listens on `path` (mode 0660), replacing a socket that a dead process left. Errors: io, a line
+  /// in `message`.
+  [[nodiscard]] static Result<std::unique_ptr<QuestionSocket>> open(const std::string& path,
+                                                                    Answer answer,
                                                                     std::string& message);
   ~QuestionSocket();
   QuestionSocket(const QuestionSocket&) = delete;

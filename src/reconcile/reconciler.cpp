@@ -27,7 +27,7 @@
 namespace sluice::reconcile {
 namespace {
 
-constexpr TimeNs kLookNs = 50 * kMillisecond;       // at the ledger, for changes
+constexpr TimeNs kLookNs = 50 * kMillisecond;            // at the ledger, for changes
 constexpr TimeNs kBetweenChunksNs = 200 * kMicrosecond;  // shards get the gate in between
 constexpr TimeNs kSlotsNs = kSecond;
 constexpr TimeNs kExpireNs = 10 * kSecond;
@@ -46,27 +46,32 @@ Result<> prepare_directory(const std::string& path, std::string_view what, std::
   std::error_code error;
   std::filesystem::create_directories(path, error);
   if (!error && access(path.c_str(), W_OK | X_OK) == 0) return {};
-  message = std::string(what) + " " + path + " cannot be written: " +
-            (error ? error.message() : std::string(std::strerror(errno)));
+  message = std::string(what) + " " + path +
+            " cannot be written: " + (error ? error.message() : std::string(std::strerror(errno)));
   return fail(Errc::io);
 }
 
 void warn_unless_tmpfs(const std::string& path) {
-  struct statfs info {};
+  struct statfs info{};
   if (statfs(path.c_str(), &info) != 0) return;
   const auto type = static_cast<unsigned long>(info.f_type);
   if (type == TMPFS_MAGIC || type == RAMFS_MAGIC) return;
-  log_line(LogLevel::warning, "reconcile", "state directory " + path + " is not on a tmpfs: every write goes to a disk");
+  log_line(LogLevel::warning, "reconcile",
+           "state directory " + path + " is not on a tmpfs: every write goes to a disk");
 }
 
 }  // namespace
 
 const char* to_string(Origin origin) {
   switch (origin) {
-    case Origin::attached: return "attached to shards at work";
-    case Origin::warm: return "warm start";
-    case Origin::rebuilt: return "new epoch";
-    case Origin::salvaged: return "new epoch after a salvage";
+    case Origin::attached:
+      return "attached to shards at work";
+    case Origin::warm:
+      return "warm start";
+    case Origin::rebuilt:
+      return "new epoch";
+    case Origin::salvaged:
+      return "new epoch after a salvage";
   }
   return "unknown";
 }
@@ -109,7 +114,8 @@ struct Reconciler::Impl {
   std::unique_ptr<QuestionSocket> questions;
 
   Episode drain_trouble, publish_trouble, slot_trouble;
-  TimeNs next_drain_ns = 0, next_look_ns = 0, next_slots_ns = 0, next_expire_ns = 0, next_house_ns = 0;
+  TimeNs next_drain_ns = 0, next_look_ns = 0, next_slots_ns = 0, next_expire_ns = 0,
+         next_house_ns = 0;
   std::uint64_t named_catalog = 0;
   bool map_full = false;
 };
@@ -117,13 +123,15 @@ struct Reconciler::Impl {
 // ---- start
 
 Result<> Reconciler::Impl::start(std::string& message) {
-  if (auto made = prepare_directory(options.state_directory, "state directory", message); !made) return made;
+  if (auto made = prepare_directory(options.state_directory, "state directory", message); !made)
+    return made;
   warn_unless_tmpfs(options.state_directory);
   auto locked = state::EnvironmentLock::acquire(options.state_directory);
   if (!locked) {
     message = locked.error().code == Errc::conflict
                   ? "another sluice-reconciler is at work in " + options.state_directory
-                  : "cannot lock " + options.state_directory + "/env.lock: " + std::strerror(locked.error().sys_errno);
+                  : "cannot lock " + options.state_directory +
+                        "/env.lock: " + std::strerror(locked.error().sys_errno);
     return std::unexpected(locked.error());
   }
   lock.emplace(std::move(*locked));
@@ -134,7 +142,8 @@ Result<> Reconciler::Impl::start(std::string& message) {
   auto opened = ledger::Ledger::open(options.database, ledger::Access::read_write, clock, message);
   if (!opened) return std::unexpected(opened.error());
   ledger = std::move(*opened);
-  auto files = RecordFiles::open(options.records_directory, options.records_file_bytes, clock, message);
+  auto files =
+      RecordFiles::open(options.records_directory, options.records_file_bytes, clock, message);
   if (!files) return std::unexpected(files.error());
   records = std::move(*files);
   names.emplace(*ledger);
@@ -163,16 +172,19 @@ Result<> Reconciler::Impl::open_parts(std::string& message) {
   }
   slots.emplace(environment, clock, options.state_directory);
   publisher.emplace(environment, *ledger, clock, options);
-  auto socket = QuestionSocket::open(options.state_directory + "/reconciler.sock",
-                                     [this](const Question& question) { return answer(question); }, message);
+  auto socket = QuestionSocket::open(
+      options.state_directory + "/reconciler.sock",
+      [this](const Question& question) { return answer(question); }, message);
   if (!socket) return std::unexpected(socket.error());
   questions = std::move(*socket);
   const auto pointer = environment.catalog_pointer();
-  const bool serving_already = pointer && pointer->catalog_generation != 0 && pointer->addresses_generation != 0;
+  const bool serving_already =
+      pointer && pointer->catalog_generation != 0 && pointer->addresses_generation != 0;
   if (serving_already) return {};
-  // Nobody can serve without these two files. One that cannot be built was logged: the operator mends it with
-  // the command line, for which this process must run.
-  if (auto published = publisher->publish_catalog(); !published && published.error().code != Errc::bad_value) {
+  // Nobody can serve without these two files. One that cannot be built was logged: the operator
+  // mends it with the command line, for which this process must run.
+  if (auto published = publisher->publish_catalog();
+      !published && published.error().code != Errc::bad_value) {
     message = "the catalog cannot be published" + ledger_words();
     return published;
   }
@@ -189,7 +201,8 @@ void Reconciler::Impl::wait_for_addresses() {
   }
 }
 
-/// An epoch that was left in order is no gap when its environment is gone, as after a planned reboot.
+/// An epoch that was left in order is no gap when its environment is gone, as after a planned
+/// reboot.
 Result<> Reconciler::Impl::mark_epoch(bool clean) {
   return ledger->epochs().set_clean(options.node, started.environment->epoch(), clean);
 }
@@ -201,16 +214,17 @@ void Reconciler::Impl::begin_serving() {
   block.stop.store(0, std::memory_order_relaxed);
   tell_admission();
   block.ready.store(1, std::memory_order_release);
-  log_line(LogLevel::info, "reconcile", std::string(to_string(started.origin)) + ": epoch " +
-                                            std::to_string(started.environment->epoch()) + " in " +
-                                            options.state_directory);
+  log_line(LogLevel::info, "reconcile",
+           std::string(to_string(started.origin)) + ": epoch " +
+               std::to_string(started.environment->epoch()) + " in " + options.state_directory);
 }
 
 // ---- the turn
 
-/// What a failed step means: trouble of the ledger or a full map passes, and is said once; an environment that was
-/// replaced ends the process.
-Result<> Reconciler::Impl::judge(Episode& episode, const Error& error, std::string_view what, TimeNs& next_ns) {
+/// What a failed step means: trouble of the ledger or a full map passes, and is said once; an
+/// environment that was replaced ends the process.
+Result<> Reconciler::Impl::judge(Episode& episode, const Error& error, std::string_view what,
+                                 TimeNs& next_ns) {
   if (error.code == Errc::stale_epoch) return std::unexpected(error);
   episode.begin(std::string(what) + ": " + std::string(to_string(error.code)) + ledger_words());
   next_ns = clock.monotonic_ns() + kRetryNs;
@@ -220,22 +234,28 @@ Result<> Reconciler::Impl::judge(Episode& episode, const Error& error, std::stri
 Result<> Reconciler::Impl::drain_step() {
   const TimeNs now_ns = clock.monotonic_ns();
   next_drain_ns = now_ns + options.drain_interval_ns;
-  if (auto polled = drain->poll(); !polled) return judge(drain_trouble, polled.error(), "cannot read the outbox", next_drain_ns);
+  if (auto polled = drain->poll(); !polled)
+    return judge(drain_trouble, polled.error(), "cannot read the outbox", next_drain_ns);
   std::size_t stored_rows = 0;
   for (std::size_t i = 0; i < kBatchesAStep; ++i) {
     const auto stored = drain->commit_batch();
-    if (!stored) return judge(drain_trouble, stored.error(), "usage cannot be stored, it waits", next_drain_ns);
+    if (!stored)
+      return judge(drain_trouble, stored.error(), "usage cannot be stored, it waits",
+                   next_drain_ns);
     if (*stored == 0) break;
     stored_rows += *stored;
     if (auto trimmed = drain->trim(); !trimmed) {
-      return judge(drain_trouble, trimmed.error(), "stored usage cannot be deleted from the outbox", next_drain_ns);
+      return judge(drain_trouble, trimmed.error(), "stored usage cannot be deleted from the outbox",
+                   next_drain_ns);
     }
   }
   if (auto trimmed = drain->trim(); !trimmed) {
-    return judge(drain_trouble, trimmed.error(), "stored usage cannot be deleted from the outbox", next_drain_ns);
+    return judge(drain_trouble, trimmed.error(), "stored usage cannot be deleted from the outbox",
+                 next_drain_ns);
   }
   drain_trouble.end("usage is stored again");
-  if (stored_rows >= ledger::kDrainRowsMax) next_drain_ns = now_ns;  // more than fits into one interval
+  if (stored_rows >= ledger::kDrainRowsMax)
+    next_drain_ns = now_ns;  // more than fits into one interval
   take_refused();
   records->flush();
   return {};
@@ -256,7 +276,8 @@ Result<> Reconciler::Impl::publish_step() {
   const TimeNs now_ns = clock.monotonic_ns();
   next_look_ns = now_ns + kLookNs;
   const auto more = publisher->step();
-  if (!more) return judge(publish_trouble, more.error(), "cannot publish, will try again", next_look_ns);
+  if (!more)
+    return judge(publish_trouble, more.error(), "cannot publish, will try again", next_look_ns);
   publish_trouble.end("publishing works again");
   if (*more) next_look_ns = now_ns + kBetweenChunksNs;
   if (named_catalog != publisher->catalog().generation()) {
@@ -269,11 +290,13 @@ Result<> Reconciler::Impl::publish_step() {
 Result<> Reconciler::Impl::every_second() {
   next_slots_ns = clock.monotonic_ns() + kSlotsNs;
   if (auto stepped = slots->step(publisher->catalog().prices()); !stepped) {
-    return judge(slot_trouble, stepped.error(), "cannot close the holds of a dead shard", next_slots_ns);
+    return judge(slot_trouble, stepped.error(), "cannot close the holds of a dead shard",
+                 next_slots_ns);
   }
   slot_trouble.end("the holds of dead shards are closed again");
   if (const auto use = started.environment->map_use()) {
-    const std::uint64_t percent = (use->map_pages - use->free_pages()) * 100 / std::max<std::uint64_t>(1, use->map_pages);
+    const std::uint64_t percent =
+        (use->map_pages - use->free_pages()) * 100 / std::max<std::uint64_t>(1, use->map_pages);
     const bool full = percent >= (map_full ? kRoomPercent : kFullPercent);
     if (full != map_full) {
       log_line(full ? LogLevel::error : LogLevel::info, "reconcile",
@@ -288,8 +311,10 @@ Result<> Reconciler::Impl::every_second() {
 void Reconciler::Impl::every_minute() {
   next_house_ns = clock.monotonic_ns() + kHouseNs;
   publisher->catalog().remove_old_files();
-  if (!started.environment->check_readers()) log_line(LogLevel::warning, "reconcile", "cannot check LMDB's readers");
-  const TimeNs before_ns = clock.realtime_ns() - static_cast<TimeNs>(options.usage_days) * 86'400 * kSecond;
+  if (!started.environment->check_readers())
+    log_line(LogLevel::warning, "reconcile", "cannot check LMDB's readers");
+  const TimeNs before_ns =
+      clock.realtime_ns() - static_cast<TimeNs>(options.usage_days) * 86'400 * kSecond;
   const auto removed = ledger->usage().remove_before(before_ns, kRemoveBatches);
   if (removed && *removed > 0) next_house_ns = clock.monotonic_ns() + kLookNs;
 }
@@ -300,8 +325,9 @@ void Reconciler::Impl::tell_admission() {
   block.undrained_rows.store(lag.rows, std::memory_order_relaxed);
   block.undrained_nanos.store(lag.nanos, std::memory_order_relaxed);
   block.undrained_oldest_ns.store(lag.oldest_ns, std::memory_order_relaxed);
-  const std::uint32_t stop = (drain->broken() ? static_cast<std::uint32_t>(state::kStopUndrained) : 0U) |
-                             (map_full ? static_cast<std::uint32_t>(state::kStopMapFull) : 0U);
+  const std::uint32_t stop =
+      (drain->broken() ? static_cast<std::uint32_t>(state::kStopUndrained) : 0U) |
+      (map_full ? static_cast<std::uint32_t>(state::kStopMapFull) : 0U);
   block.stop.store(stop, std::memory_order_relaxed);
   block.reconciler_heartbeat_ns.store(clock.monotonic_ns(), std::memory_order_relaxed);
 }
@@ -431,11 +457,13 @@ Result<> Reconciler::run(int stop_fd) {
   if (impl_->drain_all(kLastDrainNs)) {
     const auto locked = state::any_slot_locked(impl_->options.state_directory);
     if (locked && !*locked && !impl_->mark_epoch(true)) {
-      log_line(LogLevel::warning, "reconcile", "the ledger cannot be told that all is drained" + impl_->ledger_words());
+      log_line(LogLevel::warning, "reconcile",
+               "the ledger cannot be told that all is drained" + impl_->ledger_words());
     }
   } else {
     log_line(LogLevel::warning, "reconcile",
-             std::to_string(impl_->drain->lag().rows) + " rows are left in the outbox: the next start drains them");
+             std::to_string(impl_->drain->lag().rows) +
+                 " rows are left in the outbox: the next start drains them");
   }
   return {};
 }

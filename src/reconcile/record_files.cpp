@@ -22,7 +22,8 @@ namespace {
 std::string day_text(std::int64_t day) {
   const CivilDate date = date_of(day);
   char text[16];
-  const int bytes = std::snprintf(text, sizeof text, "%04d%02d%02d", static_cast<int>(date.year), date.month, date.day);
+  const int bytes = std::snprintf(text, sizeof text, "%04d%02d%02d", static_cast<int>(date.year),
+                                  date.month, date.day);
   return {text, static_cast<std::size_t>(bytes)};
 }
 
@@ -53,10 +54,12 @@ struct RecordFiles::Shared {
     if (fd >= 0) close(fd);
   }
   [[nodiscard]] std::string path() const {
-    return directory + "/records-" + day_text(day) + (part == 0 ? "" : "-" + std::to_string(part)) + ".jsonl";
+    return directory + "/records-" + day_text(day) + (part == 0 ? "" : "-" + std::to_string(part)) +
+           ".jsonl";
   }
   void complain(const std::string& what) {
-    if (!std::exchange(complained, true)) log_line(LogLevel::error, "reconcile", "access records: " + what);
+    if (!std::exchange(complained, true))
+      log_line(LogLevel::error, "reconcile", "access records: " + what);
   }
   bool open_file() {
     const std::int64_t today = clock->realtime_ns() / kSecond / 86'400;
@@ -66,7 +69,7 @@ struct RecordFiles::Shared {
     day = today;
     for (;; ++part) {
       fd = ::open(path().c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640);
-      struct stat info {};
+      struct stat info{};
       if (fd < 0 || fstat(fd, &info) != 0) {
         complain("cannot open " + path() + ": " + std::strerror(errno));
         return false;
@@ -105,15 +108,16 @@ struct RecordFiles::Shared {
   }
 };
 
-Result<std::unique_ptr<RecordFiles>> RecordFiles::open(const std::string& directory, std::uint64_t file_bytes,
-                                                       const Clock& clock, std::string& message) {
+Result<std::unique_ptr<RecordFiles>> RecordFiles::open(const std::string& directory,
+                                                       std::uint64_t file_bytes, const Clock& clock,
+                                                       std::string& message) {
   std::unique_ptr<RecordFiles> files(new RecordFiles);
   if (directory.empty()) return files;
   std::error_code error;
   std::filesystem::create_directories(directory, error);
   if (error || access(directory.c_str(), W_OK | X_OK) != 0) {
-    message = "records directory " + directory + " cannot be written: " +
-              (error ? error.message() : std::strerror(errno));
+    message = "records directory " + directory +
+              " cannot be written: " + (error ? error.message() : std::strerror(errno));
     return fail(Errc::io);
   }
   files->shared_ = std::make_unique<Shared>();
@@ -140,7 +144,8 @@ void RecordFiles::flush() {
   const std::scoped_lock lock(shared_->mutex);
   if (shared_->queue.size() + buffer_.size() > kQueueBytes) {
     // Whole buffers hold whole lines. The rows themselves are in the ledger.
-    if (shared_->dropped_bytes == 0) log_line(LogLevel::error, "reconcile", "access records: the disk is too slow");
+    if (shared_->dropped_bytes == 0)
+      log_line(LogLevel::error, "reconcile", "access records: the disk is too slow");
     shared_->dropped_bytes += buffer_.size();
   } else if (shared_->queue.empty()) {
     shared_->queue.swap(buffer_);

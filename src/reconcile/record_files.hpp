@@ -1,5 +1,6 @@
-// Files of access records: records-YYYYMMDD.jsonl, then -1, -2 … when one is full. A thread of its own writes, so
-// that a slow disk never delays draining; what does not fit into its queue is counted and said.
+// Files of access records: records-YYYYMMDD.jsonl, then -1, -2 … when one is full. A thread of its
+// own writes, so that a slow disk never delays draining; what does not fit into its queue is
+// counted and said.
 #pragma once
 
 #include <cstdint>
@@ -13,9 +14,11 @@ namespace sluice::reconcile {
 
 class RecordFiles {
  public:
-  /// Makes the directory. An empty `directory` writes nothing. Errors: io, with a line in `message`.
+  /// Makes the directory. An empty `directory` writes nothing. Errors: io, with a line in
+  /// `message`.
   [[nodiscard]] static Result<std::unique_ptr<RecordFiles>> open(const std::string& directory,
-                                                                 std::uint64_t file_bytes, const Clock& clock,
+                                                                 std::uint64_t file_bytes,
+                                                                 const Clock& clock,
                                                                  std::string& message);
   /// Writes what is queued.
   ~RecordFiles();

@@ -99,7 +99,8 @@ const RecordNames::Key& RecordNames::key(std::uint64_t id) {
   if (const auto key = ledger_.keys().by_id(static_cast<ledger::Id>(id))) {
     names.key = key->name;
     if (const auto wallet = ledger_.customers().wallet(key->wallet_id)) {
-      if (const auto customer = ledger_.customers().by_id(wallet->customer_id)) names.customer = customer->name;
+      if (const auto customer = ledger_.customers().by_id(wallet->customer_id))
+        names.customer = customer->name;
     }
   }
   return names;
@@ -148,7 +149,8 @@ void append_record(std::string& out, const state::RefusedRecord& record, RecordN
   line.plain("format", format_name(record.format_in));
   line.number("status", record.http_status);
   line.plain("end", "refused");
-  if (record.limit != 0) line.plain("limit", state::to_string(static_cast<state::Limit>(record.limit)));
+  if (record.limit != 0)
+    line.plain("limit", state::to_string(static_cast<state::Limit>(record.limit)));
   line.number("total_us", static_cast<std::int64_t>(record.total_ns / 1000));
   line.number("bytes_in", record.bytes_in);
   line.text("client", address_text(record.address_kind, record.client_address));

@@ -12,8 +12,8 @@
 
 namespace sluice::reconcile {
 
-/// Names of what records have as numbers. Keys and customers are asked from the ledger at first use and kept (they
-/// never change); models and channels come with each catalog.
+/// Names of what records have as numbers. Keys and customers are asked from the ledger at first use
+/// and kept (they never change); models and channels come with each catalog.
 class RecordNames {
  public:
   struct Key {
@@ -24,13 +24,15 @@ class RecordNames {
   [[nodiscard]] const Key& key(std::uint64_t id);
   [[nodiscard]] std::string_view model(std::uint32_t id) const { return look_up(models_, id); }
   [[nodiscard]] std::string_view channel(std::uint32_t id) const { return look_up(channels_, id); }
-  void set_catalog(const std::map<ledger::Id, std::string>& models, const std::map<ledger::Id, std::string>& channels) {
+  void set_catalog(const std::map<ledger::Id, std::string>& models,
+                   const std::map<ledger::Id, std::string>& channels) {
     models_ = models;
     channels_ = channels;
   }
 
  private:
-  static std::string_view look_up(const std::map<ledger::Id, std::string>& names, std::uint32_t id) {
+  static std::string_view look_up(const std::map<ledger::Id, std::string>& names,
+                                  std::uint32_t id) {
     const auto found = names.find(id);
     return found == names.end() ? std::string_view() : std::string_view(found->second);
   }

@@ -44,9 +44,11 @@ Result<std::vector<IpAddress>> system_lookup(const std::string& host) {
   if (rc == EAI_NONAME || rc == EAI_NODATA || rc == EAI_ADDRFAMILY) return fail(Errc::not_found);
   if (rc != 0) return fail(Errc::unavailable, Source::self, Retry::yes);
   std::vector<IpAddress> addresses;
-  for (const addrinfo* each = list; each != nullptr && addresses.size() < kMostAddresses; each = each->ai_next) {
+  for (const addrinfo* each = list; each != nullptr && addresses.size() < kMostAddresses;
+       each = each->ai_next) {
     const auto address = address_of(*each);
-    if (address && std::ranges::find(addresses, *address) == addresses.end()) addresses.push_back(*address);
+    if (address && std::ranges::find(addresses, *address) == addresses.end())
+      addresses.push_back(*address);
   }
   freeaddrinfo(list);
   return addresses;
@@ -58,7 +60,7 @@ struct Resolver::Shared {
   std::mutex mutex;
   std::condition_variable wake;
   std::deque<std::string> questions;
-  std::set<std::string> asked;      ///< waiting or under way
+  std::set<std::string> asked;  ///< waiting or under way
   std::vector<Resolved> answers;
   bool stopping = false;
 

@@ -12,7 +12,8 @@ constexpr std::size_t kExpireAtOnce = 64;
 
 }  // namespace
 
-SlotKeeper::SlotKeeper(state::Environment& environment, const Clock& clock, std::string state_directory)
+SlotKeeper::SlotKeeper(state::Environment& environment, const Clock& clock,
+                       std::string state_directory)
     : environment_(environment),
       clock_(clock),
       directory_(std::move(state_directory)),
@@ -43,9 +44,9 @@ Result<> SlotKeeper::reap(state::SlotId number, Slot& slot, state::PriceLookup p
   slot.reaped_hold_seq = record->hold_seq;
   if (totals->settled + totals->voided > 0) {
     log_line(LogLevel::warning, "reconcile",
-             "slot " + std::to_string(number) + " was left with open holds: " + std::to_string(totals->settled) +
-                 " charged (" + std::to_string(totals->charged) + " nanos), " + std::to_string(totals->voided) +
-                 " voided");
+             "slot " + std::to_string(number) + " was left with open holds: " +
+                 std::to_string(totals->settled) + " charged (" + std::to_string(totals->charged) +
+                 " nanos), " + std::to_string(totals->voided) + " voided");
   }
   return {};
 }
@@ -66,7 +67,8 @@ Result<> SlotKeeper::step(state::PriceLookup prices) {
       slot.locked = false;
       slot.free_since_ns = now_ns;
       // The dead may have left a reader's place behind, which pins pages.
-      if (auto checked = environment_.check_readers(); !checked) return std::unexpected(checked.error());
+      if (auto checked = environment_.check_readers(); !checked)
+        return std::unexpected(checked.error());
     }
     if (now_ns - slot.free_since_ns < kLeftFreeNs) continue;
     const auto needed = needs_reaping(number, slot);
@@ -79,7 +81,8 @@ Result<> SlotKeeper::step(state::PriceLookup prices) {
 
 Result<> SlotKeeper::reap_free(state::PriceLookup prices) {
   for (std::size_t i = 0; i < slots_.size(); ++i) {
-    if (auto reaped = reap(static_cast<state::SlotId>(i), slots_[i], prices); !reaped) return reaped;
+    if (auto reaped = reap(static_cast<state::SlotId>(i), slots_[i], prices); !reaped)
+      return reaped;
   }
   return {};
 }
@@ -96,10 +99,12 @@ Result<> SlotKeeper::expire_leaked() {
     if (!locked) return std::unexpected(locked.error());
     if (!*locked) continue;
     const auto expired = state::Writer(environment_).expire(hold, now_ns);
-    if (!expired && expired.error().code != Errc::not_found) return std::unexpected(expired.error());
+    if (!expired && expired.error().code != Errc::not_found)
+      return std::unexpected(expired.error());
     if (expired && expired->verdict == state::Verdict::done) {
-      log_line(LogLevel::warning, "reconcile", "hold " + std::to_string(hold.seq) + " of slot " +
-                                                   std::to_string(hold.slot) + " outlived its deadline: voided");
+      log_line(LogLevel::warning, "reconcile",
+               "hold " + std::to_string(hold.seq) + " of slot " + std::to_string(hold.slot) +
+                   " outlived its deadline: voided");
     }
   }
   return {};

@@ -1,4 +1,5 @@
-// Rows 5 and 6: holds whose shard died and did not come back, and holds that outlived their deadline.
+// Rows 5 and 6: holds whose shard died and did not come back, and holds that outlived their
+// deadline.
 #pragma once
 
 #include <vector>
@@ -16,7 +17,8 @@ class SlotKeeper {
   /// Looks at every slot's lock; reaps those that were left free for 5 s. Once a second is enough.
   /// Errors: corrupt (a hold cannot be closed), io.
   [[nodiscard]] Result<> step(state::PriceLookup prices);
-  /// Reaps every slot that is free now (start, end). A slot that somebody takes meanwhile is his to reap.
+  /// Reaps every slot that is free now (start, end). A slot that somebody takes meanwhile is his to
+  /// reap.
   [[nodiscard]] Result<> reap_free(state::PriceLookup prices);
   /// Expires holds that are over their deadline although their slot's owner lives.
   [[nodiscard]] Result<> expire_leaked();
@@ -24,7 +26,7 @@ class SlotKeeper {
  private:
   struct Slot {
     bool locked = false;
-    TimeNs free_since_ns = 0;      ///< monotonic
+    TimeNs free_since_ns = 0;              ///< monotonic
     std::uint64_t reaped_incarnation = 0;  ///< what the slot's record said after our last reap …
     std::uint64_t reaped_hold_seq = 0;     ///< … so that nothing is reaped twice
     bool reaped = false;

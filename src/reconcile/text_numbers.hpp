@@ -18,8 +18,8 @@ class TextNumbers {
       numbers_.emplace(std::pair(text.kind, text.text), static_cast<std::uint32_t>(text.id));
     }
   }
-  /// 0 for "every model", "every address" and "UTC". A text without number: kUnknown, which no catalog has, so that
-  /// it lets nobody in rather than everybody.
+  /// 0 for "every model", "every address" and "UTC". A text without number: kUnknown, which no
+  /// catalog has, so that it lets nobody in rather than everybody.
   [[nodiscard]] std::uint32_t of(ledger::TextKind kind, const std::string& text) const {
     if (text.empty() || (kind == ledger::TextKind::zone && text == "UTC")) return 0;
     if (kind == ledger::TextKind::model_set && text == "*") return 0;

@@ -11,7 +11,8 @@ namespace sluice::reconcile {
 
 [[nodiscard]] std::string hex(std::span<const std::uint8_t> bytes);
 /// Text of a client's address; empty for kind 0. `kind` 4: the first four bytes, 6: all sixteen.
-[[nodiscard]] std::string address_text(std::uint32_t kind, const std::array<std::uint8_t, 16>& bytes);
+[[nodiscard]] std::string address_text(std::uint32_t kind,
+                                       const std::array<std::uint8_t, 16>& bytes);
 /// A zero-padded field as text.
 [[nodiscard]] std::string_view padded_text(std::span<const char> field);
 

@@ -91,7 +91,8 @@ std::optional<YearlyRule> parse_yearly_rule(std::string_view text) {
     rule.summer_s = -west_s;
     reader = ahead;
   }
-  if (!reader.day(rule.summer_begins) || !reader.day(rule.summer_ends) || !reader.at_end()) return std::nullopt;
+  if (!reader.day(rule.summer_begins) || !reader.day(rule.summer_ends) || !reader.at_end())
+    return std::nullopt;
   return rule;
 }
 
@@ -101,14 +102,16 @@ std::int64_t days_of(std::int64_t year, int month, int day) {
   const std::int64_t era = (shifted >= 0 ? shifted : shifted - 399) / 400;
   const std::int64_t year_of_era = shifted - era * 400;
   const std::int64_t day_of_year = (153 * (month + (month > 2 ? -3 : 9)) + 2) / 5 + day - 1;
-  return era * 146'097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year - 719'468;
+  return era * 146'097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year -
+         719'468;
 }
 
 CivilDate date_of(std::int64_t days) {
   const std::int64_t shifted = days + 719'468;
   const std::int64_t era = (shifted >= 0 ? shifted : shifted - 146'096) / 146'097;
   const std::int64_t of_era = shifted - era * 146'097;
-  const std::int64_t year_of_era = (of_era - of_era / 1460 + of_era / 36'524 - of_era / 146'096) / 365;
+  const std::int64_t year_of_era =
+      (of_era - of_era / 1460 + of_era / 36'524 - of_era / 146'096) / 365;
   const std::int64_t of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
   const std::int64_t from_march = (5 * of_year + 2) / 153;
   CivilDate date;

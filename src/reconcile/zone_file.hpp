@@ -1,5 +1,5 @@
-// One time zone of the system's database: offsets from UTC by time (TZif, RFC 8536), without the C library's global
-// state.
+// One time zone of the system's database: offsets from UTC by time (TZif, RFC 8536), without the C
+// library's global state.
 #pragma once
 
 #include <cstdint>
@@ -21,7 +21,7 @@ struct YearlyRule {
     int day = 0;                           ///< Jn (1 … 365, no 29 February) or n (0 … 365)
     std::int64_t time_s = 7200;            ///< local time of the change
   };
-  std::int64_t standard_s = 0;   ///< seconds east of UTC
+  std::int64_t standard_s = 0;  ///< seconds east of UTC
   std::int64_t summer_s = 0;
   bool has_summer = false;
   Day summer_begins;
@@ -38,7 +38,8 @@ class Zone {
   /// Seconds east of UTC at a time (realtime seconds).
   [[nodiscard]] std::int64_t offset_at(std::int64_t time_s) const;
   /// First change of the offset after a time and not after `until_s`; nothing when there is none.
-  [[nodiscard]] std::optional<std::int64_t> next_change(std::int64_t time_s, std::int64_t until_s) const;
+  [[nodiscard]] std::optional<std::int64_t> next_change(std::int64_t time_s,
+                                                        std::int64_t until_s) const;
 
  private:
   struct Change {

@@ -10,7 +10,9 @@ namespace {
 
 constexpr std::int64_t kDay = 86'400;
 
-std::int64_t floor_day(std::int64_t seconds) { return seconds >= 0 ? seconds / kDay : -((-seconds + kDay - 1) / kDay); }
+std::int64_t floor_day(std::int64_t seconds) {
+  return seconds >= 0 ? seconds / kDay : -((-seconds + kDay - 1) / kDay);
+}
 
 std::uint32_t month_window(std::int64_t day) {
   const CivilDate date = date_of(day);
@@ -24,8 +26,8 @@ void add(std::vector<state::Boundary>& boundaries, std::int64_t start_s, std::ui
 
 }  // namespace
 
-state::ZoneSpec zone_windows(std::uint32_t id, const std::string& name, const Zone& zone, std::int64_t from_s,
-                             std::int64_t days) {
+state::ZoneSpec zone_windows(std::uint32_t id, const std::string& name, const Zone& zone,
+                             std::int64_t from_s, std::int64_t days) {
   state::ZoneSpec out;
   out.id = id;
   out.name = name;
@@ -54,14 +56,16 @@ const Zone& ZoneTable::zone(const std::string& name) {
   if (name == "UTC") return zones_.emplace(name, Zone::utc()).first->second;
   auto read = Zone::read(directory_, name);
   if (!read && !std::exchange(complained_[name], true)) {
-    log_line(LogLevel::error, "reconcile", "time zone " + name + " is not in " + directory_ + ": its windows are UTC's");
+    log_line(LogLevel::error, "reconcile",
+             "time zone " + name + " is not in " + directory_ + ": its windows are UTC's");
   }
   return zones_.emplace(name, read ? std::move(*read) : Zone::utc()).first->second;
 }
 
 state::WindowIds ZoneTable::windows_at(const std::string& name, std::int64_t realtime_ns) {
   const std::int64_t now_s = realtime_ns / kSecond;
-  const std::int64_t day = std::max<std::int64_t>(0, floor_day(now_s + zone(name).offset_at(now_s)));
+  const std::int64_t day =
+      std::max<std::int64_t>(0, floor_day(now_s + zone(name).offset_at(now_s)));
   return {static_cast<std::uint32_t>(day), month_window(day)};
 }
 

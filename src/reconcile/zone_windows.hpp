@@ -10,13 +10,16 @@
 
 namespace sluice::reconcile {
 
-/// Boundaries from `from_s` (realtime seconds) on for `days` days. Window ids: local days since 1970-01-01, and
-/// 12 × year + month - 1. A day begins at the first moment that has its date, so that a clock that is set back over
-/// midnight does not begin it twice, and a date that a zone skipped has no boundary.
-[[nodiscard]] state::ZoneSpec zone_windows(std::uint32_t id, const std::string& name, const Zone& zone,
-                                           std::int64_t from_s, std::int64_t days);
+/// Boundaries from `from_s` (realtime seconds) on for `days` days. Window ids: local days since
+/// 1970-01-01, and 12 × year + month - 1. A day begins at the first moment that has its date, so
+/// that a clock that is set back over midnight does not begin it twice, and a date that a zone
+/// skipped has no boundary.
+[[nodiscard]] state::ZoneSpec zone_windows(std::uint32_t id, const std::string& name,
+                                           const Zone& zone, std::int64_t from_s,
+                                           std::int64_t days);
 
-/// Zones of the system by name, read once a day. A zone that cannot be read is UTC, and is logged once.
+/// Zones of the system by name, read once a day. A zone that cannot be read is UTC, and is logged
+/// once.
 class ZoneTable {
  public:
   explicit ZoneTable(std::string directory) : directory_(std::move(directory)) {}

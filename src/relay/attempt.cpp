@@ -110,9 +110,8 @@ ring::Task<Result<ResponseFacts>> Attempt::open(const UpstreamTarget& target, De
   sent_any_ = true;
   sent_ns_ = services_.reactor.clock().monotonic_ns();
   sender_.spawn(send_request());
-  Result<ResponseFacts> facts = co_await read_response_head(services_, *stream_,
-                                                            request_.head.method,
-                                                            deadlines.first_byte_ns);
+  Result<ResponseFacts> facts = co_await read_response_head(
+      services_, *stream_, request_.head.method, deadlines.first_byte_ns);
   co_return facts;
 }
 

@@ -10,7 +10,8 @@
 
 namespace sluice::relay {
 
-/// Lifecycle: prepare() and open() once; then finish() exactly once, whatever open() said. Owner: one exchange.
+/// Lifecycle: prepare() and open() once; then finish() exactly once, whatever open() said. Owner:
+/// one exchange.
 class Attempt {
  public:
   Attempt(Services& services, const Request& request, Hold* hold)
@@ -25,8 +26,9 @@ class Attempt {
   /// Makes the request's bytes. Before open(). Errors: as UpstreamRequest::build.
   [[nodiscard]] Result<> prepare(const UpstreamTarget& target, const dialect::EditList& edits);
 
-  /// Connects or reuses, sends, reads the answer's head. Sending goes on beside reading (an upstream may answer
-  /// before it has read everything). Errors: of connect, of the head; source upstream. cancelled after abort().
+  /// Connects or reuses, sends, reads the answer's head. Sending goes on beside reading (an
+  /// upstream may answer before it has read everything). Errors: of connect, of the head; source
+  /// upstream. cancelled after abort().
   [[nodiscard]] ring::Task<Result<ResponseFacts>> open(const UpstreamTarget& target,
                                                        Deadlines deadlines);
 

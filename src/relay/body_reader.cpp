@@ -15,7 +15,8 @@ constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
 TimeNs body_deadline(const Services& services, TimeNs start_ns, std::size_t received_bytes) {
   const auto rate = static_cast<TimeNs>(std::max(services.settings.body_min_bytes_per_s, 1U));
   // The first byte may be as late as a head; beyond that the body must keep up the least rate.
-  return start_ns + services.settings.head_timeout_ns + static_cast<TimeNs>(received_bytes) * kSecond / rate;
+  return start_ns + services.settings.head_timeout_ns +
+         static_cast<TimeNs>(received_bytes) * kSecond / rate;
 }
 
 // Decodes one piece into the body. What lies behind the body stays in the piece.

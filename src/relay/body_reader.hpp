@@ -7,8 +7,9 @@
 
 namespace sluice::relay {
 
-/// Reads the body that `head` announced; answers "100 Continue" where the client waits for it. Errors: too_large,
-/// bad_framing, timed_out (slower than body_min_bytes_per_s), full (the shard's bodies together), closed, reset.
+/// Reads the body that `head` announced; answers "100 Continue" where the client waits for it.
+/// Errors: too_large, bad_framing, timed_out (slower than body_min_bytes_per_s), full (the shard's
+/// bodies together), closed, reset.
 [[nodiscard]] ring::Task<Result<Body>> read_body(Services& services, net::Stream& client,
                                                  const RequestHeadFacts& head);
 

@@ -7,8 +7,8 @@
 namespace sluice::relay {
 namespace {
 
-// After an answer that ends the connection, what the client still sends is read and dropped this long: a close
-// with unread bytes would reset the connection and lose the answer.
+// After an answer that ends the connection, what the client still sends is read and dropped this
+// long: a close with unread bytes would reset the connection and lose the answer.
 constexpr TimeNs kLingerNs = kSecond;
 constexpr std::size_t kLingerBytes = 256 * kKiB;
 
@@ -31,8 +31,7 @@ ring::Task<> refuse_head(Services& services, net::Stream& client, const Error& e
   nobody.received_ns = services.reactor.now_ns();
   nobody.received_realtime_ns = services.reactor.clock().realtime_ns();
   services.count(Counter::protocol_errors);
-  const bool usable =
-      co_await send_refusal(services, client, nobody, refusal_of(error), false);
+  const bool usable = co_await send_refusal(services, client, nobody, refusal_of(error), false);
   static_cast<void>(usable);
 }
 

@@ -8,7 +8,8 @@
 namespace sluice::relay {
 namespace {
 
-constexpr std::size_t kMaxQueuedPieces = 24;  // of one send; framing needs the rest of Stream::kSendPieces
+constexpr std::size_t kMaxQueuedPieces =
+    24;  // of one send; framing needs the rest of Stream::kSendPieces
 constexpr std::size_t kLateCommitBytes = 64 * kKiB;  // non-semantic events kept back at most
 
 iovec piece_of(std::string_view text) { return {const_cast<char*>(text.data()), text.size()}; }
@@ -40,7 +41,8 @@ Tokens DownPump::counted_output() const {
 
 // ---- taking
 
-// Meters one run of payload and moves what may be delivered to `to` (at or before `payload`). Returns its length.
+// Meters one run of payload and moves what may be delivered to `to` (at or before `payload`).
+// Returns its length.
 std::size_t DownPump::meter_payload(char* payload, std::size_t bytes, char* to) {
   std::size_t kept = 0;
   while (bytes > 0) {
@@ -60,9 +62,9 @@ std::size_t DownPump::meter_payload(char* payload, std::size_t bytes, char* to) 
   return kept;
 }
 
-// Held bytes turned out to belong to the client after all: they go behind what was delivered before them. Bytes of
-// this very piece go back to where they were; those of an earlier one become a piece of their own. Returns how many
-// bytes were put at `to`.
+// Held bytes turned out to belong to the client after all: they go behind what was delivered before
+// them. Bytes of this very piece go back to where they were; those of an earlier one become a piece
+// of their own. Returns how many bytes were put at `to`.
 std::size_t DownPump::release_held(char* to) {
   const std::string held = std::exchange(held_, {});
   if (held_here_) {
@@ -82,13 +84,14 @@ void DownPump::queue_text(std::string_view text) {
   back_room_ = 0;
 }
 
-// Cuts the upstream's framing away within the piece and queues the payload: usually one run, that stays where it
-// is; several runs are moved together.
+// Cuts the upstream's framing away within the piece and queues the payload: usually one run, that
+// stays where it is; several runs are moved together.
 Result<> DownPump::take(ring::Piece piece) {
   char* const begin = piece.data();
   held_here_ = false;
   std::size_t at = 0;
-  std::size_t first = 0;  // where the first run of payload begins: everything kept is moved up to it
+  std::size_t first =
+      0;  // where the first run of payload begins: everything kept is moved up to it
   std::size_t kept = 0;
   bool any_payload = false;
   while (at < piece.size() && !decoder_.done()) {
@@ -104,7 +107,8 @@ Result<> DownPump::take(ring::Piece piece) {
     if (step->consumed_bytes == 0) break;
     at += step->consumed_bytes;
   }
-  // Bytes behind the end of the message: delivered as far as it goes, and the connection is not used again.
+  // Bytes behind the end of the message: delivered as far as it goes, and the connection is not
+  // used again.
   upstream_clean_ = decoder_.done() && at == piece.size();
   if (kept == 0) return {};
   front_room_ = first;
@@ -148,27 +152,26 @@ bool DownPump::may_send() const {
 
 bool DownPump::make_head() {
   const TimeNs now_ns = context_.services.reactor.clock().monotonic_ns();
-  const TimeNs own_ns = (context_.sent_ns - context_.request.received_ns) +
-                        (now_ns - last_received_ns_);
+  const TimeNs own_ns =
+      (context_.sent_ns - context_.request.received_ns) + (now_ns - last_received_ns_);
   const bool keep_alive = context_.request.keep_alive && !context_.services.draining &&
                           framing_ != BodyFraming::until_close;
-  Result<Body> head =
-      write_client_head(context_.services, context_.request,
-                        {.status = context_.response.status,
-                         .framing = framing_,
-                         .content_length = context_.response.content_length,
-                         .keep_alive = keep_alive,
-                         .http_1_0 = context_.request.http_1_0,
-                         .forwarded = context_.response.forwarded,
-                         .own_ns = std::max<TimeNs>(own_ns, 0)});
+  Result<Body> head = write_client_head(context_.services, context_.request,
+                                        {.status = context_.response.status,
+                                         .framing = framing_,
+                                         .content_length = context_.response.content_length,
+                                         .keep_alive = keep_alive,
+                                         .http_1_0 = context_.request.http_1_0,
+                                         .forwarded = context_.response.forwarded,
+                                         .own_ns = std::max<TimeNs>(own_ns, 0)});
   if (!head) return false;
   head_ = std::move(*head);
   client_clean_ = keep_alive;
   return true;
 }
 
-// Lays out what is queued as pieces of one send. A single piece with room on both sides, which the upstream's own
-// framing has left, gets ours in place: one contiguous send.
+// Lays out what is queued as pieces of one send. A single piece with room on both sides, which the
+// upstream's own framing has left, gets ours in place: one contiguous send.
 std::size_t DownPump::frame(std::span<iovec> pieces, bool last) {
   std::size_t count = 0;
   if (!committed_) pieces[count++] = piece_of(head_.view());
@@ -177,7 +180,8 @@ std::size_t DownPump::frame(std::span<iovec> pieces, bool last) {
   bool tail_in_place = false;
   if (payload > 0) {
     std::size_t head_bytes = chunked ? http::write_chunk_head(chunk_head_, payload) : 0;
-    const bool head_in_place = chunked && queue_.size() == 1 && front_room_ >= head_bytes && back_room_ >= 2;
+    const bool head_in_place =
+        chunked && queue_.size() == 1 && front_room_ >= head_bytes && back_room_ >= 2;
     if (head_in_place) {
       char* const data = queue_[0].data();
       std::memcpy(data - head_bytes, chunk_head_.data(), head_bytes);
@@ -220,9 +224,9 @@ ring::Task<Result<>> DownPump::flush_text(std::string_view text, bool last) {
 
 TimeNs DownPump::next_deadline_ns() const {
   const Settings& settings = context_.services.settings;
-  TimeNs deadline_ns = std::min(context_.total_deadline_ns,
-                                semantic_ ? last_received_ns_ + settings.between_tokens_ns
-                                          : context_.first_byte_deadline_ns);
+  TimeNs deadline_ns = std::min(
+      context_.total_deadline_ns,
+      semantic_ ? last_received_ns_ + settings.between_tokens_ns : context_.first_byte_deadline_ns);
   if (meter_.streamed() && !context_.client_left) {
     deadline_ns = std::min(deadline_ns, last_sent_ns_ + settings.keepalive_ping_ns);
   }
@@ -237,8 +241,8 @@ ring::Task<std::optional<PumpEnd>> DownPump::on_silence(const Error& error) {
   const Settings& settings = context_.services.settings;
   const TimeNs now_ns = context_.services.reactor.now_ns();
   if (now_ns >= context_.total_deadline_ns) co_return PumpEnd::timed_out;
-  const TimeNs token_deadline_ns = semantic_ ? last_received_ns_ + settings.between_tokens_ns
-                                             : context_.first_byte_deadline_ns;
+  const TimeNs token_deadline_ns =
+      semantic_ ? last_received_ns_ + settings.between_tokens_ns : context_.first_byte_deadline_ns;
   if (now_ns >= token_deadline_ns) co_return PumpEnd::upstream_broke;
   if (context_.hold != nullptr) {
     context_.hold->note_output(counted_output());

@@ -1,5 +1,5 @@
-// The pump from the provider to the client: takes received pieces, lets the meter read them in place, frames them
-// anew and sends the same memory on. The only place where response bytes pass.
+// The pump from the provider to the client: takes received pieces, lets the meter read them in
+// place, frames them anew and sends the same memory on. The only place where response bytes pass.
 #pragma once
 
 #include <array>
@@ -19,8 +19,8 @@ enum class PumpEnd : std::uint8_t {
   finished,        ///< whole, and the client has it
   upstream_broke,  ///< ended early, stalled, or made no sense
   client_left,
-  cut,             ///< ended by us: no more money
-  timed_out,       ///< the total time of the request is over
+  cut,        ///< ended by us: no more money
+  timed_out,  ///< the total time of the request is over
 };
 
 /// What a pump works on. All outlive it.
@@ -28,16 +28,16 @@ struct PumpContext {
   Services& services;
   net::Stream& client;
   net::Stream& upstream;
-  Hold* hold;                    ///< null for calls that cost nothing
+  Hold* hold;  ///< null for calls that cost nothing
   const RequestHeadFacts& request;
   const ResponseFacts& response;
-  const bool& client_left;       ///< set when the client has gone
-  bool drain_after_client;       ///< read on for the usage when the client has gone
-  bool commit_late;              ///< keep the head back until the first semantic event
-  bool stream;                   ///< the client asked for a stream
+  const bool& client_left;  ///< set when the client has gone
+  bool drain_after_client;  ///< read on for the usage when the client has gone
+  bool commit_late;         ///< keep the head back until the first semantic event
+  bool stream;              ///< the client asked for a stream
   TimeNs total_deadline_ns;
   TimeNs first_byte_deadline_ns;
-  TimeNs sent_ns;                ///< when the request was on its way, monotonic
+  TimeNs sent_ns;  ///< when the request was on its way, monotonic
 };
 
 class DownPump {
@@ -47,14 +47,16 @@ class DownPump {
   /// Runs until the answer has ended one way or the other.
   [[nodiscard]] ring::Task<PumpEnd> run();
 
-  /// Sends the format's own error event behind what was delivered, if the client can still tell it apart. The
-  /// connection cannot be reused then. `kind` says what happened.
+  /// Sends the format's own error event behind what was delivered, if the client can still tell it
+  /// apart. The connection cannot be reused then. `kind` says what happened.
   [[nodiscard]] ring::Task<> send_error_event(dialect::ErrorKind kind, std::string_view message);
 
   /// The client has seen the head: the answer can no longer come from another channel.
   [[nodiscard]] bool committed() const { return committed_; }
   [[nodiscard]] const Meter& meter() const { return meter_; }
-  [[nodiscard]] bool upstream_reusable() const { return upstream_clean_ && context_.response.keep_alive; }
+  [[nodiscard]] bool upstream_reusable() const {
+    return upstream_clean_ && context_.response.keep_alive;
+  }
   [[nodiscard]] bool client_reusable() const { return client_clean_; }
   [[nodiscard]] std::uint64_t bytes_out() const { return bytes_out_; }
   [[nodiscard]] TimeNs first_token_ns() const { return first_token_ns_; }
@@ -80,13 +82,13 @@ class DownPump {
   Meter meter_;
   http::BodyDecoder decoder_;
   BodyFraming framing_;
-  Body head_;                     ///< of the answer, until it was sent
-  ring::PieceQueue queue_;        ///< payload to send, framing cut away
-  std::string held_;              ///< start of an event that may have to be withheld
+  Body head_;               ///< of the answer, until it was sent
+  ring::PieceQueue queue_;  ///< payload to send, framing cut away
+  std::string held_;        ///< start of an event that may have to be withheld
   std::array<char, http::kChunkHeadBytes> chunk_head_{};
-  std::size_t front_room_ = 0;    ///< used-up bytes before the last piece's payload
+  std::size_t front_room_ = 0;  ///< used-up bytes before the last piece's payload
   std::size_t back_room_ = 0;
-  bool held_here_ = false;        ///< held_ began in the piece that is being taken
+  bool held_here_ = false;  ///< held_ began in the piece that is being taken
   bool committed_ = false;
   bool semantic_ = false;
   bool upstream_clean_ = false;

@@ -12,8 +12,10 @@ namespace {
 
 using dialect::ErrorKind;
 
-constexpr std::size_t kErrorBodyBytes = 64 * kKiB;   // of an upstream's error that is kept to be passed on
-constexpr TimeNs kHoldGraceNs = 60 * kSecond;        // a hold may be expired this long after the total time-out
+constexpr std::size_t kErrorBodyBytes =
+    64 * kKiB;  // of an upstream's error that is kept to be passed on
+constexpr TimeNs kHoldGraceNs =
+    60 * kSecond;  // a hold may be expired this long after the total time-out
 
 Refusal refusal_of(const policy::Denial& denial) {
   return {.kind = denial.kind, .message = denial.message, .param = denial.param};
@@ -59,7 +61,8 @@ ring::Task<bool> Exchange::run() {
   services_.count(Counter::requests);
   const dialect::Route& route = request_.head.route;
   switch (route.verdict) {
-    case dialect::RouteVerdict::ok: break;
+    case dialect::RouteVerdict::ok:
+      break;
     case dialect::RouteVerdict::not_found:
       co_return co_await refuse({.kind = ErrorKind::not_found, .message = "Unknown path."});
     case dialect::RouteVerdict::method_not_allowed:
@@ -102,8 +105,8 @@ ring::Task<bool> Exchange::run() {
 
 std::optional<policy::Denial> Exchange::authenticate() {
   constexpr policy::Denial kUnknown{ErrorKind::unauthenticated, "Incorrect API key provided.", ""};
-  constexpr policy::Denial kMissing{ErrorKind::unauthenticated,
-                                    "You did not provide an API key.", ""};
+  constexpr policy::Denial kMissing{ErrorKind::unauthenticated, "You did not provide an API key.",
+                                    ""};
   constexpr policy::Denial kAway{ErrorKind::unavailable,
                                  "The gateway is not ready; try again soon.", ""};
   if (!snapshot_) return kAway;
@@ -112,8 +115,8 @@ std::optional<policy::Denial> Exchange::authenticate() {
   if (!found) return kAway;  // infrastructure trouble is never shown as a wrong key
   if (!*found) return kUnknown;
   key_ = **found;
-  if (const policy::Denial* denied = policy::check_key(key_, *snapshot_->catalog, client_.address_v6,
-                                                       request_.head.received_realtime_ns)) {
+  if (const policy::Denial* denied = policy::check_key(
+          key_, *snapshot_->catalog, client_.address_v6, request_.head.received_realtime_ns)) {
     return *denied;
   }
   return std::nullopt;
@@ -123,7 +126,8 @@ ring::Task<bool> Exchange::refuse(Refusal refusal) {
   note_refused(refusal);
   // A body that was not read would be taken for the next request.
   const bool keep = request_.head.framing == http::Framing::none;
-  const bool usable = co_await send_refusal(services_, *client_.stream, request_.head, refusal, keep);
+  const bool usable =
+      co_await send_refusal(services_, *client_.stream, request_.head, refusal, keep);
   co_return usable && !client_left_;
 }
 
@@ -227,7 +231,8 @@ ring::Task<bool> Exchange::serve() {
 }
 
 // Chooses the provider key and makes the bytes of the request for one candidate.
-Result<UpstreamTarget> Exchange::prepare_attempt(const state::CandidateEntry& candidate, bool last) {
+Result<UpstreamTarget> Exchange::prepare_attempt(const state::CandidateEntry& candidate,
+                                                 bool last) {
   const state::Catalog& catalog = *snapshot_->catalog;
   const state::ChannelEntry& channel = catalog.channel(candidate);
   UpstreamTarget target{.snapshot = *snapshot_,
@@ -297,11 +302,13 @@ Exchange::Verdict Exchange::after_break(bool last, const Error& error) {
   return !last && may_retry ? Verdict::try_next : Verdict::failed;
 }
 
-// What the end of the pump means for the bill, and for the client that has seen a part of the answer.
+// What the end of the pump means for the bill, and for the client that has seen a part of the
+// answer.
 Exchange::Ending Exchange::describe(PumpEnd end, const Meter& meter) {
   switch (end) {
     case PumpEnd::finished:
-      // Some providers answer 200 with an error inside, or end a stream with one: the client has seen it.
+      // Some providers answer 200 with an error inside, or end a stream with one: the client has
+      // seen it.
       if (meter.failed() && meter.counted_output() > 0) return {price::End::upstream_broke, {}, {}};
       if (meter.failed() && !meter.usage().reported) return {price::End::no_candidate, {}, {}};
       return {price::End::finished, {}, {}};
@@ -343,8 +350,8 @@ ring::Task<Exchange::Verdict> Exchange::relay(const ResponseFacts& response, boo
                  .commit_late = may_retry,
                  .stream = plan_->stream,
                  .total_deadline_ns = start_ns + services_.settings.total_ns,
-                 .first_byte_deadline_ns = services_.reactor.now_ns() +
-                                           services_.settings.first_byte_stream_ns,
+                 .first_byte_deadline_ns =
+                     services_.reactor.now_ns() + services_.settings.first_byte_stream_ns,
                  .sent_ns = attempt_->sent_ns()},
                 {.operation = route.operation,
                  .framing = whole              ? dialect::Framing::json
@@ -373,8 +380,8 @@ ring::Task<Exchange::Verdict> Exchange::relay(const ResponseFacts& response, boo
   co_return client_left_ ? Verdict::client_left : Verdict::answered;
 }
 
-// An answer other than success: another candidate where the class of the error allows it, else the provider's own
-// words, unless they speak of the operator's account.
+// An answer other than success: another candidate where the class of the error allows it, else the
+// provider's own words, unless they speak of the operator's account.
 ring::Task<Exchange::Verdict> Exchange::relay_error(const ResponseFacts& response, bool last) {
   http::BodyDecoder decoder(response.framing, response.content_length, kErrorBodyBytes,
                             Source::upstream);
@@ -401,8 +408,8 @@ ring::Task<Exchange::Verdict> Exchange::relay_error(const ResponseFacts& respons
       dialect::classify_upstream_error(format, response.status, body.view());
   facts_.error = Errc::refused;
   facts_.status = static_cast<std::uint16_t>(response.status);
-  const bool our_trouble = error_class == dialect::ErrorClass::key_bad ||
-                           error_class == dialect::ErrorClass::no_money;
+  const bool our_trouble =
+      error_class == dialect::ErrorClass::key_bad || error_class == dialect::ErrorClass::no_money;
   const bool other_may_do = our_trouble || error_class == dialect::ErrorClass::rate ||
                             error_class == dialect::ErrorClass::overloaded;
   if (other_may_do) services_.count(Counter::upstream_failures);
@@ -434,7 +441,8 @@ ring::Task<> Exchange::close_hold(price::End end, const Meter* meter, Tokens cou
   }
   const Result<price::Charge> charge = co_await hold_->close(end, metered, make_record());
   if (!charge) co_return;  // the reaper closes it by the meter board
-  services_.count(Counter::charged_nanos, static_cast<std::uint64_t>(charge->charged + charge->excess));
+  services_.count(Counter::charged_nanos,
+                  static_cast<std::uint64_t>(charge->charged + charge->excess));
   services_.count(Counter::input_tokens, static_cast<std::uint64_t>(charge->billed.prompt()));
   services_.count(Counter::output_tokens, static_cast<std::uint64_t>(charge->billed.output));
 }

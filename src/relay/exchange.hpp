@@ -1,5 +1,5 @@
-// One request from its head to its bill. run() reads as design §4: authenticate, read, plan, reserve, attempt,
-// relay, settle.
+// One request from its head to its bill. run() reads as design §4: authenticate, read, plan,
+// reserve, attempt, relay, settle.
 #pragma once
 
 #include <memory>
@@ -29,7 +29,8 @@ class Exchange {
   struct Ending {
     price::End money;
     dialect::ErrorKind kind;
-    std::string_view message;  ///< for the client's error event; empty = it got a whole answer or is gone
+    std::string_view
+        message;  ///< for the client's error event; empty = it got a whole answer or is gone
   };
 
   [[nodiscard]] std::optional<policy::Denial> authenticate();
@@ -39,7 +40,8 @@ class Exchange {
   [[nodiscard]] ring::Task<bool> serve();
   [[nodiscard]] Result<UpstreamTarget> prepare_attempt(const state::CandidateEntry& candidate,
                                                        bool last);
-  [[nodiscard]] ring::Task<Verdict> try_candidate(const state::CandidateEntry& candidate, bool last);
+  [[nodiscard]] ring::Task<Verdict> try_candidate(const state::CandidateEntry& candidate,
+                                                  bool last);
   [[nodiscard]] ring::Task<Verdict> relay(const ResponseFacts& response, bool last);
   [[nodiscard]] ring::Task<Verdict> relay_error(const ResponseFacts& response, bool last);
   [[nodiscard]] Ending describe(PumpEnd end, const Meter& meter);

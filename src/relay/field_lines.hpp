@@ -1,4 +1,5 @@
-// Header fields kept as text, "name: value\r\n" each, between the head they came from and the head they go into.
+// Header fields kept as text, "name: value\r\n" each, between the head they came from and the head
+// they go into.
 #pragma once
 
 #include <string_view>

@@ -9,8 +9,8 @@
 namespace sluice::relay {
 namespace {
 
-// Fields of a client's request that go on to the provider. All others end here: the client's key, its cookies,
-// its proxies' addresses are nobody's business.
+// Fields of a client's request that go on to the provider. All others end here: the client's key,
+// its cookies, its proxies' addresses are nobody's business.
 bool is_forwarded(const http::FieldView& field) {
   switch (field.id) {
     case http::Field::content_type:
@@ -81,11 +81,13 @@ RequestHeadFacts copy_facts(Services& services, const http::RequestHead& head) {
 dialect::Format guess_format(std::string_view bytes) {
   const std::size_t start = bytes.find(' ');
   if (start == std::string_view::npos) return dialect::Format::openai;
-  const std::string_view target = bytes.substr(start + 1, bytes.find_first_of(" ?\r\n", start + 1) - start - 1);
+  const std::string_view target =
+      bytes.substr(start + 1, bytes.find_first_of(" ?\r\n", start + 1) - start - 1);
   return dialect::route("POST", target, {}, {}).format;
 }
 
-// A head that arrives in pieces: its bytes are put together and its parser state kept apart from the shard's.
+// A head that arrives in pieces: its bytes are put together and its parser state kept apart from
+// the shard's.
 struct SlowHead {
   std::string bytes;
   http::RequestParser parser;

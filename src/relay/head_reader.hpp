@@ -10,9 +10,11 @@
 namespace sluice::relay {
 
 /// Reads one head. What follows it stays in the stream. Errors: those of RequestParser (answer
-/// http::status_of(error)), timed_out (a head was begun; 408), closed (nothing came: end quietly), reset, cancelled.
-/// `format` gets the format in which a refusal should be worded, as far as the path was readable.
-[[nodiscard]] ring::Task<Result<RequestHeadFacts>> read_head(Services& services, net::Stream& client,
+/// http::status_of(error)), timed_out (a head was begun; 408), closed (nothing came: end quietly),
+/// reset, cancelled. `format` gets the format in which a refusal should be worded, as far as the
+/// path was readable.
+[[nodiscard]] ring::Task<Result<RequestHeadFacts>> read_head(Services& services,
+                                                             net::Stream& client,
                                                              dialect::Format& format);
 
 /// A new request id.

@@ -101,10 +101,10 @@ void Hold::ask_extension() {
   asked_tokens_ = tokens;
   extending_ = true;
   extension_->verb = state::ExtendVerb{.hold = id_,
-                                      .amount = *nanos,
-                                      .expected_extensions = extensions_,
-                                      .key_windows = key_windows_,
-                                      .wallet_windows = wallet_windows_};
+                                       .amount = *nanos,
+                                       .expected_extensions = extensions_,
+                                       .key_windows = key_windows_,
+                                       .wallet_windows = wallet_windows_};
   extension_->board_index = place_;
   extension_->context = this;
   extension_->done = &Hold::on_extended;
@@ -138,8 +138,8 @@ struct Hold::ExtensionAwaiter {
   void await_resume() const noexcept {}
 };
 
-// What the hold should have covered but does not yet, because the end came in the same burst: the cost, as far as the
-// counted output makes it believable.
+// What the hold should have covered but does not yet, because the end came in the same burst: the
+// cost, as far as the counted output makes it believable.
 Nanos Hold::missing(Nanos cost) const {
   if (!terms_.extends || exhausted_ || cost <= terms_.amount) return 0;
   const Tokens slice = services_.settings.slice.standard * static_cast<Tokens>(terms_.choices);

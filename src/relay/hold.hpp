@@ -1,4 +1,5 @@
-// The money of one request: reserved before the call, extended while it streams, closed exactly once.
+// The money of one request: reserved before the call, extended while it streams, closed exactly
+// once.
 #pragma once
 
 #include <coroutine>
@@ -21,14 +22,14 @@ struct HoldTerms {
   Tokens prompt_bound = 0;    ///< input tokens the hold covers
   Tokens slice = 0;           ///< output tokens of one choice that the first reservation covers
   std::uint32_t choices = 1;
-  Tokens output_cap = 0;      ///< the client's cap for one choice, 0 = none
-  bool extends = false;       ///< a stream: more is reserved as it goes
+  Tokens output_cap = 0;  ///< the client's cap for one choice, 0 = none
+  bool extends = false;   ///< a stream: more is reserved as it goes
   Nanos amount = 0;
   Nanos excess_max = 0;
 };
 
-/// Lifecycle: reserve() once; while it is open note_*() and grow(); then close() exactly once. The destructor
-/// asserts that it is closed. Owner: one exchange.
+/// Lifecycle: reserve() once; while it is open note_*() and grow(); then close() exactly once. The
+/// destructor asserts that it is closed. Owner: one exchange.
 class Hold {
  public:
   Hold(Services& services, const HoldTerms& terms) : services_(services), terms_(terms) {}
@@ -36,8 +37,8 @@ class Hold {
   Hold& operator=(const Hold&) = delete;
   ~Hold();
 
-  /// Row 1. `verb` holds who and when; amounts and price come from the terms. The outcome may be a refusal.
-  /// Errors: those of PendingVerb, full (no place on the meter board).
+  /// Row 1. `verb` holds who and when; amounts and price come from the terms. The outcome may be a
+  /// refusal. Errors: those of PendingVerb, full (no place on the meter board).
   [[nodiscard]] ring::Task<Result<state::Outcome>> reserve(state::ReserveVerb verb);
 
   // Row 2b, one store each.
@@ -46,8 +47,8 @@ class Hold {
   [[nodiscard]] price::Phase phase() const { return phase_; }
   void note_usage(price::UsageState state, const price::TokenCounts& counts);
 
-  /// Tells how much output was counted so far; asks for another slice at 80, 90 and 100 % of what is covered
-  /// (row 2). The answer comes in a later turn.
+  /// Tells how much output was counted so far; asks for another slice at 80, 90 and 100 % of what
+  /// is covered (row 2). The answer comes in a later turn.
   void note_output(Tokens counted);
   /// All that is covered has been used and another slice was refused: the stream must be cut.
   [[nodiscard]] bool exhausted() const { return exhausted_; }
@@ -56,9 +57,11 @@ class Hold {
     return extension_ ? extension_->outcome.limit : state::Limit::balance;
   }
 
-  /// Rows 3, 4 and 7: closes the hold by the table of ends. `record` gets the amounts. Waits for an extension in
-  /// flight. A charge of 0 with nothing sent is a void. Errors: unavailable, stale_epoch (the reaper closes it).
-  [[nodiscard]] ring::Task<Result<price::Charge>> close(price::End end, const price::Metered& metered,
+  /// Rows 3, 4 and 7: closes the hold by the table of ends. `record` gets the amounts. Waits for an
+  /// extension in flight. A charge of 0 with nothing sent is a void. Errors: unavailable,
+  /// stale_epoch (the reaper closes it).
+  [[nodiscard]] ring::Task<Result<price::Charge>> close(price::End end,
+                                                        const price::Metered& metered,
                                                         state::OutboxRecord record);
 
   [[nodiscard]] bool open() const { return open_; }
@@ -80,9 +83,9 @@ class Hold {
   bool open_ = false;
   bool extending_ = false;
   bool exhausted_ = false;
-  Tokens covered_ = 0;        ///< output tokens of all choices that the hold pays
+  Tokens covered_ = 0;  ///< output tokens of all choices that the hold pays
   Tokens counted_ = 0;
-  Tokens ask_at_ = 0;         ///< counted output at which the next extension is asked for
+  Tokens ask_at_ = 0;  ///< counted output at which the next extension is asked for
   Tokens asked_tokens_ = 0;
   std::uint32_t extensions_ = 0;
   state::WindowIds key_windows_;

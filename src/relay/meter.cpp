@@ -9,9 +9,9 @@ std::variant<dialect::StreamMeter, dialect::BodyMeter> make_meter(const Meter::K
   if (kind.framing == dialect::Framing::json) {
     return dialect::BodyMeter(kind.operation, kind.quirks);
   }
-  return dialect::StreamMeter(kind.operation, {.quirks = kind.quirks,
-                                               .framing = kind.framing,
-                                               .withhold_usage = kind.withhold_usage});
+  return dialect::StreamMeter(
+      kind.operation,
+      {.quirks = kind.quirks, .framing = kind.framing, .withhold_usage = kind.withhold_usage});
 }
 
 std::uint32_t calls(Tokens count) {

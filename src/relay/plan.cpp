@@ -7,7 +7,8 @@ namespace {
 
 using dialect::ErrorKind;
 
-// What a whole answer may take when neither the client, the model nor the price row names a maximum.
+// What a whole answer may take when neither the client, the model nor the price row names a
+// maximum.
 constexpr Tokens kUnknownMaximum = 8192;
 
 bool produces_output(dialect::Operation operation) {
@@ -76,21 +77,24 @@ bool price_hold(const Services& services, const state::KeyRecord& key, Plan& pla
 
 const char* message_of_scan(const Error& error) {
   switch (error.code) {
-    case Errc::too_large: return "The request body is too large.";
+    case Errc::too_large:
+      return "The request body is too large.";
     case Errc::bad_value:
       return "The request body lacks a field that is needed, or a field has an invalid value.";
-    default: return "The request body is not valid JSON.";
+    default:
+      return "The request body is not valid JSON.";
   }
 }
 
 bool scan_body(const Services& services, const Request& request, Plan& plan,
                policy::Denial& denial) {
-  const auto scan =
-      dialect::scan_request(request.head.route.operation, request.body.view(),
-                            {.body_bytes = static_cast<std::size_t>(services.settings.limits.body_bytes)});
+  const auto scan = dialect::scan_request(
+      request.head.route.operation, request.body.view(),
+      {.body_bytes = static_cast<std::size_t>(services.settings.limits.body_bytes)});
   if (!scan) {
     const bool large = scan.error().code == Errc::too_large;
-    denial = {large ? ErrorKind::too_large : ErrorKind::bad_request, message_of_scan(scan.error()), ""};
+    denial = {large ? ErrorKind::too_large : ErrorKind::bad_request, message_of_scan(scan.error()),
+              ""};
     return false;
   }
   plan.scan = std::make_unique<PooledScan>(PooledScan{*scan, {}});
@@ -141,7 +145,8 @@ bool shrink_to(const Services& services, const state::KeyRecord& key, Plan& plan
   if (plan.hold.slice == 0 || (plan.model->flags & state::kModelNoClamp) != 0) return false;
   const Result<Tokens> tokens =
       price::affordable_output(*plan.hold.row, plan.estimate, plan.hold.terms, affordable);
-  if (!tokens || *tokens >= plan.hold.slice || *tokens < services.settings.slice.floor) return false;
+  if (!tokens || *tokens >= plan.hold.slice || *tokens < services.settings.slice.floor)
+    return false;
   plan.hold.slice = *tokens;
   plan.estimate.output_tokens = *tokens;
   if (!plan.stream) {

@@ -24,20 +24,21 @@ struct Plan : ring::Pooled {
   policy::CandidateList candidates;
   price::EstimateInput estimate;
   HoldTerms hold;
-  Tokens output_cap = -1;       ///< ≥ 0: lower the client's cap to this (clamp)
+  Tokens output_cap = -1;  ///< ≥ 0: lower the client's cap to this (clamp)
   bool stream = false;
   bool billed = true;
-  bool withholds_usage = false; ///< the stream's usage report is for us, the client did not ask for it
+  bool withholds_usage =
+      false;  ///< the stream's usage report is for us, the client did not ask for it
 };
 
-/// Scans the body, applies the policy that needs no counter, chooses candidates and prices the hold. The plan
-/// refers to the snapshot. A refusal is given by `denial`, whose text is static.
+/// Scans the body, applies the policy that needs no counter, chooses candidates and prices the
+/// hold. The plan refers to the snapshot. A refusal is given by `denial`, whose text is static.
 [[nodiscard]] std::unique_ptr<Plan> make_plan(const Services& services, const Snapshot& snapshot,
                                               const state::KeyRecord& key, const Request& request,
                                               policy::Denial& denial);
 
-/// Fits the plan to `affordable` nanos: a smaller first slice of a stream, a lower cap of a whole answer where the
-/// key wants that. False when not even the floor fits.
+/// Fits the plan to `affordable` nanos: a smaller first slice of a stream, a lower cap of a whole
+/// answer where the key wants that. False when not even the floor fits.
 [[nodiscard]] bool shrink_to(const Services& services, const state::KeyRecord& key, Plan& plan,
                              Nanos affordable);
 

@@ -11,19 +11,31 @@ using state::Limit;
 
 std::string_view message_of(const Error& error) {
   switch (error.code) {
-    case Errc::bad_syntax: return "The request is malformed.";
-    case Errc::bad_framing: return "The request's framing is invalid.";
-    case Errc::too_large: return "The request body is too large.";
-    case Errc::head_too_large: return "The request's header section is too large.";
-    case Errc::target_too_long: return "The request target is too long.";
-    case Errc::unsupported: return "The request uses a feature of HTTP that is not supported.";
-    case Errc::bad_value: return "The request has an invalid value.";
-    case Errc::expectation_failed: return "The expectation is not supported.";
-    case Errc::timed_out: return "The request did not arrive in time.";
-    case Errc::full: return "The gateway is at its limit; try again soon.";
+    case Errc::bad_syntax:
+      return "The request is malformed.";
+    case Errc::bad_framing:
+      return "The request's framing is invalid.";
+    case Errc::too_large:
+      return "The request body is too large.";
+    case Errc::head_too_large:
+      return "The request's header section is too large.";
+    case Errc::target_too_long:
+      return "The request target is too long.";
+    case Errc::unsupported:
+      return "The request uses a feature of HTTP that is not supported.";
+    case Errc::bad_value:
+      return "The request has an invalid value.";
+    case Errc::expectation_failed:
+      return "The expectation is not supported.";
+    case Errc::timed_out:
+      return "The request did not arrive in time.";
+    case Errc::full:
+      return "The gateway is at its limit; try again soon.";
     case Errc::unavailable:
-    case Errc::stale_epoch: return "The gateway is not ready; try again soon.";
-    default: return "The gateway failed.";
+    case Errc::stale_epoch:
+      return "The gateway is not ready; try again soon.";
+    default:
+      return "The gateway failed.";
   }
 }
 
@@ -108,28 +120,26 @@ Refusal refusal_of(const state::Outcome& outcome, std::string& text) {
   return refusal;
 }
 
-ring::Task<bool> send_json(Services& services, net::Stream& client,
-                           const RequestHeadFacts& request, int status, std::string_view body,
-                           std::string_view extra_lines, bool keep_alive) {
+ring::Task<bool> send_json(Services& services, net::Stream& client, const RequestHeadFacts& request,
+                           int status, std::string_view body, std::string_view extra_lines,
+                           bool keep_alive) {
   const bool keep = keep_alive && request.keep_alive && !services.draining;
-  const Result<Body> head =
-      write_client_head(services, request,
-                        {.status = status,
-                         .framing = BodyFraming::length,
-                         .content_length = body.size(),
-                         .keep_alive = keep,
-                         .http_1_0 = request.http_1_0,
-                         .forwarded = {},
-                         .extra = extra_lines,
-                         .content_type = "application/json"});
+  const Result<Body> head = write_client_head(services, request,
+                                              {.status = status,
+                                               .framing = BodyFraming::length,
+                                               .content_length = body.size(),
+                                               .keep_alive = keep,
+                                               .http_1_0 = request.http_1_0,
+                                               .forwarded = {},
+                                               .extra = extra_lines,
+                                               .content_type = "application/json"});
   if (!head) co_return false;
   const bool with_body = request.method != http::Method::head && !body.empty();
-  const std::array<iovec, 2> pieces{
-      iovec{const_cast<char*>(head->view().data()), head->size()},
-      iovec{const_cast<char*>(body.data()), body.size()}};
-  const Result<> sent = co_await client.send({pieces.data(), with_body ? 2U : 1U},
-                                             services.settings.write_stall_ns);
-  co_return sent && keep;
+  const std::array<iovec, 2> pieces{iovec{const_cast<char*>(head->view().data()), head->size()},
+                                    iovec{const_cast<char*>(body.data()), body.size()}};
+  const Result<> sent =
+      co_await client.send({pieces.data(), with_body ? 2U : 1U}, services.settings.write_stall_ns);
+  co_return sent&& keep;
 }
 
 ring::Task<bool> send_refusal(Services& services, net::Stream& client,
@@ -144,10 +154,11 @@ ring::Task<bool> send_refusal(Services& services, net::Stream& client,
   const std::size_t line_bytes =
       dialect::render_error_headers(refusal.kind, refusal.retry_after_s, lines);
   const std::string body(services.scratch->error_text.data(), bytes);
-  const int status = refusal.status != 0 ? refusal.status : dialect::status_of(format, refusal.kind);
+  const int status =
+      refusal.status != 0 ? refusal.status : dialect::status_of(format, refusal.kind);
   services.count(Counter::refused);
-  co_return co_await send_json(services, client, request, status, body,
-                               {lines.data(), line_bytes}, keep_alive);
+  co_return co_await send_json(services, client, request, status, body, {lines.data(), line_bytes},
+                               keep_alive);
 }
 
 }  // namespace sluice::relay

@@ -1,5 +1,5 @@
-// One request as its head and body said it: a value that owns all its bytes, so that nothing refers to receive
-// buffers once it is made.
+// One request as its head and body said it: a value that owns all its bytes, so that nothing refers
+// to receive buffers once it is made.
 #pragma once
 
 #include <array>
@@ -20,7 +20,8 @@ using RequestId = std::array<std::uint8_t, 16>;
 using RequestIdText = std::array<char, 32>;
 [[nodiscard]] RequestIdText to_text(const RequestId& id);
 
-/// Bytes in memory of their own: a body, or a head that is being sent. Small ones come from the frame pool.
+/// Bytes in memory of their own: a body, or a head that is being sent. Small ones come from the
+/// frame pool.
 class Body {
  public:
   Body() = default;
@@ -51,14 +52,14 @@ struct RequestHeadFacts {
   bool expects_continue = false;
   bool http_1_0 = false;
   bool has_key = false;
-  bool encoded = false;             ///< the body is compressed
-  std::uint16_t client_retry = 0;   ///< x-stainless-retry-count
-  Digest256 key_digest{};           ///< of the API key, if has_key
+  bool encoded = false;            ///< the body is compressed
+  std::uint16_t client_retry = 0;  ///< x-stainless-retry-count
+  Digest256 key_digest{};          ///< of the API key, if has_key
   RequestId id{};
-  std::string query;                ///< behind "?", as sent
-  std::string forwarded;            ///< "name: value\r\n" lines that go upstream
-  std::string tag;                  ///< the client's own x-request-id, at most 64 bytes
-  TimeNs received_ns = 0;           ///< monotonic, when the head was complete
+  std::string query;       ///< behind "?", as sent
+  std::string forwarded;   ///< "name: value\r\n" lines that go upstream
+  std::string tag;         ///< the client's own x-request-id, at most 64 bytes
+  TimeNs received_ns = 0;  ///< monotonic, when the head was complete
   TimeNs received_realtime_ns = 0;
 };
 

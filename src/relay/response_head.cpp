@@ -11,7 +11,8 @@
 namespace sluice::relay {
 namespace {
 
-// Fields of an upstream's answer that reach the client. Limits and cookies of the operator's own account do not.
+// Fields of an upstream's answer that reach the client. Limits and cookies of the operator's own
+// account do not.
 bool is_forwarded(const http::FieldView& field) {
   switch (field.id) {
     case http::Field::content_type:
@@ -115,7 +116,7 @@ ring::Task<Result<ResponseFacts>> read_response_head(Services& services, net::St
 }
 
 Result<Body> write_client_head(Services& services, const RequestHeadFacts& request,
-                                      const ClientHead& head) {
+                               const ClientHead& head) {
   http::HeadWriter writer(services.scratch->head_text);
   writer.status_line(head.status);
   writer.field("date", date_text(request.received_realtime_ns));

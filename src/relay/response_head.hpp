@@ -22,8 +22,8 @@ struct ResponseFacts {
   std::string forwarded;      ///< "name: value\r\n" lines that go to the client
 };
 
-/// Reads the head of the answer to `method`. What follows stays in the stream. Errors: those of ResponseParser
-/// (source upstream), truncated (ended inside), and those of Stream::receive.
+/// Reads the head of the answer to `method`. What follows stays in the stream. Errors: those of
+/// ResponseParser (source upstream), truncated (ended inside), and those of Stream::receive.
 [[nodiscard]] ring::Task<Result<ResponseFacts>> read_response_head(Services& services,
                                                                    net::Stream& upstream,
                                                                    http::Method method,
@@ -38,15 +38,14 @@ struct ClientHead {
   std::uint64_t content_length = 0;
   bool keep_alive = true;
   bool http_1_0 = false;
-  std::string_view forwarded;  ///< lines of the upstream's head
-  std::string_view extra;      ///< lines of our own, each ended by CRLF
+  std::string_view forwarded;     ///< lines of the upstream's head
+  std::string_view extra;         ///< lines of our own, each ended by CRLF
   std::string_view content_type;  ///< when `forwarded` has none
-  TimeNs own_ns = -1;          ///< gateway's own time for Server-Timing; −1 = not said
+  TimeNs own_ns = -1;             ///< gateway's own time for Server-Timing; −1 = not said
 };
 
 /// The head as text. Errors: bad_value, full (a forwarded field that may not be sent, or too many).
-[[nodiscard]] Result<Body> write_client_head(Services& services,
-                                                    const RequestHeadFacts& request,
-                                                    const ClientHead& head);
+[[nodiscard]] Result<Body> write_client_head(Services& services, const RequestHeadFacts& request,
+                                             const ClientHead& head);
 
 }  // namespace sluice::relay

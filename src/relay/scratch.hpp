@@ -1,4 +1,5 @@
-// Big objects that a request needs only between two suspensions: one a shard, never held across a co_await.
+// Big objects that a request needs only between two suspensions: one a shard, never held across a
+// co_await.
 #pragma once
 
 #include <array>

@@ -23,22 +23,38 @@ std::shared_ptr<Scratch> make_scratch() { return std::make_shared<Scratch>(); }
 
 const char* to_string(Counter counter) {
   switch (counter) {
-    case Counter::connections: return "sluice_connections_total";
-    case Counter::requests: return "sluice_requests_total";
-    case Counter::refused: return "sluice_refused_total";
-    case Counter::streams: return "sluice_streams_total";
-    case Counter::upstream_connects: return "sluice_upstream_connects_total";
-    case Counter::upstream_reuses: return "sluice_upstream_reuses_total";
-    case Counter::upstream_failures: return "sluice_upstream_failures_total";
-    case Counter::client_left: return "sluice_client_left_total";
-    case Counter::cut: return "sluice_cut_total";
-    case Counter::input_tokens: return "sluice_input_tokens_total";
-    case Counter::output_tokens: return "sluice_output_tokens_total";
-    case Counter::charged_nanos: return "sluice_charged_nanos_total";
-    case Counter::bytes_in: return "sluice_received_bytes_total";
-    case Counter::bytes_out: return "sluice_sent_bytes_total";
-    case Counter::protocol_errors: return "sluice_protocol_errors_total";
-    case Counter::count_: break;
+    case Counter::connections:
+      return "sluice_connections_total";
+    case Counter::requests:
+      return "sluice_requests_total";
+    case Counter::refused:
+      return "sluice_refused_total";
+    case Counter::streams:
+      return "sluice_streams_total";
+    case Counter::upstream_connects:
+      return "sluice_upstream_connects_total";
+    case Counter::upstream_reuses:
+      return "sluice_upstream_reuses_total";
+    case Counter::upstream_failures:
+      return "sluice_upstream_failures_total";
+    case Counter::client_left:
+      return "sluice_client_left_total";
+    case Counter::cut:
+      return "sluice_cut_total";
+    case Counter::input_tokens:
+      return "sluice_input_tokens_total";
+    case Counter::output_tokens:
+      return "sluice_output_tokens_total";
+    case Counter::charged_nanos:
+      return "sluice_charged_nanos_total";
+    case Counter::bytes_in:
+      return "sluice_received_bytes_total";
+    case Counter::bytes_out:
+      return "sluice_sent_bytes_total";
+    case Counter::protocol_errors:
+      return "sluice_protocol_errors_total";
+    case Counter::count_:
+      break;
   }
   return "sluice_unknown_total";
 }

@@ -1,4 +1,5 @@
-// The request as it goes to one candidate: our own head, and the client's body with the few edits of design §12.
+// The request as it goes to one candidate: our own head, and the client's body with the few edits
+// of design §12.
 #pragma once
 
 #include <array>
@@ -23,7 +24,8 @@ struct UpstreamTarget {
 /// Bytes to send as pieces around the client's own body. The body must outlive it.
 class UpstreamRequest : public ring::Pooled {
  public:
-  /// Errors: too_large (names that do not fit), bad_value (a configured value that may not be sent).
+  /// Errors: too_large (names that do not fit), bad_value (a configured value that may not be
+  /// sent).
   [[nodiscard]] Result<> build(Services& services, const Request& request,
                                const dialect::EditList& edits, const UpstreamTarget& target);
   /// Valid until build() is called again or the body goes.
@@ -33,7 +35,7 @@ class UpstreamRequest : public ring::Pooled {
   void add(std::string_view text);
   void add_edited_body(std::string_view body);
 
-  Body head_;  ///< and the body behind it where that is short
+  Body head_;                                 ///< and the body behind it where that is short
   std::unique_ptr<dialect::EditList> edits_;  ///< their text, where the body is sent in pieces
   std::array<iovec, 2 * dialect::EditList::kMaxEdits + 2> pieces_;
   std::size_t count_ = 0;

@@ -1,4 +1,5 @@
-// Awaiting one verb of the shared state: submits it to the turn's group commit and resumes after the commit.
+// Awaiting one verb of the shared state: submits it to the turn's group commit and resumes after
+// the commit.
 #pragma once
 
 #include <coroutine>

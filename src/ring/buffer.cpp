@@ -75,7 +75,8 @@ void BufferPool::link(BufferUser& user, BufferUser*& list, bool waits) noexcept 
 
 void BufferPool::wait_for_buffers(BufferUser& user) noexcept {
   SLUICE_ASSERT(!user.waiting());
-  // A byte that somebody does not take holds its whole block: a few such connections would hold them all.
+  // A byte that somebody does not take holds its whole block: a few such connections would hold
+  // them all.
   while (keepers_ != nullptr) {
     BufferUser& keeper = *keepers_;
     keeper.leave();

@@ -67,11 +67,16 @@ class KernelRing final : public RingPort {
 
 std::string remedy(int error_number) {
   switch (error_number) {
-    case EPERM: return "io_uring is forbidden here (sysctl kernel.io_uring_disabled, seccomp)";
-    case ENOSYS: return "this kernel has no io_uring";
-    case EINVAL: return "this kernel is older than Linux 6.1";
-    case ENOMEM: return "not enough locked memory (ulimit -l)";
-    default: return std::strerror(error_number);
+    case EPERM:
+      return "io_uring is forbidden here (sysctl kernel.io_uring_disabled, seccomp)";
+    case ENOSYS:
+      return "this kernel has no io_uring";
+    case EINVAL:
+      return "this kernel is older than Linux 6.1";
+    case ENOMEM:
+      return "not enough locked memory (ulimit -l)";
+    default:
+      return std::strerror(error_number);
   }
 }
 
@@ -92,8 +97,8 @@ Result<> KernelRing::open(const KernelRingOptions& options, std::string& message
 }
 
 Result<> KernelRing::open_buffers(std::string& message) {
-  void* memory = mmap(nullptr, memory_bytes(), PROT_READ | PROT_WRITE,
-                      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  void* memory =
+      mmap(nullptr, memory_bytes(), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (memory == MAP_FAILED) {
     message = "cannot map receive buffers";
     return fail(Errc::io, Source::self, Retry::no, errno);
@@ -106,7 +111,8 @@ Result<> KernelRing::open_buffers(std::string& message) {
     incremental_ = buffer_ring_ != nullptr;
   }
   if (buffer_ring_ == nullptr) {
-    // Linux before 6.12 gives a whole block to each receive: more and smaller blocks of the same memory.
+    // Linux before 6.12 gives a whole block to each receive: more and smaller blocks of the same
+    // memory.
     options_.buffer_block_count *= 8;
     options_.buffer_block_bytes /= 8;
     buffer_ring_ =
@@ -128,8 +134,8 @@ void KernelRing::probe_receive_limit() {
   receive_limit_ = true;
   prepare({.code = OpCode::recv_multishot, .fd = -1, .length = 1});
   io_uring_cqe* cqe = nullptr;
-  receive_limit_ = io_uring_submit_and_wait(&ring_, 1) >= 0 && io_uring_peek_cqe(&ring_, &cqe) == 0 &&
-                   cqe->res == -EBADF;
+  receive_limit_ = io_uring_submit_and_wait(&ring_, 1) >= 0 &&
+                   io_uring_peek_cqe(&ring_, &cqe) == 0 && cqe->res == -EBADF;
   if (cqe != nullptr) io_uring_cqe_seen(&ring_, cqe);
 }
 
@@ -157,7 +163,8 @@ void KernelRing::prepare(const Submission& s) {
       io_uring_prep_recv_multishot(&sqe, s.fd, nullptr, 0, 0);
       sqe.flags |= IOSQE_BUFFER_SELECT;
       sqe.buf_group = kBufferGroup;
-      // Without it, one peer that is ahead fills most of the buffers in a single turn: 3 of 4 MiB were measured.
+      // Without it, one peer that is ahead fills most of the buffers in a single turn: 3 of 4 MiB
+      // were measured.
       if (receive_limit_) sqe.optlen = s.length;
       break;
     case OpCode::send:
@@ -185,12 +192,13 @@ std::size_t KernelRing::take(std::span<Completion> out) {
   std::size_t count = 0;
   io_uring_for_each_cqe(&ring_, head, cqe) {
     if (count == out.size()) break;
-    out[count++] = Completion{.user_data = cqe->user_data,
-                              .result = cqe->res,
-                              .more = (cqe->flags & IORING_CQE_F_MORE) != 0,
-                              .has_buffer = (cqe->flags & IORING_CQE_F_BUFFER) != 0,
-                              .buffer_more = (cqe->flags & IORING_CQE_F_BUF_MORE) != 0,
-                              .buffer = static_cast<std::uint16_t>(cqe->flags >> IORING_CQE_BUFFER_SHIFT)};
+    out[count++] =
+        Completion{.user_data = cqe->user_data,
+                   .result = cqe->res,
+                   .more = (cqe->flags & IORING_CQE_F_MORE) != 0,
+                   .has_buffer = (cqe->flags & IORING_CQE_F_BUFFER) != 0,
+                   .buffer_more = (cqe->flags & IORING_CQE_F_BUF_MORE) != 0,
+                   .buffer = static_cast<std::uint16_t>(cqe->flags >> IORING_CQE_BUFFER_SHIFT)};
   }
   io_uring_cq_advance(&ring_, static_cast<unsigned>(count));
   return count;
@@ -206,8 +214,8 @@ std::size_t KernelRing::enter(std::span<Completion> out, TimeNs wait_ns) {
     io_uring_cqe* cqe = nullptr;
     rc = io_uring_submit_and_wait_timeout(&ring_, &cqe, 1, &timeout, nullptr);
   }
-  // Interrupted, timed out or too busy to submit are part of normal life; the queue stays for the next turn.
-  // -EBADR says that a completion was lost, which no state of ours survives.
+  // Interrupted, timed out or too busy to submit are part of normal life; the queue stays for the
+  // next turn. -EBADR says that a completion was lost, which no state of ours survives.
   SLUICE_ASSERT(rc >= 0 || rc == -EINTR || rc == -ETIME || rc == -EAGAIN || rc == -EBUSY);
   return take(out);
 }

@@ -25,7 +25,8 @@ Reactor::Reactor(RingPort& port, const Clock& clock, ReactorOptions options)
   yielded_.reserve(64);
 }
 
-// All slots are in use: they are bounded by the descriptors of the process, which is no reason to reserve so many.
+// All slots are in use: they are bounded by the descriptors of the process, which is no reason to
+// reserve so many.
 void Reactor::add_slots(std::size_t count) {
   const std::size_t before = slots_.size();
   slots_.resize(before + count);
@@ -127,8 +128,8 @@ void Reactor::run_turn(TimeNs wait_ns) {
     if (spin()) {
       count = port_.enter(completions_, 0);
     } else {
-      // Without a spin this is the turn's only system call: it submits, and returns at once when the submitted
-      // sends have completed.
+      // Without a spin this is the turn's only system call: it submits, and returns at once when
+      // the submitted sends have completed.
       ++stats_.sleeps;
       count = port_.enter(completions_, timers_.wait_ns(now_ns_, wait_ns));
     }

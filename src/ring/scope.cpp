@@ -4,7 +4,8 @@
 
 namespace sluice::ring {
 
-// A coroutine that starts at once, owns one child task and destroys itself when the child has ended.
+// A coroutine that starts at once, owns one child task and destroys itself when the child has
+// ended.
 struct Scope::Detached {
   struct promise_type {
     static void* operator new(std::size_t bytes) { return allocate_frame(bytes); }

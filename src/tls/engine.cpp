@@ -275,10 +275,14 @@ void Engine::close(Outbox& out) {
 
 Result<> Engine::end_of_stream() {
   switch (state_) {
-    case State::peer_closed: return {};
-    case State::open: return fail(Errc::truncated, peer_);
-    case State::handshaking: return failed(SOCKET_PEER_CLOSED_E);
-    case State::failed: break;
+    case State::peer_closed:
+      return {};
+    case State::open:
+      return fail(Errc::truncated, peer_);
+    case State::handshaking:
+      return failed(SOCKET_PEER_CLOSED_E);
+    case State::failed:
+      break;
   }
   return fail(Errc::tls_failed, peer_);
 }
@@ -287,16 +291,26 @@ std::string_view Engine::failure() const {
   if (state_ != State::failed) return {};
   if (refusal_ != nullptr) return refusal_;
   switch (failure_code_) {
-    case kFlooded: return "peer asks for key updates without end";
-    case ASN_NO_SIGNER_E: return "certificate is not signed by a trusted authority";
-    case ASN_SELF_SIGNED_E: return "certificate is self-signed and not trusted";
-    case DOMAIN_NAME_MISMATCH: return "certificate is for another name";
-    case ASN_AFTER_DATE_E: return "certificate has expired";
-    case ASN_BEFORE_DATE_E: return "certificate is not valid yet";
-    case VERSION_ERROR: return "peer offers no TLS version of 1.2 or above";
-    case UNKNOWN_ALPN_PROTOCOL_NAME_E: return "peer offers other application protocols only";
-    case SOCKET_PEER_CLOSED_E: return "peer closed the connection during the handshake";
-    default: return wolfSSL_ERR_reason_error_string(static_cast<unsigned long>(failure_code_));
+    case kFlooded:
+      return "peer asks for key updates without end";
+    case ASN_NO_SIGNER_E:
+      return "certificate is not signed by a trusted authority";
+    case ASN_SELF_SIGNED_E:
+      return "certificate is self-signed and not trusted";
+    case DOMAIN_NAME_MISMATCH:
+      return "certificate is for another name";
+    case ASN_AFTER_DATE_E:
+      return "certificate has expired";
+    case ASN_BEFORE_DATE_E:
+      return "certificate is not valid yet";
+    case VERSION_ERROR:
+      return "peer offers no TLS version of 1.2 or above";
+    case UNKNOWN_ALPN_PROTOCOL_NAME_E:
+      return "peer offers other application protocols only";
+    case SOCKET_PEER_CLOSED_E:
+      return "peer closed the connection during the handshake";
+    default:
+      return wolfSSL_ERR_reason_error_string(static_cast<unsigned long>(failure_code_));
   }
 }
 

@@ -1,4 +1,5 @@
-// The command line as its users meet it: the program itself, with and without a reconciler that runs.
+// The command line as its users meet it: the program itself, with and without a reconciler that
+// runs.
 #include <gtest/gtest.h>
 #include <fcntl.h>
 #include <spawn.h>
@@ -45,14 +46,16 @@ class CliTest : public testing::Test {
  protected:
   CliTest() {
     const auto* info = testing::UnitTest::GetInstance()->current_test_info();
-    root_ = std::filesystem::path("/dev/shm") / ("sluice-cli-" + std::to_string(::getpid()) + "-" + info->name());
+    root_ = std::filesystem::path("/dev/shm") /
+            ("sluice-cli-" + std::to_string(::getpid()) + "-" + info->name());
     std::filesystem::remove_all(root_);
     std::filesystem::create_directories(root_);
-    std::ofstream(root_ / "sluice.toml") << "allow_private = [\"127.0.0.0/8\"]\n"
-                                            "[state]\ndirectory = \"state\"\nmap = \"16MiB\"\n"
-                                            "[ledger]\ndatabase = \"ledger.db\"\nrecords_directory = \"records\"\n"
-                                            "[secrets]\npepper_file = \"secrets/pepper\"\n"
-                                            "sealing_key_file = \"secrets/key\"\nsealing_public_file = \"secrets/pub\"\n";
+    std::ofstream(root_ / "sluice.toml")
+        << "allow_private = [\"127.0.0.0/8\"]\n"
+           "[state]\ndirectory = \"state\"\nmap = \"16MiB\"\n"
+           "[ledger]\ndatabase = \"ledger.db\"\nrecords_directory = \"records\"\n"
+           "[secrets]\npepper_file = \"secrets/pepper\"\n"
+           "sealing_key_file = \"secrets/key\"\nsealing_public_file = \"secrets/pub\"\n";
   }
   ~CliTest() override {
     stop_reconciler();
@@ -62,10 +65,12 @@ class CliTest : public testing::Test {
   /// Runs `sluice` with a shell's quoting.
   Ran sluice(const std::string& arguments, const std::string& before = "") {
     const std::string out = (root_ / "out").string(), err = (root_ / "err").string();
-    const int status = std::system((before + " " SLUICE_PROGRAM " --config " + (root_ / "sluice.toml").string() + " " +
-                                    arguments + " >" + out + " 2>" + err + " </dev/null")
-                                       .c_str());
-    return {WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status), read_file(out), read_file(err)};
+    const int status =
+        std::system((before + " " SLUICE_PROGRAM " --config " + (root_ / "sluice.toml").string() +
+                     " " + arguments + " >" + out + " 2>" + err + " </dev/null")
+                        .c_str());
+    return {WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status), read_file(out),
+            read_file(err)};
   }
   Ran good(const std::string& arguments, const std::string& before = "") {
     Ran ran = sluice(arguments, before);
@@ -86,22 +91,28 @@ class CliTest : public testing::Test {
     char* arguments[] = {program.data(), option.data(), file.data(), nullptr};
     posix_spawn_file_actions_t actions;
     posix_spawn_file_actions_init(&actions);
-    posix_spawn_file_actions_addopen(&actions, 2, (root_ / "reconciler.log").c_str(), O_WRONLY | O_CREAT | O_APPEND, 0600);
-    ASSERT_EQ(::posix_spawn(&reconciler_, program.c_str(), &actions, nullptr, arguments, environ), 0);
+    posix_spawn_file_actions_addopen(&actions, 2, (root_ / "reconciler.log").c_str(),
+                                     O_WRONLY | O_CREAT | O_APPEND, 0600);
+    ASSERT_EQ(::posix_spawn(&reconciler_, program.c_str(), &actions, nullptr, arguments, environ),
+              0);
     posix_spawn_file_actions_destroy(&actions);
-    for (int i = 0; i < 1000 && !std::filesystem::exists(root_ / "state" / "reconciler.sock"); ++i) ::usleep(10'000);
-    ASSERT_TRUE(std::filesystem::exists(root_ / "state" / "reconciler.sock")) << read_file(root_ / "reconciler.log");
+    for (int i = 0; i < 1000 && !std::filesystem::exists(root_ / "state" / "reconciler.sock"); ++i)
+      ::usleep(10'000);
+    ASSERT_TRUE(std::filesystem::exists(root_ / "state" / "reconciler.sock"))
+        << read_file(root_ / "reconciler.log");
   }
   void stop_reconciler() {
     if (reconciler_ <= 0) return;
     ::kill(reconciler_, SIGTERM);
     int status = 0;
     ::waitpid(reconciler_, &status, 0);
-    EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0) << read_file(root_ / "reconciler.log");
+    EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0)
+        << read_file(root_ / "reconciler.log");
     reconciler_ = -1;
   }
   void set_up_model() {
-    good("provider add mock --dialect openai --base-url http://127.0.0.1:9/v1 --key-env UPSTREAM", "UPSTREAM=sk-upstream-secret");
+    good("provider add mock --dialect openai --base-url http://127.0.0.1:9/v1 --key-env UPSTREAM",
+         "UPSTREAM=sk-upstream-secret");
     good("channel add mock-a --provider mock --weight 5");
     good("model add m --route mock-a=upstream-m");
     good("price add m --input 2.50 --output 10");
@@ -113,11 +124,12 @@ class CliTest : public testing::Test {
 
 TEST_F(CliTest, HelpAndMistakesOfTheCommandLine) {
   const Ran help = good("--help");
-  for (const char* noun : {"customer", "key", "provider", "channel", "model", "price", "credit", "wallet", "usage",
-                           "apply", "up", "check"}) {
+  for (const char* noun : {"customer", "key", "provider", "channel", "model", "price", "credit",
+                           "wallet", "usage", "apply", "up", "check"}) {
     EXPECT_NE(help.out.find(noun), std::string::npos) << noun;
   }
-  for (const char* wrong : {"", "nonsense", "customer", "customer add", "key add --customer x", "usage list --limit many"}) {
+  for (const char* wrong : {"", "nonsense", "customer", "customer add", "key add --customer x",
+                            "usage list --limit many"}) {
     const Ran ran = sluice(wrong);
     EXPECT_EQ(ran.status, 2) << wrong;
     EXPECT_TRUE(ran.err.starts_with("sluice: ")) << ran.err;
@@ -129,10 +141,12 @@ TEST_F(CliTest, HelpAndMistakesOfTheCommandLine) {
 TEST_F(CliTest, RefusalsAreOneClearLine) {
   good("customer add acme");
   expect_refused("customer add acme", 1, "customer 'acme': exists already");
-  expect_refused("credit add --customer acme --amount -5", 1, "amount: must be USD above 0 such as 25.50");
+  expect_refused("credit add --customer acme --amount -5", 1,
+                 "amount: must be USD above 0 such as 25.50");
   expect_refused("credit add --customer nobody --amount 5", 1, "customer 'nobody': not found");
   expect_refused("provider add p --dialect openai --base-url http://example.com", 1,
-                 "base-url: http:// sends keys in the clear; only addresses that allow_private lists may use it");
+                 "base-url: http:// sends keys in the clear; only addresses that allow_private "
+                 "lists may use it");
   expect_refused("provider set p --dialect openai", 1, "provider 'p': not found");
   expect_refused("price add m --input 1 --output 1", 1, "model 'm': not found");
   expect_refused("usage stats --by colour", 1, "by: must be day, model, key or channel");
@@ -147,7 +161,8 @@ TEST_F(CliTest, WorksWithoutAReconciler) {
   good("customer add acme --zone Asia/Tokyo");
   good("credit add --customer acme --amount 10 --note first");
   set_up_model();
-  const Ran key = good("key add --customer acme --name staging --budget-day 2 --models 'm,x-*' --json");
+  const Ran key =
+      good("key add --customer acme --name staging --budget-day 2 --models 'm,x-*' --json");
   const std::string secret = field(key.out, "key");
   EXPECT_TRUE(secret.starts_with("sk-")) << key.out;
   EXPECT_EQ(field(key.out, "budget_day_usd"), "2.00");
@@ -162,16 +177,19 @@ TEST_F(CliTest, WorksWithoutAReconciler) {
   // Neither key is anywhere but where it was asked for.
   std::string stored;
   for (const auto& entry : std::filesystem::directory_iterator(root_)) {
-    if (entry.path().filename().string().starts_with("ledger.db")) stored += read_file(entry.path());
+    if (entry.path().filename().string().starts_with("ledger.db"))
+      stored += read_file(entry.path());
   }
   EXPECT_GT(stored.size(), 10'000U);
   EXPECT_EQ(stored.find(secret), std::string::npos);
   EXPECT_EQ(stored.find("sk-upstream-secret"), std::string::npos);
-  EXPECT_EQ((good("key list --json").out + good("provider list").out).find(secret), std::string::npos);
+  EXPECT_EQ((good("key list --json").out + good("provider list").out).find(secret),
+            std::string::npos);
 }
 
 TEST_F(CliTest, ApplyTwiceChangesNothingTheSecondTime) {
-  std::ofstream(root_ / "catalog.toml") << "[[customer]]\nname = \"acme\"\ncredit = 3\n[[customer.key]]\nname = \"k\"\n";
+  std::ofstream(root_ / "catalog.toml")
+      << "[[customer]]\nname = \"acme\"\ncredit = 3\n[[customer.key]]\nname = \"k\"\n";
   const std::string file = (root_ / "catalog.toml").string();
   const Ran first = good("apply " + file + " --json");
   EXPECT_EQ(field(first.out, "changed"), "3");

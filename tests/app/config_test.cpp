@@ -83,10 +83,12 @@ TEST(Config, EveryMistakeNamesItsPlace) {
        "conf/test.toml:2: timeouts.total: must be a duration such as \"20ms\", \"5s\" or \"1h\""},
       {"[limits]\nbody = \"1B\"", "conf/test.toml:2: limits.body: must be 1KiB to 1GiB"},
       {"[ledger]\nmax_undrained = \"-1 USD\"",
-       "conf/test.toml:2: ledger.max_undrained: must be an amount such as \"10 USD\", not negative, at most nine "
+       "conf/test.toml:2: ledger.max_undrained: must be an amount such as \"10 USD\", not "
+       "negative, at most nine "
        "decimals"},
       {"[[edge.listener]]\naddress = \"::1:80\"",
-       "conf/test.toml:2: edge.listener.address: must be \"ADDRESS:PORT\" or \"[v6 address]:PORT\""},
+       "conf/test.toml:2: edge.listener.address: must be \"ADDRESS:PORT\" or \"[v6 "
+       "address]:PORT\""},
       {"[[edge.listener]]\naddress = \"1.2.3.4:80\"\nkey_file = \"k\"",
        "conf/test.toml:2: edge.listener.address: certificate_file and key_file go together"},
       {"edge = 3", "conf/test.toml:1: edge: must be a table"},

@@ -55,10 +55,13 @@ TEST_F(ControlTest, ApplyCreatesThenChangesNothing) {
   auto first = apply_toml(*service_, kFile, "demo.toml");
   ASSERT_TRUE(first) << first.error().text;
   std::string made;
-  for (const AppliedChange& change : first->changes) made += change.noun + ":" + change.name + ":" + change.action + " ";
+  for (const AppliedChange& change : first->changes)
+    made += change.noun + ":" + change.name + ":" + change.action + " ";
   EXPECT_EQ(made,
-            "group:partner:created provider:mock:created provider key:mock/main:created channel:mock-a:created "
-            "model:demo/small:created price:demo/small:created customer:acme:created credit:acme:credited "
+            "group:partner:created provider:mock:created provider key:mock/main:created "
+            "channel:mock-a:created "
+            "model:demo/small:created price:demo/small:created customer:acme:created "
+            "credit:acme:credited "
             "key:acme/staging:created ");
   EXPECT_TRUE(is_well_formed_api_key(first->changes.back().secret));
   const auto generation = ledger_->catalog().newest();
@@ -88,7 +91,8 @@ name = "acme"
   [[customer.key]]
   name = "staging"
   enabled = false
-)", "more.toml");
+)",
+                           "more.toml");
   ASSERT_TRUE(report) << report.error().text;
   ASSERT_EQ(report->changes.size(), 3U);
   EXPECT_EQ(report->changes[0].noun, "channel");
@@ -99,7 +103,9 @@ name = "acme"
 }
 
 TEST_F(ControlTest, ApplyIsAllOrNothing) {
-  auto report = apply_toml(*service_, std::string(kFile) + "\n[[channel]]\nname = \"b\"\nprovider = \"none\"\n", "x.toml");
+  auto report = apply_toml(
+      *service_, std::string(kFile) + "\n[[channel]]\nname = \"b\"\nprovider = \"none\"\n",
+      "x.toml");
   ASSERT_FALSE(report);
   EXPECT_EQ(report.error().text, "x.toml:49: channel.name: provider 'none': not found");
   EXPECT_TRUE(list_customers(*service_)->empty());
@@ -113,8 +119,10 @@ TEST_F(ControlTest, ApplyNamesThePlaceOfAMistake) {
   } cases[] = {
       {"[[provder]]\nname = \"x\"", "f.toml:1: provder: unknown key"},
       {"[[provider]]\nname = \"x\"\nbase = 1", "f.toml:3: provider.base: unknown key"},
-      {"[[provider]]\nname = \"x\"", "f.toml:2: provider.name: provider 'x': needs a dialect and a base-url"},
-      {"[[customer]]\nname = \"x\"\ncredit = -1", "f.toml:3: customer.credit: amount: must be USD above 0 such as 25.50"},
+      {"[[provider]]\nname = \"x\"",
+       "f.toml:2: provider.name: provider 'x': needs a dialect and a base-url"},
+      {"[[customer]]\nname = \"x\"\ncredit = -1",
+       "f.toml:3: customer.credit: amount: must be USD above 0 such as 25.50"},
       {"[[model]]\nname = \"m\"\n[[model.price]]\ninput = 1\noutput = true",
        "f.toml:5: model.price.output: must be a number, or a number in quotes"},
       {"[[model]]\nname = \"m\"\nroutes = [\"c\"]", "f.toml:2: model.name: channel 'c': not found"},

@@ -46,15 +46,38 @@ TEST(BaseUrl, AcceptsAndCanonicalises) {
 
 TEST(BaseUrl, RefusesWhatCouldLeadAstray) {
   for (const char* bad : {
-           "api.example.com", "ftp://api.example.com", "https://", "https://user@api.example.com",
-           "https://user:pass@api.example.com", "https://api.example.com/#x", "https://api.example.com/?a=b",
-           "https://api.example.com:0", "https://api.example.com:70000", "https://api.example.com:80x",
-           "https://api..example.com", "https://-api.example.com", "https://api.example.com.", "https://a b.com",
-           "https://api.example.com/a/../b", "https://api.example.com//v1", "https://api.example.com/%2e%2e",
-           "https://10.0.0.1", "https://169.254.169.254", "https://0.0.0.0", "https://[::1]", "https://[fe80::1]",
-           "https://2130706433", "https://127.1", "https://0x7f.1", "https://0177.0.0.1", "http://api.example.com",
-           "http://8.8.8.8", "https://[::ffff:169.254.169.254]", "https://api.example.com\r\nHost: x",
-           "https://api.example.com\\@evil.com", "https://ex\xc3\xa4mple.com",
+           "api.example.com",
+           "ftp://api.example.com",
+           "https://",
+           "https://user@api.example.com",
+           "https://user:pass@api.example.com",
+           "https://api.example.com/#x",
+           "https://api.example.com/?a=b",
+           "https://api.example.com:0",
+           "https://api.example.com:70000",
+           "https://api.example.com:80x",
+           "https://api..example.com",
+           "https://-api.example.com",
+           "https://api.example.com.",
+           "https://a b.com",
+           "https://api.example.com/a/../b",
+           "https://api.example.com//v1",
+           "https://api.example.com/%2e%2e",
+           "https://10.0.0.1",
+           "https://169.254.169.254",
+           "https://0.0.0.0",
+           "https://[::1]",
+           "https://[fe80::1]",
+           "https://2130706433",
+           "https://127.1",
+           "https://0x7f.1",
+           "https://0177.0.0.1",
+           "http://api.example.com",
+           "http://8.8.8.8",
+           "https://[::ffff:169.254.169.254]",
+           "https://api.example.com\r\nHost: x",
+           "https://api.example.com\\@evil.com",
+           "https://ex\xc3\xa4mple.com",
        }) {
     EXPECT_FALSE(check_base_url(bad, {"127.0.0.0/8"})) << bad;
   }
@@ -64,18 +87,21 @@ TEST_F(CatalogTest, PricesAreExact) {
   EXPECT_EQ(parse_price("input", "2.50").value_or(-1), 2'500'000'000);
   EXPECT_EQ(parse_price("input", "0.000000001").value_or(-1), 1);
   EXPECT_EQ(parse_price("input", "1000000").value_or(-1), 1'000'000 * kNanosPerUsd);
-  for (const char* bad : {"", "-1", "1000000.000000001", "0.0000000001", "2,50", "1e-3", "inf", "nan", "2.5.0"}) {
+  for (const char* bad :
+       {"", "-1", "1000000.000000001", "0.0000000001", "2,50", "1e-3", "inf", "nan", "2.5.0"}) {
     EXPECT_FALSE(parse_price("input", bad)) << bad;
   }
   EXPECT_EQ(parse_thousandths("m", "0.85", 0, 1000).value_or(-1), 850);
-  for (const char* bad : {"0.8505", "-1", "1.001", "x"}) EXPECT_FALSE(parse_thousandths("m", bad, 0, 1000)) << bad;
+  for (const char* bad : {"0.8505", "-1", "1.001", "x"})
+    EXPECT_FALSE(parse_thousandths("m", bad, 0, 1000)) << bad;
 }
 
 TEST_F(CatalogTest, APriceIsAddedOnlyWhenItDiffers) {
   add_model("m");
   EXPECT_EQ(put_price(*service_, "m", price("2.50", "10")).value_or(Change::none), Change::created);
   clock_.advance(kSecond);
-  EXPECT_EQ(put_price(*service_, "m", price("2.5", "10.00")).value_or(Change::created), Change::none);
+  EXPECT_EQ(put_price(*service_, "m", price("2.5", "10.00")).value_or(Change::created),
+            Change::none);
   EXPECT_EQ(put_price(*service_, "m", price("2.6", "10")).value_or(Change::none), Change::created);
   auto rows = ledger_->catalog().prices(0);
   ASSERT_TRUE(rows);
@@ -94,8 +120,9 @@ TEST_F(CatalogTest, APriceOfTomorrowDoesNotHideTodays) {
   clock_.advance(kSecond);
   EXPECT_EQ(put_price(*service_, "m", price("1", "1")).value_or(Change::created), Change::none);
   tomorrow.rates.input = "3";
-  EXPECT_EQ(problem_of(put_price(*service_, "m", tomorrow)),
-            "price: a row of 2030-01-01T00:00:00Z exists, and rows are never changed: give a later date");
+  EXPECT_EQ(
+      problem_of(put_price(*service_, "m", tomorrow)),
+      "price: a row of 2030-01-01T00:00:00Z exists, and rows are never changed: give a later date");
 }
 
 TEST_F(CatalogTest, FreeMustBeSaid) {
@@ -105,7 +132,8 @@ TEST_F(CatalogTest, FreeMustBeSaid) {
   free.free = true;
   EXPECT_TRUE(put_price(*service_, "m", free));
   free.rates.input = "1";
-  EXPECT_EQ(problem_of(put_price(*service_, "m", free)), "price: a free model has no input or output price");
+  EXPECT_EQ(problem_of(put_price(*service_, "m", free)),
+            "price: a free model has no input or output price");
   EXPECT_EQ(problem_of(put_price(*service_, "none", price("1", "1"))), "model 'none': not found");
 }
 
@@ -135,10 +163,17 @@ TEST_F(CatalogTest, BandsWindowsTiersAndFees) {
 
 TEST_F(CatalogTest, ProviderKeysAreSealedAndComparedByFingerprint) {
   add_model("m");
-  EXPECT_EQ(put_provider_key(*service_, "p", "main", "sk-upstream-secret", {}).value_or(Change::none), Change::created);
-  EXPECT_EQ(put_provider_key(*service_, "p", "main", "sk-upstream-secret", {}).value_or(Change::created), Change::none);
-  EXPECT_EQ(put_provider_key(*service_, "p", "main", "sk-upstream-other", {}).value_or(Change::none), Change::updated);
-  EXPECT_EQ(put_provider_key(*service_, "p", "main", "", false).value_or(Change::none), Change::updated);
+  EXPECT_EQ(
+      put_provider_key(*service_, "p", "main", "sk-upstream-secret", {}).value_or(Change::none),
+      Change::created);
+  EXPECT_EQ(
+      put_provider_key(*service_, "p", "main", "sk-upstream-secret", {}).value_or(Change::created),
+      Change::none);
+  EXPECT_EQ(
+      put_provider_key(*service_, "p", "main", "sk-upstream-other", {}).value_or(Change::none),
+      Change::updated);
+  EXPECT_EQ(put_provider_key(*service_, "p", "main", "", false).value_or(Change::none),
+            Change::updated);
   auto keys = ledger_->catalog().provider_keys(0);
   ASSERT_TRUE(keys);
   EXPECT_EQ((*keys)[0].sealed.find("upstream"), std::string::npos);
@@ -165,9 +200,11 @@ TEST_F(CatalogTest, NamesAndAliasesShareOneSpace) {
   ModelSettings other;
   other.aliases = {"fast"};
   ASSERT_TRUE(put_model(*service_, "n", other));
-  EXPECT_EQ(problem_of(put_model(*service_, "fast", {})), "model 'fast': model 'n' answers to 'fast' already");
+  EXPECT_EQ(problem_of(put_model(*service_, "fast", {})),
+            "model 'fast': model 'n' answers to 'fast' already");
   other.aliases = {"m"};
-  EXPECT_EQ(problem_of(put_model(*service_, "n", other)), "model 'n': model 'm' answers to 'm' already");
+  EXPECT_EQ(problem_of(put_model(*service_, "n", other)),
+            "model 'n': model 'm' answers to 'm' already");
 }
 
 }  // namespace

@@ -18,7 +18,8 @@ class ControlTest : public testing::Test {
     auto opened = ledger::Ledger::open(":memory:", ledger::Access::read_write, clock_, message);
     EXPECT_TRUE(opened) << message;
     ledger_ = std::move(*opened);
-    service_ = std::make_unique<Service>(Service{*ledger_, clock_, rng_, &hasher_, &sealer_, {"127.0.0.0/8"}, "tester"});
+    service_ = std::make_unique<Service>(
+        Service{*ledger_, clock_, rng_, &hasher_, &sealer_, {"127.0.0.0/8"}, "tester"});
   }
 
   /// The problem's line, or "" when there was none.
@@ -30,7 +31,8 @@ class ControlTest : public testing::Test {
   ManualClock clock_;
   SeededRng rng_{7};
   SodiumKeyHasher hasher_{Key256{1, 2, 3}};
-  // The base point of X25519 (RFC 7748 §4.1): a valid public key for tests that never open what they seal.
+  // The base point of X25519 (RFC 7748 §4.1): a valid public key for tests that never open what
+  // they seal.
   Sealer sealer_{Key256{9}};
   std::unique_ptr<ledger::Ledger> ledger_;
   std::unique_ptr<Service> service_;

@@ -43,9 +43,12 @@ TEST_F(ControlTest, MistakesHaveOneClearLine) {
   ASSERT_TRUE(add_customer(*service_, "acme", {}));
   EXPECT_EQ(problem_of(add_customer(*service_, "acme", {})), "customer 'acme': exists already");
   EXPECT_EQ(problem_of(find_customer(*service_, "nobody")), "customer 'nobody': not found");
-  EXPECT_EQ(problem_of(add_credit(*service_, "acme", "-5", "")), "amount: must be USD above 0 such as 25.50");
-  EXPECT_EQ(problem_of(add_credit(*service_, "acme", "0", "")), "amount: must be USD above 0 such as 25.50");
-  EXPECT_EQ(problem_of(add_credit(*service_, "acme", "1e3", "")), "amount: must be USD above 0 such as 25.50");
+  EXPECT_EQ(problem_of(add_credit(*service_, "acme", "-5", "")),
+            "amount: must be USD above 0 such as 25.50");
+  EXPECT_EQ(problem_of(add_credit(*service_, "acme", "0", "")),
+            "amount: must be USD above 0 such as 25.50");
+  EXPECT_EQ(problem_of(add_credit(*service_, "acme", "1e3", "")),
+            "amount: must be USD above 0 such as 25.50");
   EXPECT_EQ(problem_of(add_customer(*service_, "a b", {})),
             "customer name 'a b': must be 1 to 64 letters, digits, '.', '_' or '-'");
   CustomerSettings settings;
@@ -61,7 +64,8 @@ TEST_F(ControlTest, MistakesHaveOneClearLine) {
 TEST_F(ControlTest, ZonesAreNamesOfTheZoneDatabaseOnly) {
   EXPECT_TRUE(zone_exists("UTC"));
   EXPECT_TRUE(zone_exists("Asia/Tokyo"));
-  for (const char* bad : {"", "/etc/passwd", "../../etc/passwd", "Europe/../UTC", "Europe", "Asia/Tokyo\n"}) {
+  for (const char* bad :
+       {"", "/etc/passwd", "../../etc/passwd", "Europe/../UTC", "Europe", "Asia/Tokyo\n"}) {
     EXPECT_FALSE(zone_exists(bad)) << bad;
   }
 }

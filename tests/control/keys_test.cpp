@@ -69,17 +69,22 @@ TEST_F(KeysTest, MistakesHaveOneClearLine) {
     settings.*member = value;
     return problem_of(add_key(*service_, "acme", "k", settings));
   };
-  EXPECT_EQ(problem_with(&KeySettings::models, ""), "models: must name at least one model or pattern such as gpt-*");
+  EXPECT_EQ(problem_with(&KeySettings::models, ""),
+            "models: must name at least one model or pattern such as gpt-*");
   EXPECT_EQ(problem_with(&KeySettings::models, "a b"), "models: 'a b' is no model name or pattern");
   EXPECT_EQ(problem_with(&KeySettings::cidr_allow, "10.0.0.1/8"),
             "allow: '10.0.0.1/8' is no network such as 10.0.0.0/8 or 2001:db8::/32");
   EXPECT_EQ(problem_with(&KeySettings::expires, "soon"),
             "expires: must be a time from now such as 30d, a date such as 2027-01-01, or never");
   for (const char* bad : {"0", "-1", "1e9", "NaN", "99999999999", "5,5"}) {
-    EXPECT_EQ(problem_with(&KeySettings::budget_day, bad), "budget-day: must be USD above 0 such as 25.50, or none") << bad;
+    EXPECT_EQ(problem_with(&KeySettings::budget_day, bad),
+              "budget-day: must be USD above 0 such as 25.50, or none")
+        << bad;
   }
-  EXPECT_EQ(problem_with(&KeySettings::max_in_flight, "0"), "max-in-flight: must be a whole number, 1 to 1000000, or none");
-  EXPECT_EQ(problem_with(&KeySettings::on_disconnect, "maybe"), "on-disconnect: must be cancel or drain");
+  EXPECT_EQ(problem_with(&KeySettings::max_in_flight, "0"),
+            "max-in-flight: must be a whole number, 1 to 1000000, or none");
+  EXPECT_EQ(problem_with(&KeySettings::on_disconnect, "maybe"),
+            "on-disconnect: must be cancel or drain");
   EXPECT_EQ(problem_of(add_key(*service_, "nobody", "k", {})), "customer 'nobody': not found");
   EXPECT_EQ(problem_of(add_key(*service_, "acme", "k", {}, "short")),
             "secret: must be 24 to 200 printable ASCII characters without blanks");

@@ -12,20 +12,23 @@ namespace {
 
 class SecretsTest : public testing::Test {
  protected:
-  SecretsTest() : directory_(std::filesystem::temp_directory_path() / ("sluice-secrets-" + std::to_string(::getpid()))) {
+  SecretsTest()
+      : directory_(std::filesystem::temp_directory_path() /
+                   ("sluice-secrets-" + std::to_string(::getpid()))) {
     std::filesystem::remove_all(directory_);
   }
   ~SecretsTest() override { std::filesystem::remove_all(directory_); }
   [[nodiscard]] std::string path(const char* name) const { return (directory_ / name).string(); }
   [[nodiscard]] unsigned mode(const char* name) const {
-    struct stat info {};
+    struct stat info{};
     EXPECT_EQ(::stat(path(name).c_str(), &info), 0);
     return info.st_mode & 0777;
   }
   std::filesystem::path directory_;
 };
 
-// RFC 4231 test case 2 has the key "Jefe"; its HMAC equals the one of the key padded with zeros to 32 bytes.
+// RFC 4231 test case 2 has the key "Jefe"; its HMAC equals the one of the key padded with zeros to
+// 32 bytes.
 TEST(KeyHasher, IsHmacSha256) {
   const SodiumKeyHasher hasher(Key256{'J', 'e', 'f', 'e'});
   EXPECT_EQ(to_hex(hasher.hash("what do ya want for nothing?")),
@@ -56,14 +59,16 @@ TEST(ApiKey, ATypoIsSeen) {
 }
 
 TEST_F(SecretsTest, AreMadeOnceWithTightModes) {
-  auto made = create_missing_secrets(path("a/pepper"), path("a/sealing.key"), path("a/sealing.pub"));
+  auto made =
+      create_missing_secrets(path("a/pepper"), path("a/sealing.key"), path("a/sealing.pub"));
   ASSERT_TRUE(made) << made.error().text;
   EXPECT_EQ(made->size(), 3U);
   EXPECT_EQ(mode("a/pepper"), 0400U);
   EXPECT_EQ(mode("a/sealing.key"), 0400U);
   EXPECT_EQ(mode("a/sealing.pub"), 0444U);
   EXPECT_EQ(mode("a"), 0700U);
-  auto again = create_missing_secrets(path("a/pepper"), path("a/sealing.key"), path("a/sealing.pub"));
+  auto again =
+      create_missing_secrets(path("a/pepper"), path("a/sealing.key"), path("a/sealing.pub"));
   ASSERT_TRUE(again);
   EXPECT_TRUE(again->empty());
 }

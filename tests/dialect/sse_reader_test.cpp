@@ -80,7 +80,8 @@ std::vector<SseCase> cases() {
        "data:test\n data\ndata\nfoobar:xxx\njustsometext\n:thisisacommentyay\ndata:test\n\n",
        {"test\n\ntest"}},
       {"field-parsing",
-       "data:\0\ndata:  2\rData:1\ndata\0:2\ndata:1\r\0data:4\nda-ta:3\rdata_5\ndata:3\rdata:\r\n data:32\ndata:4\n\n"s,
+       "data:\0\ndata:  2\rData:1\ndata\0:2\ndata:1\r\0data:4\nda-ta:3\rdata_5\n"
+       "data:3\rdata:\r\n data:32\ndata:4\n\n"s,
        {"\0\n 2\n1\n3\n\n4"s}},
       {"leading-space", "data:\ttest\rdata: \ndata:test\n\n", {"\ttest\n\ntest"}},
       {"newlines", "data:test\r\ndata\ndata:test\r\n\r\n", {"test\n\ntest"}},

@@ -1,4 +1,5 @@
-// One shard between a client and a provider, both played by the test: what goes through, what it costs.
+// One shard between a client and a provider, both played by the test: what goes through, what it
+// costs.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -11,7 +12,8 @@ namespace sluice::test {
 namespace {
 
 std::string chat_request(std::string_view body, std::string_view extra = "") {
-  std::string text = "POST /v1/chat/completions HTTP/1.1\r\nHost: gateway\r\nAuthorization: Bearer ";
+  std::string text =
+      "POST /v1/chat/completions HTTP/1.1\r\nHost: gateway\r\nAuthorization: Bearer ";
   text.append(kApiKey).append("\r\nContent-Type: application/json\r\n").append(extra);
   text.append("Content-Length: ").append(std::to_string(body.size())).append("\r\n\r\n");
   return text.append(body);
@@ -40,11 +42,13 @@ constexpr std::string_view kStreamHead =
     "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n";
 
 std::string delta(std::string_view text) {
-  return "data: {\"id\":\"c1\",\"choices\":[{\"index\":0,\"delta\":{\"content\":\"" + std::string(text) +
-         "\"},\"finish_reason\":null}],\"usage\":null}\n\n";
+  return "data: {\"id\":\"c1\",\"choices\":[{\"index\":0,\"delta\":{\"content\":\"" +
+         std::string(text) + "\"},\"finish_reason\":null}],\"usage\":null}\n\n";
 }
 constexpr std::string_view kFinish =
-    "data: {\"id\":\"c1\",\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}],\"usage\":null}\n\n";
+    "data: "
+    "{\"id\":\"c1\",\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}],\"usage\":"
+    "null}\n\n";
 constexpr std::string_view kUsage =
     "data: {\"id\":\"c1\",\"choices\":[],\"usage\":{\"prompt_tokens\":100,\"completion_tokens\":50,"
     "\"total_tokens\":150}}\n\n";
@@ -85,7 +89,8 @@ TEST(Relay, WholeAnswerIsRelayedAndSettledExactly) {
   EXPECT_TRUE(seen.starts_with("POST /v1/chat/completions HTTP/1.1\r\n")) << seen;
   EXPECT_NE(seen.find("authorization: Bearer provider-secret\r\n"), std::string::npos) << seen;
   EXPECT_EQ(seen.find("sk-test"), std::string::npos);
-  EXPECT_TRUE(seen.ends_with(R"({"model":"up-m","messages":[{"role":"user","content":"hi"}]})")) << seen;
+  EXPECT_TRUE(seen.ends_with(R"({"model":"up-m","messages":[{"role":"user","content":"hi"}]})"))
+      << seen;
   EXPECT_EQ(node.only_record().charged, kCost);
   EXPECT_EQ(node.only_record().counts.output, 50);
   EXPECT_EQ(node.wallet().available, 10 * kNanosPerUsd - kCost);
@@ -117,7 +122,8 @@ TEST(Relay, StreamIsByteExactWithoutTheUsageChunkNobodyAskedFor) {
 // Chunks that arrive many at a time, cut anywhere, while the client is slower than the provider.
 TEST(Relay, BurstOfChunksKeepsEveryByteInOrder) {
   std::string sent;
-  for (int i = 0; i < 600; ++i) sent += delta("<" + std::to_string(i) + ">" + std::string(250, 'x'));
+  for (int i = 0; i < 600; ++i)
+    sent += delta("<" + std::to_string(i) + ">" + std::string(250, 'x'));
   sent += std::string(kFinish);
   const std::string tail = std::string(kUsage) + std::string(kDone);
   for (const std::size_t size : {std::size_t{300}, std::size_t{777}, std::size_t{9000}}) {
@@ -134,11 +140,12 @@ TEST(Relay, BurstOfChunksKeepsEveryByteInOrder) {
     client.send(chat_request(kAskStream, "Connection: close\r\n"));
     const std::string payload = payload_of(client.receive_all());
     const std::string expected = sent + std::string(kDone);
-    const auto [a, b] = std::mismatch(payload.begin(), payload.end(), expected.begin(), expected.end());
-    EXPECT_TRUE(payload == expected) << "chunks of " << size << ": " << payload.size() << " of "
-                                     << expected.size() << " bytes, first difference at "
-                                     << a - payload.begin() << "\n"
-                                     << payload.substr(static_cast<std::size_t>(a - payload.begin()), 400);
+    const auto [a, b] =
+        std::mismatch(payload.begin(), payload.end(), expected.begin(), expected.end());
+    EXPECT_TRUE(payload == expected)
+        << "chunks of " << size << ": " << payload.size() << " of " << expected.size()
+        << " bytes, first difference at " << a - payload.begin() << "\n"
+        << payload.substr(static_cast<std::size_t>(a - payload.begin()), 400);
     static_cast<void>(b);
   }
 }
@@ -172,10 +179,12 @@ TEST(Relay, EmptyWalletIsRefusedWithoutRetry) {
 }
 
 TEST(Relay, UpstreamErrorOfTheCallerIsPassedOnAndCostsNothing) {
-  constexpr std::string_view kBody = R"({"error":{"message":"no such tool","type":"invalid_request_error"}})";
+  constexpr std::string_view kBody =
+      R"({"error":{"message":"no such tool","type":"invalid_request_error"}})";
   ScriptedUpstream upstream([&](Socket& client, int) {
     client.receive_message();
-    client.send(with_length("HTTP/1.1 400 Bad Request\r\nContent-Type: application/json\r\n", kBody));
+    client.send(
+        with_length("HTTP/1.1 400 Bad Request\r\nContent-Type: application/json\r\n", kBody));
     client.peer_ended(5000);
   });
   TestNode node({.upstream_port = upstream.port()});
@@ -300,12 +309,14 @@ TEST(Relay, StreamThatOutrunsTheWalletIsCutWithTheFormatsOwnError) {
     }
     freed = client.peer_ended(1000);
   });
-  // One slice of 1,024 output tokens costs 2,048,000 nanos: the wallet pays the first and not much of a second.
+  // One slice of 1,024 output tokens costs 2,048,000 nanos: the wallet pays the first and not much
+  // of a second.
   TestNode node({.upstream_port = upstream.port(), .balance = 2'300'000});
   Socket client = Socket::connect_to(node.port());
   client.send(chat_request(kAskStream));
   const std::string answer = client.receive_all();
-  EXPECT_NE(answer.find("insufficient_quota"), std::string::npos) << answer.substr(answer.size() - 300);
+  EXPECT_NE(answer.find("insufficient_quota"), std::string::npos)
+      << answer.substr(answer.size() - 300);
   EXPECT_FALSE(answer.ends_with("0\r\n\r\n"));
   node.stop();
   EXPECT_TRUE(freed);

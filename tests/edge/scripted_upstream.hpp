@@ -1,4 +1,5 @@
-// A provider of the tests' own: accepts connections on loopback and plays what the test says, byte by byte.
+// A provider of the tests' own: accepts connections on loopback and plays what the test says, byte
+// by byte.
 #pragma once
 
 #include <atomic>

@@ -34,16 +34,16 @@ const std::array<std::uint8_t, 32> kPepper = [] {
 }();
 
 void write_secret(const std::string& path, const std::uint8_t* bytes, std::size_t count) {
-  std::ofstream(path, std::ios::binary).write(reinterpret_cast<const char*>(bytes),
-                                              static_cast<std::streamsize>(count));
+  std::ofstream(path, std::ios::binary)
+      .write(reinterpret_cast<const char*>(bytes), static_cast<std::streamsize>(count));
   chmod(path.c_str(), 0400);
 }
 
 std::string seal(const std::array<std::uint8_t, 32>& public_key, std::string_view secret) {
   std::string box(secret.size() + crypto_box_curve25519xchacha20poly1305_SEALBYTES, '\0');
-  crypto_box_curve25519xchacha20poly1305_seal(
-      reinterpret_cast<unsigned char*>(box.data()),
-      reinterpret_cast<const unsigned char*>(secret.data()), secret.size(), public_key.data());
+  crypto_box_curve25519xchacha20poly1305_seal(reinterpret_cast<unsigned char*>(box.data()),
+                                              reinterpret_cast<const unsigned char*>(secret.data()),
+                                              secret.size(), public_key.data());
   std::string text(sodium_base64_encoded_len(box.size(), sodium_base64_VARIANT_ORIGINAL), '\0');
   sodium_bin2base64(text.data(), text.size(), reinterpret_cast<const unsigned char*>(box.data()),
                     box.size(), sodium_base64_VARIANT_ORIGINAL);
@@ -141,7 +141,8 @@ void TestNode::publish(const NodePlan& plan) {
     channel.port = ports[i];
     channel.host = "127.0.0.1";
     channel.base_path = "/v1";
-    channel.keys.push_back({.id = 1, .enabled = true, .sealed = seal(public_key, "provider-secret")});
+    channel.keys.push_back(
+        {.id = 1, .enabled = true, .sealed = seal(public_key, "provider-secret")});
     spec.channels.push_back(channel);
     model.candidates.push_back({.channel_id = channel.id, .upstream_model = "up-m"});
     state::PinnedAddress pinned{.bytes = {127, 0, 0, 1}, .family = 4, .port = ports[i]};

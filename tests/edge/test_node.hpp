@@ -1,5 +1,5 @@
-// One shard in this process, on a shared state of its own: what the reconciler would publish is put there by the
-// test, and what the shard left is read after it has ended.
+// One shard in this process, on a shared state of its own: what the reconciler would publish is put
+// there by the test, and what the shard left is read after it has ended.
 #pragma once
 
 #include <cstdint>
@@ -20,15 +20,17 @@ inline constexpr const char* kApiKey = "sk-test";
 struct NodePlan {
   std::uint16_t upstream_port = 0;
   Nanos balance = 10 * kNanosPerUsd;
-  state::KeyRecord key;             ///< ids are filled in
+  state::KeyRecord key;  ///< ids are filled in
   state::Limits limits;
   relay::Settings settings;
-  std::uint8_t upstream_format = 0;  ///< dialect::Format
+  std::uint8_t upstream_format = 0;           ///< dialect::Format
   std::vector<std::uint16_t> more_upstreams;  ///< further channels of the same model
-  std::uint32_t model_flags = state::kModelEnabled | state::kModelListed | state::kModelRetryAfterSend;
+  std::uint32_t model_flags =
+      state::kModelEnabled | state::kModelListed | state::kModelRetryAfterSend;
 };
 
-/// Model "m" costs 1 USD a million input tokens and 2 USD a million output tokens, goes upstream as "up-m".
+/// Model "m" costs 1 USD a million input tokens and 2 USD a million output tokens, goes upstream as
+/// "up-m".
 class TestNode {
  public:
   explicit TestNode(NodePlan plan);

@@ -25,10 +25,18 @@ inline std::string mutate(std::string text, std::mt19937& random) {
   const char byte =
       random() % 4 == 0 ? static_cast<char>(random()) : marks[random() % marks.size()];
   switch (random() % 4) {
-    case 0: text[at] = byte; break;
-    case 1: text.insert(at, 1, byte); break;
-    case 2: text.erase(at, 1 + random() % 3); break;
-    default: text.insert(at, text.substr(random() % text.size(), random() % 40)); break;
+    case 0:
+      text[at] = byte;
+      break;
+    case 1:
+      text.insert(at, 1, byte);
+      break;
+    case 2:
+      text.erase(at, 1 + random() % 3);
+      break;
+    default:
+      text.insert(at, text.substr(random() % text.size(), random() % 40));
+      break;
   }
   return text;
 }

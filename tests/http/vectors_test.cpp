@@ -32,15 +32,24 @@ std::string unescape(const std::string& text) {
       continue;
     }
     switch (text.at(++i)) {
-      case 'r': out += '\r'; break;
-      case 'n': out += '\n'; break;
-      case 't': out += '\t'; break;
-      case '\\': out += '\\'; break;
+      case 'r':
+        out += '\r';
+        break;
+      case 'n':
+        out += '\n';
+        break;
+      case 't':
+        out += '\t';
+        break;
+      case '\\':
+        out += '\\';
+        break;
       case 'x':
         out += static_cast<char>(hex_digit(text.at(i + 1)) * 16 + hex_digit(text.at(i + 2)));
         i += 2;
         break;
-      default: ADD_FAILURE() << "unknown escape in " << text;
+      default:
+        ADD_FAILURE() << "unknown escape in " << text;
     }
   }
   return out;

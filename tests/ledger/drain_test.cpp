@@ -13,7 +13,9 @@ class DrainTest : public LedgerTest {
   DrainTest() : wallet_(add_customer("acme")) {
     EXPECT_TRUE(ledger_->money().credit(wallet_.id, 1000, House::funding_credit, ""));
   }
-  Result<> drain(std::vector<UsageRow> rows) { return ledger_->usage().drain({1, 1, std::move(rows)}); }
+  Result<> drain(std::vector<UsageRow> rows) {
+    return ledger_->usage().drain({1, 1, std::move(rows)});
+  }
   std::uint64_t cursor(std::uint32_t slot) {
     auto cursors = ledger_->usage().cursors(1, 1);
     EXPECT_TRUE(cursors);
@@ -73,7 +75,8 @@ TEST_F(DrainTest, NoAmountIsNegativeOrOverflows) {
   auto negative = usage_rows(0, 1, 1, wallet_.id, -1);
   negative[0].held = 0;
   EXPECT_EQ(drain(negative).error().code, Errc::bad_value);
-  EXPECT_EQ(drain(usage_rows(0, 1, 2, wallet_.id, std::numeric_limits<Nanos>::max())).error().code, Errc::bad_value);
+  EXPECT_EQ(drain(usage_rows(0, 1, 2, wallet_.id, std::numeric_limits<Nanos>::max())).error().code,
+            Errc::bad_value);
   EXPECT_EQ(balance(wallet_.id), 1000);
 }
 
@@ -108,12 +111,15 @@ TEST_F(DrainTest, EntriesAreOneAWalletAndPriceVersion) {
 TEST_F(DrainTest, FieldsComeBackAsTheyWere) {
   auto rows = usage_rows(2, 1, 1, wallet_.id);
   UsageRow& row = rows[0];
-  row.end = 3, row.phase = 4, row.error = 5, row.flags = 6, row.format_in = 1, row.format_out = 2, row.stream = true;
+  row.end = 3, row.phase = 4, row.error = 5, row.flags = 6, row.format_in = 1, row.format_out = 2,
+  row.stream = true;
   row.channel_key_id = 8, row.multiplier = 900, row.attempts = 2, row.client_retry = 1;
   row.cache_read = 11, row.cache_write_short = 12, row.cache_write_long = 13, row.reasoning = 14;
   row.calls = {0, 2, 0, 0, 0, 1};
-  row.input_estimate = 15, row.counted_output = 16, row.queue_ns = 17, row.connect_ns = 18, row.first_byte_ns = 19;
-  row.first_token_ns = 20, row.total_ns = 21, row.own_ns = 22, row.bytes_in = 23, row.bytes_out = 24;
+  row.input_estimate = 15, row.counted_output = 16, row.queue_ns = 17, row.connect_ns = 18,
+  row.first_byte_ns = 19;
+  row.first_token_ns = 20, row.total_ns = 21, row.own_ns = 22, row.bytes_in = 23,
+  row.bytes_out = 24;
   row.request_id = "0123456789abcdef0123456789abcdef";
   row.client_address = "::1";
   row.tags = "ticket=7 \"quoted\"";
@@ -198,7 +204,8 @@ TEST_F(DrainTest, SumsMadeAnewAgreeWithWhatIsKept) {
   ASSERT_EQ(removed->sums.size(), 1U);
   EXPECT_EQ(removed->sums[0].charged, 50);
   std::vector<std::uint64_t> seqs;
-  ASSERT_TRUE(ledger_->sums().each_usage(1, 1, [&](const StoredUsage& row) { seqs.push_back(row.row.seq); }));
+  ASSERT_TRUE(ledger_->sums().each_usage(
+      1, 1, [&](const StoredUsage& row) { seqs.push_back(row.row.seq); }));
   EXPECT_EQ(seqs, (std::vector<std::uint64_t>{6, 7, 8}));
   const auto numbered = ledger_->sums().numbered_entries();
   ASSERT_TRUE(numbered);
@@ -206,8 +213,8 @@ TEST_F(DrainTest, SumsMadeAnewAgreeWithWhatIsKept) {
   EXPECT_EQ((*numbered)[0].amount, 1000);
 }
 
-// kill -9 at every crash point of a drain: after reopening, the cursor says whether the batch is there, and it is
-// there wholly or not at all.
+// kill -9 at every crash point of a drain: after reopening, the cursor says whether the batch is
+// there, and it is there wholly or not at all.
 TEST_F(DrainTest, DyingAtAnyCommitLeavesAllOrNothing) {
   bool finished = false;
   std::uint64_t next = 1;

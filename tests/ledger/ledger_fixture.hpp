@@ -16,7 +16,8 @@ class LedgerTest : public testing::Test {
   LedgerTest() {
     const auto* info = testing::UnitTest::GetInstance()->current_test_info();
     directory_ = std::filesystem::temp_directory_path() /
-                 ("sluice-ledger-" + std::to_string(::getpid()) + "-" + info->test_suite_name() + "-" + info->name());
+                 ("sluice-ledger-" + std::to_string(::getpid()) + "-" + info->test_suite_name() +
+                  "-" + info->name());
     std::filesystem::remove_all(directory_);
     std::filesystem::create_directories(directory_);
     reopen();
@@ -68,8 +69,8 @@ class LedgerTest : public testing::Test {
 };
 
 /// Rows first … last of a slot, each charging `charged`.
-inline std::vector<UsageRow> usage_rows(std::uint32_t slot, std::uint64_t first, std::uint64_t last, Id wallet_id,
-                                        Nanos charged = 10) {
+inline std::vector<UsageRow> usage_rows(std::uint32_t slot, std::uint64_t first, std::uint64_t last,
+                                        Id wallet_id, Nanos charged = 10) {
   std::vector<UsageRow> rows;
   for (std::uint64_t seq = first; seq <= last; ++seq) {
     UsageRow row;

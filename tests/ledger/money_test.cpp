@@ -7,7 +7,8 @@ namespace {
 
 TEST_F(LedgerTest, CreditIsEntryPairNumberAndQueueRow) {
   const Wallet wallet = add_customer("acme");
-  auto entry = ledger_->money().credit(wallet.id, 10 * kNanosPerUsd, House::funding_credit, "first");
+  auto entry =
+      ledger_->money().credit(wallet.id, 10 * kNanosPerUsd, House::funding_credit, "first");
   ASSERT_TRUE(entry) << ledger_->last_error();
   EXPECT_EQ(entry->wallet_no, 1);
   EXPECT_EQ(balance(wallet.id), 10 * kNanosPerUsd);
@@ -32,7 +33,8 @@ TEST_F(LedgerTest, DebitMayGoBelowZero) {
 TEST_F(LedgerTest, AmountsAreAboveZero) {
   const Wallet wallet = add_customer("acme");
   for (const Nanos amount : {Nanos{0}, Nanos{-1}, std::numeric_limits<Nanos>::min()}) {
-    EXPECT_EQ(ledger_->money().credit(wallet.id, amount, House::funding_credit, "").error().code, Errc::bad_value);
+    EXPECT_EQ(ledger_->money().credit(wallet.id, amount, House::funding_credit, "").error().code,
+              Errc::bad_value);
   }
   EXPECT_TRUE(ledger_->money().queued(10)->empty());
 }
@@ -47,7 +49,8 @@ TEST_F(LedgerTest, OverflowOfATotalChangesNothing) {
 }
 
 TEST_F(LedgerTest, UnknownWalletIsNotFound) {
-  EXPECT_EQ(ledger_->money().credit(99, 1, House::funding_credit, "").error().code, Errc::not_found);
+  EXPECT_EQ(ledger_->money().credit(99, 1, House::funding_credit, "").error().code,
+            Errc::not_found);
   expect_balanced();
 }
 
@@ -84,7 +87,8 @@ TEST_F(LedgerTest, SurvivesReopening) {
 
 TEST_F(LedgerTest, ReadOnlyNeitherCreatesNorWrites) {
   std::string message;
-  EXPECT_EQ(Ledger::open(file() + ".none", Access::read_only, clock_, message).error().code, Errc::not_found);
+  EXPECT_EQ(Ledger::open(file() + ".none", Access::read_only, clock_, message).error().code,
+            Errc::not_found);
   const Wallet wallet = add_customer("acme");
   auto reader = Ledger::open(file(), Access::read_only, clock_, message);
   ASSERT_TRUE(reader) << message;

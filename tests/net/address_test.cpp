@@ -33,13 +33,37 @@ TEST(Address, ReadsIpv6InBrackets) {
 
 TEST(Address, RefusesEverythingElse) {
   using namespace std::string_view_literals;
-  for (const std::string_view text :
-       {""sv, ":"sv, ":80"sv, "127.0.0.1"sv, "127.0.0.1:"sv, "127.0.0.1:65536"sv, "127.0.0.1:-1"sv,
-        "127.0.0.1:+80"sv, "127.0.0.1: 80"sv, "127.0.0.1:80 "sv, " 127.0.0.1:80"sv, "127.0.0.1:80x"sv,
-        "127.0.0.1:0x50"sv, "127.1:80"sv, "0177.0.0.1:80"sv, "2130706433:80"sv, "256.0.0.1:80"sv,
-        "localhost:80"sv, "example.com:80"sv, "::1:80"sv, "[::1]"sv, "[::1]80"sv, "[]:80"sv, "[::1:80"sv,
-        "::1]:80"sv, "[127.0.0.1]:80"sv, "[::1%lo]:80"sv, "[[::1]]:80"sv, "127.0.0.1\0:80"sv,
-        "127.0.0.1\0.example.com:80"sv, "[::1\0]:80"sv}) {
+  for (const std::string_view text : {""sv,
+                                      ":"sv,
+                                      ":80"sv,
+                                      "127.0.0.1"sv,
+                                      "127.0.0.1:"sv,
+                                      "127.0.0.1:65536"sv,
+                                      "127.0.0.1:-1"sv,
+                                      "127.0.0.1:+80"sv,
+                                      "127.0.0.1: 80"sv,
+                                      "127.0.0.1:80 "sv,
+                                      " 127.0.0.1:80"sv,
+                                      "127.0.0.1:80x"sv,
+                                      "127.0.0.1:0x50"sv,
+                                      "127.1:80"sv,
+                                      "0177.0.0.1:80"sv,
+                                      "2130706433:80"sv,
+                                      "256.0.0.1:80"sv,
+                                      "localhost:80"sv,
+                                      "example.com:80"sv,
+                                      "::1:80"sv,
+                                      "[::1]"sv,
+                                      "[::1]80"sv,
+                                      "[]:80"sv,
+                                      "[::1:80"sv,
+                                      "::1]:80"sv,
+                                      "[127.0.0.1]:80"sv,
+                                      "[::1%lo]:80"sv,
+                                      "[[::1]]:80"sv,
+                                      "127.0.0.1\0:80"sv,
+                                      "127.0.0.1\0.example.com:80"sv,
+                                      "[::1\0]:80"sv}) {
     const auto address = parse_address(text);
     EXPECT_FALSE(address) << text;
     if (!address) EXPECT_EQ(address.error().code, Errc::bad_value);
@@ -64,7 +88,8 @@ TEST(Listening, GivesASocketThatAcceptsAndIsClosedOnExec) {
   bytes = sizeof bound;
   ASSERT_EQ(getsockname(*fd, reinterpret_cast<sockaddr*>(&bound), &bytes), 0);
   // The port is taken: a second one says so with its errno.
-  const auto second = listen_on(*parse_address("127.0.0.1:" + std::to_string(ntohs(bound.sin_port))));
+  const auto second =
+      listen_on(*parse_address("127.0.0.1:" + std::to_string(ntohs(bound.sin_port))));
   ASSERT_FALSE(second);
   EXPECT_EQ(second.error().code, Errc::io);
   EXPECT_EQ(second.error().sys_errno, EADDRINUSE);

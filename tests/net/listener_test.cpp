@@ -27,11 +27,10 @@ class ListenerTest : public NetTest {
   int fd_ = ring_.make_fd();
   bool open_ = true;
   std::vector<int> accepted_;
-  Listener listener_{reactor_, fd_,
-                     [](void* context, int fd) {
-                       static_cast<ListenerTest*>(context)->accepted_.push_back(fd);
-                     },
-                     [](void* context) { return static_cast<ListenerTest*>(context)->open_; }, this};
+  Listener listener_{
+      reactor_, fd_,
+      [](void* context, int fd) { static_cast<ListenerTest*>(context)->accepted_.push_back(fd); },
+      [](void* context) { return static_cast<ListenerTest*>(context)->open_; }, this};
 };
 
 TEST_F(ListenerTest, ArmsOneAcceptAtATime) {
@@ -74,7 +73,8 @@ TEST_F(ListenerTest, ABrokenConnectionIsPassedOver) {
   EXPECT_TRUE(accepted_.empty());
 }
 
-// Anything that would fail again at once is tried again after a pause: a loop would take the whole core.
+// Anything that would fail again at once is tried again after a pause: a loop would take the whole
+// core.
 TEST_F(ListenerTest, LackOfDescriptorsOrABrokenSocketWaits) {
   std::uint64_t failures = 0;
   listener_.arm();

@@ -19,9 +19,11 @@ namespace {
 
 std::unique_ptr<ring::RingPort> open_ring(bool profile_6_1) {
   std::string message;
-  auto opened = ring::open_kernel_ring(
-      {.entries = 256, .buffer_block_count = 16, .buffer_block_bytes = 32768, .profile_6_1 = profile_6_1},
-      message);
+  auto opened = ring::open_kernel_ring({.entries = 256,
+                                        .buffer_block_count = 16,
+                                        .buffer_block_bytes = 32768,
+                                        .profile_6_1 = profile_6_1},
+                                       message);
   EXPECT_TRUE(opened) << message;
   return opened ? std::move(*opened) : nullptr;
 }
@@ -36,8 +38,7 @@ class Loopback : public ::testing::TestWithParam<bool> {
     socklen_t bytes = sizeof bound;
     ASSERT_EQ(getsockname(listening_, reinterpret_cast<sockaddr*>(&bound), &bytes), 0);
     address_ = *parse_address("127.0.0.1:" + std::to_string(ntohs(bound.sin_port)));
-    listener_.emplace(reactor_, listening_, &Loopback::on_accept,
-                      [](void*) { return true; }, this);
+    listener_.emplace(reactor_, listening_, &Loopback::on_accept, [](void*) { return true; }, this);
     listener_->arm();
   }
   void TearDown() override {
@@ -58,7 +59,8 @@ class Loopback : public ::testing::TestWithParam<bool> {
   template <class Done>
   void run_until(Done done) {
     const TimeNs limit_ns = system_clock().monotonic_ns() + 20 * kSecond;
-    while (!done() && system_clock().monotonic_ns() < limit_ns) reactor_.run_turn(10 * kMillisecond);
+    while (!done() && system_clock().monotonic_ns() < limit_ns)
+      reactor_.run_turn(10 * kMillisecond);
     EXPECT_TRUE(done());
   }
   void close(Stream& stream) {
@@ -140,7 +142,8 @@ TEST_P(Loopback, ManyEchoesShareFewBuffers) {
   }
   for (std::size_t i = 0; i < 12; ++i) scope_.spawn(send_and_end(*connected_[i], text, *sent[i]));
   run_until([&] {
-    return std::all_of(got.begin(), got.end(), [](const auto& one) { return one->error.has_value(); });
+    return std::all_of(got.begin(), got.end(),
+                       [](const auto& one) { return one->error.has_value(); });
   });
   for (const auto& one : got) {
     EXPECT_EQ(one->error->code, Errc::closed);
@@ -239,7 +242,8 @@ TEST_P(Loopback, SteadyTrafficAllocatesNothing) {
       if (!sent) break;
       std::size_t bytes = 0;
       while (bytes < 2 * text.size()) {
-        const Result<ring::Piece> piece = co_await stream.receive(stream.reactor().now_ns() + kSecond);
+        const Result<ring::Piece> piece =
+            co_await stream.receive(stream.reactor().now_ns() + kSecond);
         if (!piece) co_return;
         bytes += piece->size();
       }

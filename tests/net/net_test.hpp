@@ -1,5 +1,5 @@
-// What the tests of net share: a scripted ring under a reactor with a clock that stands still, and small
-// coroutines that note what streams give them.
+// What the tests of net share: a scripted ring under a reactor with a clock that stands still, and
+// small coroutines that note what streams give them.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -55,7 +55,8 @@ inline ring::Task<> close_stream(Stream& stream, bool& closed) {
   closed = true;
 }
 
-inline ring::Task<> connect_to(Stream& stream, const Address& address, TimeNs deadline_ns, Ended& ended) {
+inline ring::Task<> connect_to(Stream& stream, const Address& address, TimeNs deadline_ns,
+                               Ended& ended) {
   const Result<> connected = co_await stream.connect(address, deadline_ns);
   ended = connected;
 }

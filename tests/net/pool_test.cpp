@@ -127,7 +127,8 @@ TEST_F(PoolTest, OneThatEndedIsDroppedAtOnce) {
   EXPECT_EQ(take(kFirst), stays);
 }
 
-// Bytes that nobody asked for would be the next answer's first; and they would hold a receive buffer.
+// Bytes that nobody asked for would be the next answer's first; and they would hold a receive
+// buffer.
 TEST_F(PoolTest, OneThatSpeaksUnaskedIsDroppedAtOnce) {
   const int talks = put(kFirst);
   ring_.deliver(talks, "HTTP/1.1 408 Request Timeout\r\n\r\n");

@@ -113,7 +113,8 @@ TEST_F(StreamLifetime, CloseJoinsEveryOperationBeforeTheDescriptorIsClosed) {
   EXPECT_EQ(ended->error().code, Errc::cancelled);
 }
 
-// A cancelled or interrupted send may have made progress: that is no success, the message is not whole.
+// A cancelled or interrupted send may have made progress: that is no success, the message is not
+// whole.
 TEST_F(StreamLifetime, AnAbortedSendWithProgressIsStillCancelled) {
   ring_.options().shutdown_by_hand = true;
   ring_.options().sends_by_hand = true;
@@ -238,19 +239,18 @@ TEST_P(StreamConnect, AnErrnoBecomesAnError) {
             (Error{GetParam().code, GetParam().source, Retry::yes, GetParam().error_number}));
 }
 
-INSTANTIATE_TEST_SUITE_P(Errnos, StreamConnect,
-                         ::testing::Values(ConnectCase{ECONNREFUSED, Errc::refused, Source::upstream},
-                                           ConnectCase{ECONNRESET, Errc::reset, Source::upstream},
-                                           ConnectCase{EHOSTUNREACH, Errc::unreachable, Source::upstream},
-                                           ConnectCase{ENETUNREACH, Errc::unreachable, Source::upstream},
-                                           ConnectCase{ENETDOWN, Errc::unreachable, Source::upstream},
-                                           ConnectCase{ETIMEDOUT, Errc::timed_out, Source::upstream},
-                                           ConnectCase{EADDRNOTAVAIL, Errc::full, Source::self},
-                                           ConnectCase{EACCES, Errc::refused, Source::upstream},
-                                           ConnectCase{EPERM, Errc::refused, Source::upstream}),
-                         [](const auto& param) {
-                           return std::string(strerrorname_np(param.param.error_number));
-                         });
+INSTANTIATE_TEST_SUITE_P(
+    Errnos, StreamConnect,
+    ::testing::Values(ConnectCase{ECONNREFUSED, Errc::refused, Source::upstream},
+                      ConnectCase{ECONNRESET, Errc::reset, Source::upstream},
+                      ConnectCase{EHOSTUNREACH, Errc::unreachable, Source::upstream},
+                      ConnectCase{ENETUNREACH, Errc::unreachable, Source::upstream},
+                      ConnectCase{ENETDOWN, Errc::unreachable, Source::upstream},
+                      ConnectCase{ETIMEDOUT, Errc::timed_out, Source::upstream},
+                      ConnectCase{EADDRNOTAVAIL, Errc::full, Source::self},
+                      ConnectCase{EACCES, Errc::refused, Source::upstream},
+                      ConnectCase{EPERM, Errc::refused, Source::upstream}),
+    [](const auto& param) { return std::string(strerrorname_np(param.param.error_number)); });
 
 TEST_F(StreamLifetime, ConnectTimesOut) {
   for (const CancelOrder order : {CancelOrder::cancel_first, CancelOrder::target_first}) {

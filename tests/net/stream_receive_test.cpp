@@ -144,7 +144,8 @@ struct EndCase {
 
 class StreamEnd : public StreamTest, public ::testing::WithParamInterface<EndCase> {};
 
-// A connection that stood may have carried the request: only a reset of a reused one is safely tried again.
+// A connection that stood may have carried the request: only a reset of a reused one is safely
+// tried again.
 TEST_P(StreamEnd, AnErrnoBecomesAnError) {
   const EndCase& expected = GetParam();
   Got got;
@@ -152,7 +153,8 @@ TEST_P(StreamEnd, AnErrnoBecomesAnError) {
   ring_.break_off(fd_, expected.error_number);
   turns();
   ASSERT_TRUE(got.error);
-  EXPECT_EQ(*got.error, (Error{expected.code, Source::upstream, expected.retry, expected.error_number}));
+  EXPECT_EQ(*got.error,
+            (Error{expected.code, Source::upstream, expected.retry, expected.error_number}));
   EXPECT_EQ(stream_->end(), *got.error);
 }
 
@@ -163,7 +165,8 @@ INSTANTIATE_TEST_SUITE_P(
                       EndCase{ECONNABORTED, Errc::reset, Retry::only_if_reused},
                       EndCase{ETIMEDOUT, Errc::timed_out, Retry::no},
                       EndCase{EHOSTUNREACH, Errc::unreachable, Retry::no},
-                      EndCase{ENETDOWN, Errc::unreachable, Retry::no}, EndCase{EIO, Errc::io, Retry::no}),
+                      EndCase{ENETDOWN, Errc::unreachable, Retry::no},
+                      EndCase{EIO, Errc::io, Retry::no}),
     [](const auto& param) { return std::string(strerrorname_np(param.param.error_number)); });
 
 TEST_F(StreamReceive, InterruptedReceivesAreArmedAgain) {
@@ -183,7 +186,10 @@ TEST_F(StreamReceive, InterruptedReceivesAreArmedAgain) {
 class StreamCredit : public StreamTest {
  protected:
   StreamCredit()
-      : StreamTest({.buffer_count = 256, .buffer_bytes = 4096, .incremental = false, .receive_limit = false}) {}
+      : StreamTest({.buffer_count = 256,
+                    .buffer_bytes = 4096,
+                    .incremental = false,
+                    .receive_limit = false}) {}
   void drain(Got& got, std::size_t bytes) {
     const auto body = [](Stream& stream, Got& out, std::size_t least) -> ring::Task<> {
       while (out.text.size() < least && stream.has_received()) co_await receive_one(stream, 0, out);
@@ -237,7 +243,8 @@ TEST_F(StreamCredit, ASenderThatIsAheadGetsNoMoreThanItsCredit) {
   while (stream_->has_received()) {
     drain(got, got.text.size() + 1);
     turns();
-    EXPECT_LT(text.size() - ring_.undelivered(fd_) - got.text.size(), Stream::kReceiveCredit + 4096);
+    EXPECT_LT(text.size() - ring_.undelivered(fd_) - got.text.size(),
+              Stream::kReceiveCredit + 4096);
   }
   EXPECT_TRUE(got.text == text);
 }
@@ -367,7 +374,8 @@ TEST_F(StreamStarved, ReceivingWhileItWaitsForBuffersIsNoSecondWait) {
   EXPECT_EQ(got.text, "x");
 }
 
-// Eight connections that sent a byte which nobody takes hold all eight buffers: for ever, if they liked.
+// Eight connections that sent a byte which nobody takes hold all eight buffers: for ever, if they
+// liked.
 TEST_F(StreamStarved, BytesThatNobodyTakesDoNotStarveTheOthers) {
   std::vector<std::unique_ptr<Stream>> idlers;
   for (int i = 0; i < 8; ++i) {

@@ -104,7 +104,8 @@ TEST_F(StreamSend, AnInterruptedSendGoesOn) {
   EXPECT_EQ(ring_.sent(fd_), "abcd");
 }
 
-// The bytes that a slow reader has not taken are copied aside, and what held them is given back at once.
+// The bytes that a slow reader has not taken are copied aside, and what held them is given back at
+// once.
 TEST_F(StreamSend, ASlowPeerDoesNotPinWhatIsSent) {
   ring::PieceQueue held;
   std::vector<std::string> texts;
@@ -241,7 +242,8 @@ INSTANTIATE_TEST_SUITE_P(Errnos, StreamSendError,
                            return std::string(strerrorname_np(param.param.error_number));
                          });
 
-// The kernel tells of a reset once. When the send was told, the receive sees only an end: not an orderly one.
+// The kernel tells of a reset once. When the send was told, the receive sees only an end: not an
+// orderly one.
 TEST_F(StreamSend, AnEndAfterABrokenSendIsNoOrderlyClose) {
   Got got;
   scope_.spawn(receive_all(*stream_, got));

@@ -1,5 +1,5 @@
-// kill -9 at every commit and rename of a whole life: start, publish, serve, drain. Afterwards a new process finds
-// nothing lost and nothing twice.
+// kill -9 at every commit and rename of a whole life: start, publish, serve, drain. Afterwards a
+// new process finds nothing lost and nothing twice.
 #include <spawn.h>
 #include <sys/wait.h>
 
@@ -28,7 +28,9 @@ int crash_child(const char* state_directory, const char* disk) {
   options.meter_entries = 16;
   options.slots = 2;
   options.database = std::string(disk) + "/ledger.db";
-  options.lookup = [](const std::string&) -> Result<std::vector<IpAddress>> { return fail(Errc::not_found); };
+  options.lookup = [](const std::string&) -> Result<std::vector<IpAddress>> {
+    return fail(Errc::not_found);
+  };
   std::string message;
   ManualClock clock;
   auto reconciler = Reconciler::start(options, clock, message);
@@ -56,10 +58,12 @@ int run_child(const std::string& state_directory, const std::string& disk, unsig
   std::vector<char*> environment;
   for (std::string& each : variables) environment.push_back(each.data());
   environment.push_back(nullptr);
-  std::string program = "/proc/self/exe", flag = "--child", state_copy = state_directory, disk_copy = disk;
+  std::string program = "/proc/self/exe", flag = "--child", state_copy = state_directory,
+              disk_copy = disk;
   char* arguments[] = {program.data(), flag.data(), state_copy.data(), disk_copy.data(), nullptr};
   pid_t pid = 0;
-  if (posix_spawn(&pid, program.c_str(), nullptr, nullptr, arguments, environment.data()) != 0) return -1;
+  if (posix_spawn(&pid, program.c_str(), nullptr, nullptr, arguments, environment.data()) != 0)
+    return -1;
   int status = 0;
   waitpid(pid, &status, 0);
   return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
@@ -89,7 +93,8 @@ class CrashTest : public Node {
     auto rows = usage();
     std::ranges::reverse(rows);
     for (const ledger::StoredUsage& row : rows) {
-      EXPECT_EQ(row.row.seq, ++last[std::pair(row.epoch, row.row.slot)]) << "crash point " << crash_at;
+      EXPECT_EQ(row.row.seq, ++last[std::pair(row.epoch, row.row.slot)])
+          << "crash point " << crash_at;
       charged += row.row.charged;
     }
     Nanos credits = 0;
@@ -113,12 +118,14 @@ TEST_F(CrashTest, NothingIsLostOrTwiceWhereverTheProcessDies) {
     // Each run begins with a copy of the prepared ledger.
     ASSERT_TRUE(books_->backup_to(disk.path() + "/ledger.db"));
     const int status = run_child(state.path(), disk.path(), crash_at);
-    ASSERT_TRUE(status == 0 || status == 128 + SIGKILL) << "crash point " << crash_at << ": exit " << status;
+    ASSERT_TRUE(status == 0 || status == 128 + SIGKILL)
+        << "crash point " << crash_at << ": exit " << status;
     finished = status == 0;
     options_.state_directory = state.path();
     options_.database = disk.path() + "/ledger.db";
     std::string message;
-    auto opened = ledger::Ledger::open(options_.database, ledger::Access::read_write, clock_, message);
+    auto opened =
+        ledger::Ledger::open(options_.database, ledger::Access::read_write, clock_, message);
     ASSERT_TRUE(opened) << message;
     auto prepared = std::exchange(books_, std::move(*opened));
     expect_exact(crash_at);

@@ -51,7 +51,8 @@ TEST_F(DrainTest, BatchThatTheLedgerHasAlreadyIsNotStoredAgain) {
   for (int i = 0; i < 10; ++i) shard.request(account_.wallet.id, account_.key.id, 1000, 10);
   std::size_t heard = 0;
   Drain first(environment(), *books_, clock_, {});
-  Drain second(environment(), *books_, clock_, [&](std::span<const state::OutboxRow> rows) { heard += rows.size(); });
+  Drain second(environment(), *books_, clock_,
+               [&](std::span<const state::OutboxRow> rows) { heard += rows.size(); });
   ASSERT_TRUE(first.load_cursors());
   ASSERT_TRUE(second.load_cursors());
   ASSERT_TRUE(first.poll());
@@ -137,7 +138,8 @@ TEST_F(DrainTest, RefusedRequestsAreRecordedAndHostileTextIsTamed) {
   ASSERT_TRUE(reconciler_->step());
   ASSERT_TRUE(reconciler_->drain_all(kSecond));
   const std::string text = records();
-  EXPECT_NE(text.find("\"model\":\"a\\\"b\\\\\\u000a\xEF\xBF\xBD\xEF\xBF\xBD\""), std::string::npos) << text;
+  EXPECT_NE(text.find("\"model\":\"a\\\"b\\\\\\u000a\xEF\xBF\xBD\xEF\xBF\xBD\""), std::string::npos)
+      << text;
   EXPECT_NE(text.find("\"status\":401,\"end\":\"refused\""), std::string::npos) << text;
   EXPECT_NE(text.find("\"error\":\"unauthenticated\""), std::string::npos) << text;
 }

@@ -104,7 +104,8 @@ TEST_F(EpochTest, LostEnvironmentIsAGapAndBalancesStay) {
     PlayedShard shard = this->shard();
     for (int i = 0; i < 3; ++i) shard.request(account.wallet.id, account.key.id, 1000, 300);
     ASSERT_TRUE(reconciler_->drain_all(kSecond));
-    shard.request(account.wallet.id, account.key.id, 1000, 300);  // never drained: lost with the power
+    shard.request(account.wallet.id, account.key.id, 1000,
+                  300);  // never drained: lost with the power
   }
   reboot();
   start();
@@ -120,7 +121,9 @@ TEST_F(EpochTest, LostEnvironmentIsAGapAndBalancesStay) {
 TEST_F(EpochTest, EpochThatWasLeftInOrderIsNoGap) {
   const Account account = add_account("acme", kNanosPerUsd);
   start();
-  { shard().request(account.wallet.id, account.key.id, 1000, 300); }
+  {
+    shard().request(account.wallet.id, account.key.id, 1000, 300);
+  }
   int stop[2];
   ASSERT_EQ(pipe(stop), 0);
   ASSERT_EQ(write(stop[1], "x", 1), 1);
@@ -188,7 +191,9 @@ TEST_F(EpochTest, WalletThatDoesNotAddUpIsSalvaged) {
 TEST_F(EpochTest, MoreSlotsInTheConfigurationBuildANewEpochWithoutAGap) {
   const Account account = add_account("acme", kNanosPerUsd);
   start();
-  { shard().request(account.wallet.id, account.key.id, 1000, 100); }
+  {
+    shard().request(account.wallet.id, account.key.id, 1000, 100);
+  }
   options_.slots = 9;
   start();
   EXPECT_EQ(reconciler_->origin(), Origin::rebuilt);
@@ -201,12 +206,15 @@ TEST_F(EpochTest, SpentWindowsSurviveARebuild) {
   const Account account = add_account("acme", kNanosPerUsd);
   clock_.set_realtime_ns(TimeNs{20'833} * 86'400 * kSecond + kSecond);
   start();
-  { shard().request(account.wallet.id, account.key.id, 1000, 100); }
+  {
+    shard().request(account.wallet.id, account.key.id, 1000, 100);
+  }
   ASSERT_TRUE(reconciler_->drain_all(kSecond));
   reboot();
   start();
-  const auto counters = environment().find_counters(
-      state::CounterKind::key, static_cast<std::uint64_t>(account.wallet.id), static_cast<std::uint64_t>(account.key.id));
+  const auto counters = environment().find_counters(state::CounterKind::key,
+                                                    static_cast<std::uint64_t>(account.wallet.id),
+                                                    static_cast<std::uint64_t>(account.key.id));
   ASSERT_TRUE(counters && *counters);
   EXPECT_EQ((*counters)->total.spent, 100);
   EXPECT_EQ((*counters)->day.spent, 100);
@@ -217,16 +225,19 @@ TEST_F(EpochTest, ProblemsAreOneClearLine) {
   options_.state_directory = "/proc/no-such-place";
   std::string message;
   EXPECT_FALSE(Reconciler::start(options_, clock_, message));
-  EXPECT_NE(message.find("state directory /proc/no-such-place cannot be written"), std::string::npos) << message;
+  EXPECT_NE(message.find("state directory /proc/no-such-place cannot be written"),
+            std::string::npos)
+      << message;
 
   options_.state_directory = state_.path();
-  std::ofstream(disk_.path() + "/text.db") << "this is no database, it is only a text that is long enough to be read";
+  std::ofstream(disk_.path() + "/text.db")
+      << "this is no database, it is only a text that is long enough to be read";
   const std::string good = std::exchange(options_.database, disk_.path() + "/text.db");
   EXPECT_FALSE(Reconciler::start(options_, clock_, message));
   EXPECT_NE(message.find("text.db"), std::string::npos) << message;
 
   // Only where the tmpfs has a size is a map that is too large refused before memory is used up.
-  struct statvfs info {};
+  struct statvfs info{};
   ASSERT_EQ(statvfs(state_.path().c_str(), &info), 0);
   if (info.f_blocks == 0) GTEST_SKIP() << "a tmpfs without a limit";
   options_.database = good;

@@ -1,4 +1,5 @@
-// One node in temporary directories: a ledger, a reconciler, and a shard that is played by the test.
+// One node in temporary directories: a ledger, a reconciler, and a shard that is played by the
+// test.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -33,13 +34,16 @@ class TemporaryDirectory {
   std::string path_;
 };
 
-/// What a shard does with one request: reserve, settle. Uses the environment of the process's reconciler.
+/// What a shard does with one request: reserve, settle. Uses the environment of the process's
+/// reconciler.
 class PlayedShard {
  public:
-  PlayedShard(state::Environment& environment, const std::string& state_directory, state::SlotId slot)
+  PlayedShard(state::Environment& environment, const std::string& state_directory,
+              state::SlotId slot)
       : lock_(*state::SlotLock::acquire(state_directory, slot)), queue_(environment, lock_) {}
 
-  state::Outcome reserve(ledger::Id wallet, ledger::Id key, Nanos amount, std::uint64_t price_version = 0) {
+  state::Outcome reserve(ledger::Id wallet, ledger::Id key, Nanos amount,
+                         std::uint64_t price_version = 0) {
     state::ReserveVerb verb;
     verb.wallet_id = static_cast<std::uint64_t>(wallet);
     verb.key_id = static_cast<std::uint64_t>(key);
@@ -112,9 +116,12 @@ class Node : public testing::Test {
     options_.slots = 3;
     options_.database = disk_.path() + "/ledger.db";
     options_.records_directory = disk_.path() + "/records";
-    options_.lookup = [](const std::string&) -> Result<std::vector<IpAddress>> { return fail(Errc::not_found); };
+    options_.lookup = [](const std::string&) -> Result<std::vector<IpAddress>> {
+      return fail(Errc::not_found);
+    };
     std::string message;
-    auto opened = ledger::Ledger::open(options_.database, ledger::Access::read_write, clock_, message);
+    auto opened =
+        ledger::Ledger::open(options_.database, ledger::Access::read_write, clock_, message);
     EXPECT_TRUE(opened) << message;
     books_ = std::move(*opened);
   }
@@ -127,7 +134,9 @@ class Node : public testing::Test {
     reconciler_ = std::move(*started);
   }
   state::Environment& environment() { return reconciler_->environment(); }
-  PlayedShard shard(state::SlotId slot = 0) { return PlayedShard(environment(), state_.path(), slot); }
+  PlayedShard shard(state::SlotId slot = 0) {
+    return PlayedShard(environment(), state_.path(), slot);
+  }
 
   /// Steps until what the ledger has now is published.
   void settle_down() {
@@ -135,7 +144,9 @@ class Node : public testing::Test {
       clock_.advance(60 * kMillisecond);
       ASSERT_TRUE(reconciler_->step());
       const auto queued = books_->money().queued(1);
-      if (books_->catalog().published(options_.node) == books_->catalog().newest() && queued && queued->empty()) return;
+      if (books_->catalog().published(options_.node) == books_->catalog().newest() && queued &&
+          queued->empty())
+        return;
     }
     FAIL() << "never published";
   }
@@ -150,7 +161,8 @@ class Node : public testing::Test {
     account.key.digest = digest_text(static_cast<unsigned>(account.wallet.id));
     EXPECT_TRUE(books_->keys().add(account.key)) << books_->last_error();
     if (credit > 0) {
-      EXPECT_TRUE(books_->money().credit(account.wallet.id, credit, ledger::House::funding_credit, "test"));
+      EXPECT_TRUE(
+          books_->money().credit(account.wallet.id, credit, ledger::House::funding_credit, "test"));
     }
     return account;
   }
@@ -159,7 +171,9 @@ class Node : public testing::Test {
     for (std::size_t i = 0; i < 8; ++i) text[i] = "0123456789abcdef"[n >> (4 * i) & 15];
     return text;
   }
-  Nanos balance(const Account& account) { return books_->customers().wallet(account.wallet.id)->balance; }
+  Nanos balance(const Account& account) {
+    return books_->customers().wallet(account.wallet.id)->balance;
+  }
   state::WalletRecord live(const Account& account) {
     const auto wallet = environment().find_wallet(static_cast<std::uint64_t>(account.wallet.id));
     EXPECT_TRUE(wallet && *wallet);

@@ -35,7 +35,8 @@ class PublishTest : public Node {
     EXPECT_TRUE(opened);
     return opened ? *opened : nullptr;
   }
-  void add_model(const std::string& name, const std::string& base_url = "https://api.example.com/v1") {
+  void add_model(const std::string& name,
+                 const std::string& base_url = "https://api.example.com/v1") {
     ledger::Provider provider;
     provider.name = "p-" + name;
     provider.dialect = "claude";
@@ -59,7 +60,8 @@ class PublishTest : public Node {
     model.formats = "claude,openai";
     model.input_margin = 1700;
     ASSERT_TRUE(books_->catalog().put(model));
-    ASSERT_TRUE(books_->catalog().put_routes(model.id, {{model.id, channel.id, "up-" + name, -1, -1, 0}}));
+    ASSERT_TRUE(
+        books_->catalog().put_routes(model.id, {{model.id, channel.id, "up-" + name, -1, -1, 0}}));
     model_id_ = model.id;
   }
   std::uint64_t add_price(ledger::Id model, Nanos rate, TimeNs from_ns) {
@@ -67,7 +69,8 @@ class PublishTest : public Node {
     price.model_id = model;
     price.row.effective_from_ns = from_ns;
     price::Rates& rates = price.row.base;
-    rates.input = rates.cache_read = rates.cache_write_short = rates.cache_write_long = rates.output = rate;
+    rates.input = rates.cache_read = rates.cache_write_short = rates.cache_write_long =
+        rates.output = rate;
     EXPECT_TRUE(books_->catalog().add(price)) << books_->last_error();
     return price.row.version;
   }
@@ -81,7 +84,8 @@ class PublishTest : public Node {
     }
     return false;
   }
-  std::map<std::string, std::vector<IpAddress>> names_{{"api.example.com", {*parse_ip("93.184.216.34")}}};
+  std::map<std::string, std::vector<IpAddress>> names_{
+      {"api.example.com", {*parse_ip("93.184.216.34")}}};
   ledger::Id model_id_ = 0;
 };
 
@@ -96,11 +100,13 @@ TEST_F(PublishTest, CreditIsAppliedOnceHoweverOftenItIsPublished) {
   const Account account = add_account("acme", 7 * kNanosPerUsd);
   settle_down();
   EXPECT_EQ(live(account).available, 7 * kNanosPerUsd);
-  // The queue row was not deleted (a crash between shared state and ledger): published again, nothing happens.
+  // The queue row was not deleted (a crash between shared state and ledger): published again,
+  // nothing happens.
   state::DeltaVerb again[] = {{static_cast<std::uint64_t>(account.wallet.id), 1, 7 * kNanosPerUsd}};
   EXPECT_EQ(state::Writer(environment()).publish_deltas(again).committed, 1U);
   EXPECT_EQ(live(account).available, 7 * kNanosPerUsd);
-  ASSERT_TRUE(books_->money().debit(account.wallet.id, 9 * kNanosPerUsd, ledger::House::funding_credit, "back"));
+  ASSERT_TRUE(books_->money().debit(account.wallet.id, 9 * kNanosPerUsd,
+                                    ledger::House::funding_credit, "back"));
   settle_down();
   EXPECT_EQ(live(account).available, -2 * kNanosPerUsd);
   EXPECT_EQ(live(account).applied_no, 2U);
@@ -110,10 +116,14 @@ TEST_F(PublishTest, NumbersMissingInTheQueueComeFromTheEntries) {
   start();
   const Account account = add_account("acme", kNanosPerUsd);
   settle_down();
-  ASSERT_TRUE(books_->money().credit(account.wallet.id, 2 * kNanosPerUsd, ledger::House::funding_credit, ""));
-  ASSERT_TRUE(books_->money().debit(account.wallet.id, kNanosPerUsd, ledger::House::funding_credit, ""));
-  ASSERT_TRUE(books_->money().published(account.wallet.id, 3));  // as if they had been published and were lost
-  ASSERT_TRUE(books_->money().credit(account.wallet.id, 5 * kNanosPerUsd, ledger::House::funding_credit, ""));
+  ASSERT_TRUE(books_->money().credit(account.wallet.id, 2 * kNanosPerUsd,
+                                     ledger::House::funding_credit, ""));
+  ASSERT_TRUE(
+      books_->money().debit(account.wallet.id, kNanosPerUsd, ledger::House::funding_credit, ""));
+  ASSERT_TRUE(books_->money().published(account.wallet.id,
+                                        3));  // as if they had been published and were lost
+  ASSERT_TRUE(books_->money().credit(account.wallet.id, 5 * kNanosPerUsd,
+                                     ledger::House::funding_credit, ""));
   settle_down();
   EXPECT_EQ(live(account).applied_no, 4U);
   EXPECT_EQ(live(account).available, balance(account));
@@ -130,7 +140,8 @@ TEST_F(PublishTest, KeyPolicyAndLimitsArriveAndChange) {
   ASSERT_TRUE(books_->write([&]() -> Result<> {
     for (const auto& [kind, text] : {std::pair(ledger::TextKind::zone, "Europe/Berlin"),
                                      std::pair(ledger::TextKind::cidr_set, "10.0.0.0/8!")}) {
-      if (auto number = books_->catalog().number_of(kind, text); !number) return std::unexpected(number.error());
+      if (auto number = books_->catalog().number_of(kind, text); !number)
+        return std::unexpected(number.error());
     }
     return books_->keys().update(account.key);
   }));
@@ -141,8 +152,9 @@ TEST_F(PublishTest, KeyPolicyAndLimitsArriveAndChange) {
   ASSERT_TRUE(key && *key);
   EXPECT_EQ((*key)->flags, state::kKeyHasBudget | state::kKeyHasRateLimit);
   EXPECT_EQ((*key)->on_low_balance, state::OnLowBalance::clamp);
-  const auto counters = environment().find_counters(
-      state::CounterKind::key, static_cast<std::uint64_t>(account.wallet.id), static_cast<std::uint64_t>(account.key.id));
+  const auto counters = environment().find_counters(state::CounterKind::key,
+                                                    static_cast<std::uint64_t>(account.wallet.id),
+                                                    static_cast<std::uint64_t>(account.key.id));
   EXPECT_EQ((*counters)->limits.budget_day, 5);
   EXPECT_EQ((*counters)->limits.budget_month, state::kNoBudget);
   EXPECT_EQ((*counters)->limits.requests_per_minute, 30U);
@@ -222,7 +234,8 @@ TEST_F(PublishTest, PriceThatAHoldNamesStaysInTheCatalogAndThenGoes) {
   settle_down();
   clock_.advance(kSecond);
   settle_down();
-  EXPECT_GT(environment().catalog_pointer()->catalog_generation, first) << "a price came into force";
+  EXPECT_GT(environment().catalog_pointer()->catalog_generation, first)
+      << "a price came into force";
   const state::ModelEntry* model = catalog()->find_model("m");
   EXPECT_EQ(catalog()->price_of(*model, clock_.realtime_ns())->version, next);
   // Three days later only the hold still needs the old row.
@@ -257,7 +270,8 @@ TEST_F(PublishTest, OneBadModelDoesNotStopTheOthers) {
 }
 
 TEST_F(PublishTest, AddressesArePinnedAndPrivateOnesAreRefused) {
-  names_["rebind.example.com"] = {*parse_ip("10.0.0.5"), *parse_ip("169.254.169.254"), *parse_ip("93.184.216.35")};
+  names_["rebind.example.com"] = {*parse_ip("10.0.0.5"), *parse_ip("169.254.169.254"),
+                                  *parse_ip("93.184.216.35")};
   add_model("a");
   add_model("b", "https://rebind.example.com:8443");
   add_model("c", "http://127.0.0.1:9000/v1");
@@ -268,7 +282,8 @@ TEST_F(PublishTest, AddressesArePinnedAndPrivateOnesAreRefused) {
   ASSERT_EQ(book->find("api.example.com", 443).size(), 1U);
   EXPECT_EQ(book->find("api.example.com", 443)[0].family, 4);
   EXPECT_EQ(book->find("api.example.com", 443)[0].bytes[0], 93);
-  ASSERT_EQ(book->find("rebind.example.com", 8443).size(), 1U) << "10.0.0.5 and the metadata service are left out";
+  ASSERT_EQ(book->find("rebind.example.com", 8443).size(), 1U)
+      << "10.0.0.5 and the metadata service are left out";
   EXPECT_EQ(book->find("rebind.example.com", 8443)[0].bytes[3], 35);
   EXPECT_EQ(book->find("rebind.example.com", 8443)[0].port, 8443);
   EXPECT_EQ(book->find("127.0.0.1", 9000).size(), 1U) << "listed in allow_private";

@@ -21,9 +21,10 @@ namespace {
 TEST(Question, OnlyTheTwoFormsAreTaken) {
   EXPECT_EQ(parse_question(R"({"ask":"lag"})").kind, Question::Kind::lag);
   EXPECT_EQ(parse_question(R"({"ask":"wallet","id":7})").id, 7U);
-  for (const char* bad : {"", "{", "[]", R"({"ask":"lag","id":1})", R"({"ask":"wallet"})", R"({"ask":"wallet","id":-1})",
-                          R"({"ask":"wallet","id":"7"})", R"({"ask":"wallet","id":7,"x":1})", R"({"ask":7})",
-                          R"({"ask":"lag"} x)", R"({"ask":"WALLET","id":7})"}) {
+  for (const char* bad : {"", "{", "[]", R"({"ask":"lag","id":1})", R"({"ask":"wallet"})",
+                          R"({"ask":"wallet","id":-1})", R"({"ask":"wallet","id":"7"})",
+                          R"({"ask":"wallet","id":7,"x":1})", R"({"ask":7})", R"({"ask":"lag"} x)",
+                          R"({"ask":"WALLET","id":7})"}) {
     EXPECT_EQ(parse_question(bad).kind, Question::Kind::unknown) << bad;
   }
 }
@@ -62,11 +63,13 @@ TEST_F(QuestionTest, AnswersWhileItRuns) {
   close(stop[0]);
   close(stop[1]);
   EXPECT_EQ(answers,
-            "{\"wallet\":1,\"available\":7000000000,\"held\":0,\"charged\":0,\"excess\":0,\"applied_no\":1}\n"
+            "{\"wallet\":1,\"available\":7000000000,\"held\":0,\"charged\":0,\"excess\":0,"
+            "\"applied_no\":1}\n"
             "{\"error\":\"no such wallet\"}\n"
             "{\"rows\":0,\"nanos\":0,\"age_ms\":0,\"epoch\":1,\"published\":" +
-                std::to_string(*books_->catalog().published(1)) + "}\n{\"error\":\"unknown question\"}\n");
-  struct stat info {};
+                std::to_string(*books_->catalog().published(1)) +
+                "}\n{\"error\":\"unknown question\"}\n");
+  struct stat info{};
   ASSERT_EQ(stat((state_.path() + "/reconciler.sock").c_str(), &info), 0);
   EXPECT_EQ(info.st_mode & 0777, 0660U);
 }

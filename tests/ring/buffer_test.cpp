@@ -15,7 +15,11 @@ namespace {
 using testing::ScriptedRing;
 
 Completion filled(std::uint16_t buffer, std::int32_t bytes, bool buffer_more) {
-  return {.user_data = 0, .result = bytes, .more = true, .has_buffer = true, .buffer_more = buffer_more,
+  return {.user_data = 0,
+          .result = bytes,
+          .more = true,
+          .has_buffer = true,
+          .buffer_more = buffer_more,
           .buffer = buffer};
 }
 
@@ -36,7 +40,9 @@ class Buffers final : public RingPort {
   [[nodiscard]] bool has_events() const override { return false; }
   [[nodiscard]] std::size_t buffer_count() const override { return count_; }
   [[nodiscard]] std::size_t buffer_bytes() const override { return kBytes; }
-  [[nodiscard]] char* buffer_data(std::uint16_t buffer) override { return &memory_[buffer * kBytes]; }
+  [[nodiscard]] char* buffer_data(std::uint16_t buffer) override {
+    return &memory_[buffer * kBytes];
+  }
   void provide(std::uint16_t buffer) override { provided.push_back(buffer); }
   std::vector<std::uint16_t> provided;
 

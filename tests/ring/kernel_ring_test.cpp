@@ -66,7 +66,8 @@ class KernelRingTest : public ::testing::TestWithParam<bool> {
 };
 
 std::string bytes_of(RingPort& ring, const Completion& completion, std::size_t offset) {
-  return {ring.buffer_data(completion.buffer) + offset, static_cast<std::size_t>(completion.result)};
+  return {ring.buffer_data(completion.buffer) + offset,
+          static_cast<std::size_t>(completion.result)};
 }
 
 TEST_P(KernelRingTest, TheTwoProfilesShareOutTheSameMemory) {
@@ -262,9 +263,12 @@ TEST_P(KernelRingTest, AFullPeerIsSaidAtOnceWhenASendMayNotWait) {
   const std::string text(4U << 20U, 'x');
   int full = 0;
   for (int i = 0; i < 20 && full == 0; ++i) {
-    ring_->prepare({.code = OpCode::send, .fd = here, .address = text.data(),
+    ring_->prepare({.code = OpCode::send,
+                    .fd = here,
+                    .address = text.data(),
                     .length = static_cast<std::uint32_t>(text.size()),
-                    .msg_flags = MSG_NOSIGNAL | MSG_DONTWAIT, .user_data = 3});
+                    .msg_flags = MSG_NOSIGNAL | MSG_DONTWAIT,
+                    .user_data = 3});
     const auto got = turn(100 * kMillisecond);
     ASSERT_EQ(got.size(), 1U);
     if (got[0].result == -EAGAIN) ++full;
@@ -276,7 +280,8 @@ TEST_P(KernelRingTest, MoreOperationsThanTheQueueHoldsAreSubmittedMeanwhile) {
   std::vector<std::array<int, 2>> pairs;
   for (std::uint64_t i = 0; i < 100; ++i) {
     pairs.push_back(tcp_pair());
-    ring_->prepare({.code = OpCode::poll, .fd = pairs.back()[0], .msg_flags = POLLIN, .user_data = i});
+    ring_->prepare(
+        {.code = OpCode::poll, .fd = pairs.back()[0], .msg_flags = POLLIN, .user_data = i});
   }
   EXPECT_TRUE(turn(0).empty());
   for (const auto& pair : pairs) ASSERT_EQ(send(pair[1], "x", 1, 0), 1);
@@ -298,7 +303,11 @@ TEST_P(KernelRingTest, ConnectAndAcceptComplete) {
   const int client = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   fds_.push_back(client);
   ring_->prepare({.code = OpCode::accept, .fd = listening, .user_data = 1});
-  ring_->prepare({.code = OpCode::connect, .fd = client, .address = &address, .length = bytes, .user_data = 2});
+  ring_->prepare({.code = OpCode::connect,
+                  .fd = client,
+                  .address = &address,
+                  .length = bytes,
+                  .user_data = 2});
   int accepted = -1;
   int connected = -1;
   for (int i = 0; i < 10 && (accepted < 0 || connected < 0); ++i) {
@@ -316,7 +325,8 @@ INSTANTIATE_TEST_SUITE_P(Profiles, KernelRingTest, ::testing::Bool(),
 
 TEST(KernelRing, ABadOptionIsAnErrorWithAMessage) {
   std::string message;
-  const auto opened = open_kernel_ring({.entries = 8, .buffer_block_count = 3, .buffer_block_bytes = 4096}, message);
+  const auto opened = open_kernel_ring(
+      {.entries = 8, .buffer_block_count = 3, .buffer_block_bytes = 4096}, message);
   EXPECT_FALSE(opened);
   EXPECT_FALSE(message.empty());
 }

@@ -75,7 +75,8 @@ TEST_F(ReactorTest, TheOperationMayBeStartedAgainFromItsCallback) {
     Operation operation{[](void* context, const Completion&) {
                           auto& self = *static_cast<Again*>(context);
                           ++self.seen;
-                          if (self.left-- > 0) self.reactor->start(self.operation, {.code = OpCode::poll, .fd = 1});
+                          if (self.left-- > 0)
+                            self.reactor->start(self.operation, {.code = OpCode::poll, .fd = 1});
                         },
                         this};
   } again{.reactor = &reactor_, .left = 2};
@@ -99,7 +100,11 @@ TEST_F(ReactorTest, AStaleCompletionIsCountedAndDropped) {
   EXPECT_NE(ring_.find(OpCode::poll)->submission.user_data, old);
   EXPECT_EQ(static_cast<std::uint32_t>(ring_.find(OpCode::poll)->submission.user_data),
             static_cast<std::uint32_t>(old));  // the same slot
-  ring_.complete_raw({.user_data = old, .result = 5, .more = false, .has_buffer = false, .buffer_more = false,
+  ring_.complete_raw({.user_data = old,
+                      .result = 5,
+                      .more = false,
+                      .has_buffer = false,
+                      .buffer_more = false,
                       .buffer = 0});
   reactor_.run_turn(0);
   EXPECT_EQ(reactor_.stats().stale_completions, 1U);

@@ -71,7 +71,8 @@ TEST(Scope, ChildrenMayBeAddedWhileSomebodyJoins) {
   EXPECT_TRUE(joined);
 }
 
-// The usual shape: the scope is a local of the coroutine that joins it, and dies when the join returns.
+// The usual shape: the scope is a local of the coroutine that joins it, and dies when the join
+// returns.
 TEST(Scope, MayDieRightAfterTheJoin) {
   Scope outer;
   Gate gate;

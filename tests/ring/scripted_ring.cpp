@@ -86,7 +86,12 @@ void ScriptedRing::prepare(const Submission& submission) {
   if (submission.code == OpCode::recv_multishot && find(OpCode::recv_multishot, fd) != nullptr) {
     problem("two receives in flight on one descriptor");
   }
-  ops_.push_back({.number = next_number_++, .submission = submission, .submitted = false, .ranges = {}, .received = 0, .looked = false});
+  ops_.push_back({.number = next_number_++,
+                  .submission = submission,
+                  .submitted = false,
+                  .ranges = {},
+                  .received = 0,
+                  .looked = false});
 }
 
 void ScriptedRing::snapshot(ScriptedOp& op) {
@@ -197,7 +202,8 @@ bool ScriptedRing::receive_once(ScriptedOp& op, Peer& peer) {
     } else if (peer.ended || shut) {
       finish(op.number, 0);
     } else if (provided_.empty() && first_look) {
-      finish(op.number, -ENOBUFS);  // the kernel too says so when a receive is armed, before data come
+      finish(op.number,
+             -ENOBUFS);  // the kernel too says so when a receive is armed, before data come
     }
     return false;
   }
@@ -211,8 +217,8 @@ bool ScriptedRing::receive_once(ScriptedOp& op, Peer& peer) {
   const std::size_t bytes = std::min({peer.inbox.size(), room, options_.receive_most});
   op.received += bytes;
   // As in the kernel, the limit is looked at after each receive.
-  const bool at_limit = options_.receive_limit && op.submission.length > 0 &&
-                        op.received >= op.submission.length;
+  const bool at_limit =
+      options_.receive_limit && op.submission.length > 0 && op.received >= op.submission.length;
   std::memcpy(buffer_data(buffer) + front_filled_, peer.inbox.data(), bytes);
   peer.inbox.erase(0, bytes);
   const bool buffer_more = options_.incremental && bytes < room;
@@ -259,8 +265,9 @@ void ScriptedRing::take_sent(const ScriptedOp& op, Peer& peer, std::size_t bytes
 // ---- operations
 
 void ScriptedRing::finish(std::uint64_t number, std::int32_t result) {
-  const auto op = std::find_if(ops_.begin(), ops_.end(),
-                               [number](const ScriptedOp& other) { return other.number == number; });
+  const auto op = std::find_if(ops_.begin(), ops_.end(), [number](const ScriptedOp& other) {
+    return other.number == number;
+  });
   if (op == ops_.end()) return problem("the script ends an operation that is not in flight");
   check_unchanged(*op);
   completions_.push_back({.user_data = op->submission.user_data,
@@ -273,9 +280,9 @@ void ScriptedRing::finish(std::uint64_t number, std::int32_t result) {
 }
 
 std::size_t ScriptedRing::in_flight(OpCode code, int fd) const {
-  return static_cast<std::size_t>(std::count_if(ops_.begin(), ops_.end(), [&](const ScriptedOp& op) {
-    return op.submission.code == code && op.submission.fd == fd;
-  }));
+  return static_cast<std::size_t>(std::count_if(
+      ops_.begin(), ops_.end(),
+      [&](const ScriptedOp& op) { return op.submission.code == code && op.submission.fd == fd; }));
 }
 
 std::size_t ScriptedRing::in_flight_on(int fd) const {

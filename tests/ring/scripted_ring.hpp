@@ -1,6 +1,7 @@
-// The scripted twin of the kernel's ring. A small model of sockets by default (bytes given to a descriptor arrive
-// when a receive is armed and a buffer is there, sends are taken as far as there is room), and any completion by
-// hand where a test wants another order. Misuse by the code under test is collected in problems().
+// The scripted twin of the kernel's ring. A small model of sockets by default (bytes given to a
+// descriptor arrive when a receive is armed and a buffer is there, sends are taken as far as there
+// is room), and any completion by hand where a test wants another order. Misuse by the code under
+// test is collected in problems().
 #pragma once
 
 #include <cstdint>
@@ -19,7 +20,7 @@ namespace sluice::ring::testing {
 enum class CancelOrder : std::uint8_t {
   cancel_first,  ///< the cancel's completion, then the target's with -ECANCELED
   target_first,
-  by_hand,       ///< only the cancel's completion; the test ends the target when it likes
+  by_hand,  ///< only the cancel's completion; the test ends the target when it likes
 };
 
 struct ScriptOptions {
@@ -27,11 +28,11 @@ struct ScriptOptions {
   std::size_t buffer_bytes = 4096;
   bool incremental = true;
   CancelOrder cancel_order = CancelOrder::cancel_first;
-  bool sends_by_hand = false;         ///< sends end only by complete_send()
-  bool shutdown_by_hand = false;      ///< a shut descriptor does not end what is in flight on it
+  bool sends_by_hand = false;           ///< sends end only by complete_send()
+  bool shutdown_by_hand = false;        ///< a shut descriptor does not end what is in flight on it
   std::size_t receive_most = SIZE_MAX;  ///< bytes of one receive completion at most
-  bool receive_limit = true;            ///< a multishot receive ends after its length, as since Linux 6.17
-  std::size_t send_most = SIZE_MAX;     ///< bytes of one send at most
+  bool receive_limit = true;  ///< a multishot receive ends after its length, as since Linux 6.17
+  std::size_t send_most = SIZE_MAX;  ///< bytes of one send at most
 };
 
 /// One operation that was prepared. `number` counts from 1 in the order of prepare().
@@ -77,9 +78,11 @@ class ScriptedRing final : public RingPort {
   /// The peer's end, or an error, after the bytes that were given before.
   void end_of_stream(int fd) { peers_[fd].ended = true; }
   void break_off(int fd, int error_number) { peers_[fd].error_number = error_number; }
-  /// The next receive completion of this descriptor is its last: the kernel may end a multishot at any time.
+  /// The next receive completion of this descriptor is its last: the kernel may end a multishot at
+  /// any time.
   void end_multishot_after_next(int fd) { peers_[fd].last_receive = true; }
-  /// How many more bytes sends may put out; then they wait, or give -EAGAIN if they must not. Default: no limit.
+  /// How many more bytes sends may put out; then they wait, or give -EAGAIN if they must not.
+  /// Default: no limit.
   void set_send_room(int fd, std::size_t bytes) { peers_[fd].send_room = bytes; }
   /// What was sent, in order.
   [[nodiscard]] const std::string& sent(int fd) { return peers_[fd].sent; }
@@ -108,7 +111,8 @@ class ScriptedRing final : public RingPort {
 
   /// What the code under test did wrong so far.
   [[nodiscard]] const std::vector<std::string>& problems() const { return problems_; }
-  /// problems() in one text, and what should not be left at the end: operations, buffers. Empty = all is well.
+  /// problems() in one text, and what should not be left at the end: operations, buffers. Empty =
+  /// all is well.
   [[nodiscard]] std::string check() const;
 
  private:
@@ -139,7 +143,7 @@ class ScriptedRing final : public RingPort {
   std::vector<char> memory_;
   std::deque<std::uint16_t> provided_;  ///< the ring's buffers, the next to be used first
   std::vector<bool> held_by_ring_;
-  std::size_t front_filled_ = 0;        ///< bytes of the first that are used (incremental)
+  std::size_t front_filled_ = 0;  ///< bytes of the first that are used (incremental)
   Ops ops_;
   std::deque<Completion> completions_;
   std::map<int, Peer> peers_;

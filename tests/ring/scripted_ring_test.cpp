@@ -19,8 +19,11 @@ std::vector<Completion> turn(ScriptedRing& ring) {
 
 Submission receive(int fd) { return {.code = OpCode::recv_multishot, .fd = fd, .user_data = 1}; }
 Submission send(int fd, std::string_view text) {
-  return {.code = OpCode::send, .fd = fd, .address = text.data(),
-          .length = static_cast<std::uint32_t>(text.size()), .user_data = 2};
+  return {.code = OpCode::send,
+          .fd = fd,
+          .address = text.data(),
+          .length = static_cast<std::uint32_t>(text.size()),
+          .user_data = 2};
 }
 
 TEST(ScriptedRing, BytesArriveInProvidedBuffers) {

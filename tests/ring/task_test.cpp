@@ -33,7 +33,9 @@ TEST(Task, StartsOnlyWhenAwaited) {
     flag = true;
     co_return;
   };
-  { const Task<> dropped = body(ran); }
+  {
+    const Task<> dropped = body(ran);
+  }
   EXPECT_FALSE(ran);
   Scope scope;
   scope.spawn(body(ran));
@@ -89,11 +91,14 @@ TEST(Task, ResumesTheAwaiterAfterASuspension) {
   scope.spawn(parent(gate, order));
   order.emplace_back("test");
   gate.open();
-  EXPECT_EQ(order, (std::vector<std::string>{"child starts", "test", "child goes on", "parent has 7"}));
+  EXPECT_EQ(order,
+            (std::vector<std::string>{"child starts", "test", "child goes on", "parent has 7"}));
 }
 
 // The address of a local of the innermost task says how deep the stack is.
-Task<std::uintptr_t> stack_place() { co_return reinterpret_cast<std::uintptr_t>(__builtin_frame_address(0)); }
+Task<std::uintptr_t> stack_place() {
+  co_return reinterpret_cast<std::uintptr_t>(__builtin_frame_address(0));
+}
 
 TEST(Task, AMillionAwaitsInARowDoNotGrowTheStack) {
   Scope scope;
@@ -122,7 +127,8 @@ TEST(Task, FramesOfAnEarlierCallAreUsedAgain) {
 }
 
 TEST(FramePool, ServesEverySizeAndTakesItBack) {
-  for (const std::size_t bytes : {1U, 127U, 128U, 129U, 1000U, 3968U, 3969U, 4096U, 4097U, 100'000U}) {
+  for (const std::size_t bytes :
+       {1U, 127U, 128U, 129U, 1000U, 3968U, 3969U, 4096U, 4097U, 100'000U}) {
     void* const block = allocate_frame(bytes);
     std::fill_n(static_cast<char*>(block), bytes, 'x');
     release_frame(block, bytes);

@@ -30,8 +30,8 @@ void advance(TimerWheel& wheel, Probe& probe, TimeNs now_ns) {
 }
 
 TEST(TimerWheel, FiresOnceNeverEarlyAndAtMostOneSlotLate) {
-  for (const TimeNs deadline_ns : {TimeNs{1}, kSlot - 1, kSlot, kSlot + 1, 10 * kSlot + 7, kRound - 1, kRound,
-                                   kRound + 1, 3 * kRound + 5}) {
+  for (const TimeNs deadline_ns : {TimeNs{1}, kSlot - 1, kSlot, kSlot + 1, 10 * kSlot + 7,
+                                   kRound - 1, kRound, kRound + 1, 3 * kRound + 5}) {
     TimerWheel wheel(0);
     Probe probe(wheel);
     wheel.arm(probe.timer, deadline_ns);
@@ -130,7 +130,8 @@ TEST(TimerWheel, ADestroyedTimerIsForgotten) {
   EXPECT_EQ(stays.fired_ns.size(), 1U);
 }
 
-// Every timer of the slot takes away all others when it fires: exactly one may fire, whichever is first.
+// Every timer of the slot takes away all others when it fires: exactly one may fire, whichever is
+// first.
 TEST(TimerWheel, ACallbackMayDisarmTheOthersOfItsSlot) {
   struct Group {
     std::vector<std::unique_ptr<Timer>> timers;
@@ -167,7 +168,8 @@ TEST(TimerWheel, ACallbackMayDestroyItsOwnTimer) {
   EXPECT_EQ(neighbour.fired_ns.size(), 1U);
 }
 
-// A callback that arms a deadline in the past is called again at a later advance, not for ever in this one.
+// A callback that arms a deadline in the past is called again at a later advance, not for ever in
+// this one.
 TEST(TimerWheel, ACallbackMayArmItselfAgain) {
   struct Again {
     TimerWheel* wheel;
@@ -248,7 +250,9 @@ TEST(TimerWheel, AgreesWithAListOfDeadlines) {
     switch (random() % 4) {
       case 0:
       case 1:
-        entry.due_ns = now_ns + 1 + static_cast<TimeNs>(random() % static_cast<std::uint64_t>(kRound + 5 * kSlot));
+        entry.due_ns =
+            now_ns + 1 +
+            static_cast<TimeNs>(random() % static_cast<std::uint64_t>(kRound + 5 * kSlot));
         wheel.arm(entry.timer, entry.due_ns);
         break;
       case 2:

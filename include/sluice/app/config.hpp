@@ -1,5 +1,6 @@
-// The static configuration: one TOML file, parsed once at start into this struct, never changed afterwards.
-// What changes while the system runs (providers, models, prices, customers, keys) is in the ledger instead.
+// The static configuration: one TOML file, parsed once at start into this struct, never changed
+// afterwards. What changes while the system runs (providers, models, prices, customers, keys) is in
+// the ledger instead.
 #pragma once
 
 #include <cstdint>
@@ -12,8 +13,8 @@
 
 namespace sluice::app {
 
-/// Caps on what one client may make the edge do. Defaults: facts of comparable proxies; 0 = unlimited only
-/// where a comment says so.
+/// Caps on what one client may make the edge do. Defaults: facts of comparable proxies; 0 =
+/// unlimited only where a comment says so.
 struct Limits {
   std::uint32_t head_bytes = 16 * kKiB;
   std::uint32_t head_fields = 100;
@@ -58,8 +59,8 @@ struct Edge {
   std::uint32_t shards = 1;
   TimeNs spin_ns = 50 * kMicrosecond;  ///< busy wait before sleeping; 0 = off
   std::string ca_file = "/etc/ssl/certs/ca-certificates.crt";
-  std::string ring_profile;            ///< "6.1" masks newer kernel features; empty = probe
-  std::vector<int> cpus;               ///< shard i is pinned to cpus[i % size]; empty = not pinned
+  std::string ring_profile;  ///< "6.1" masks newer kernel features; empty = probe
+  std::vector<int> cpus;     ///< shard i is pinned to cpus[i % size]; empty = not pinned
 };
 
 struct State {
@@ -77,8 +78,8 @@ struct Ledger {
 };
 
 struct Secrets {
-  std::string pepper_file;        ///< 32 bytes, mode 0400; names client keys. Edge and control
-  std::string sealing_key_file;   ///< 32 bytes, mode 0400, X25519 private key. Edge only
+  std::string pepper_file;          ///< 32 bytes, mode 0400; names client keys. Edge and control
+  std::string sealing_key_file;     ///< 32 bytes, mode 0400, X25519 private key. Edge only
   std::string sealing_public_file;  ///< 32 bytes. Control
 };
 
@@ -90,16 +91,18 @@ struct Config {
   Secrets secrets;
   Limits limits;
   Timeouts timeouts;
-  std::vector<std::string> allow_private;  ///< CIDRs that a provider may resolve to although private
+  std::vector<std::string>
+      allow_private;  ///< CIDRs that a provider may resolve to although private
 };
 
-/// Parses TOML text. Unknown keys, wrong types and impossible values are errors: `message` then holds one line
-/// with the place ("sluice.toml:12: edge.shards: must be 1 to 64").
+/// Parses TOML text. Unknown keys, wrong types and impossible values are errors: `message` then
+/// holds one line with the place ("sluice.toml:12: edge.shards: must be 1 to 64").
 [[nodiscard]] Result<Config> parse_config(std::string_view toml, std::string_view file_name,
                                           std::string& message);
 
 /// Reads and parses a file; see parse_config. SLUICE_LISTEN ("ADDR:PORT", first listener) and
-/// SLUICE_STATE_DIRECTORY, where set, win over the file: `sluice up --listen … --state …` sets them for what it starts.
+/// SLUICE_STATE_DIRECTORY, where set, win over the file: `sluice up --listen … --state …` sets them
+/// for what it starts.
 [[nodiscard]] Result<Config> load_config(const std::string& path, std::string& message);
 
 }  // namespace sluice::app

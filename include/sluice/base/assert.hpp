@@ -1,5 +1,5 @@
-// Assertions that stay on in release. They state what only a mistake in this program can break; bytes from
-// outside never reach one.
+// Assertions that stay on in release. They state what only a mistake in this program can break;
+// bytes from outside never reach one.
 #pragma once
 
 namespace sluice {
@@ -7,7 +7,7 @@ namespace sluice {
 [[noreturn]] void assertion_failed(const char* condition, const char* file, int line) noexcept;
 }  // namespace sluice
 
-#define SLUICE_ASSERT(condition)                                          \
-  (__builtin_expect(static_cast<bool>(condition), 1)                      \
-       ? static_cast<void>(0)                                             \
+#define SLUICE_ASSERT(condition)                     \
+  (__builtin_expect(static_cast<bool>(condition), 1) \
+       ? static_cast<void>(0)                        \
        : ::sluice::assertion_failed(#condition, __FILE__, __LINE__))

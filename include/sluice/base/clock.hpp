@@ -20,7 +20,8 @@ class Clock {
 /// A clock that stands still until it is told.
 class ManualClock final : public Clock {
  public:
-  explicit ManualClock(TimeNs realtime_start_ns = 1'800'000'000 * kSecond) : realtime_ns_(realtime_start_ns) {}
+  explicit ManualClock(TimeNs realtime_start_ns = 1'800'000'000 * kSecond)
+      : realtime_ns_(realtime_start_ns) {}
   [[nodiscard]] TimeNs monotonic_ns() const override { return monotonic_ns_; }
   [[nodiscard]] TimeNs realtime_ns() const override { return realtime_ns_; }
   void advance(TimeNs by_ns) {

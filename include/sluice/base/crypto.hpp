@@ -1,4 +1,5 @@
-// Keyed hash behind an interface: the edge implements it with wolfSSL, the control side with libsodium.
+// Keyed hash behind an interface: the edge implements it with wolfSSL, the control side with
+// libsodium.
 #pragma once
 
 #include <array>

@@ -1,4 +1,5 @@
-// What went wrong, who caused it and whether trying again may help. Text is made at the edge of the system.
+// What went wrong, who caused it and whether trying again may help. Text is made at the edge of the
+// system.
 #pragma once
 
 #include <cstdint>
@@ -7,7 +8,8 @@
 
 namespace sluice {
 
-/// What went wrong. One list for the whole system, so that a status and a log line can be derived anywhere.
+/// What went wrong. One list for the whole system, so that a status and a log line can be derived
+/// anywhere.
 enum class Errc : std::uint8_t {
   none,
   // bytes of a peer
@@ -20,14 +22,14 @@ enum class Errc : std::uint8_t {
   bad_value,           ///< a field is missing or has an impossible value
   expectation_failed,  ///< an Expect other than 100-continue
   // transport
-  closed,              ///< the peer ended the connection in order
-  reset,               ///< the connection broke
-  refused,             ///< nobody listens, or the address is not allowed
+  closed,   ///< the peer ended the connection in order
+  reset,    ///< the connection broke
+  refused,  ///< nobody listens, or the address is not allowed
   unreachable,
   timed_out,
-  truncated,           ///< the peer ended before its message did
-  tls_failed,          ///< handshake, certificate or record
-  cancelled,           ///< ended by ourselves
+  truncated,   ///< the peer ended before its message did
+  tls_failed,  ///< handshake, certificate or record
+  cancelled,   ///< ended by ourselves
   // policy and money
   unauthenticated,
   forbidden,
@@ -37,11 +39,11 @@ enum class Errc : std::uint8_t {
   rate_limited,
   conflict,
   // our own resources
-  full,                ///< a bounded pool or the map is full
-  unavailable,         ///< a part of the system is away (store, reconciler, provider)
-  io,                  ///< a system call failed: see sys_errno
-  corrupt,             ///< a stored record fails its check
-  stale_epoch,         ///< the shared state was rebuilt since this process opened it
+  full,         ///< a bounded pool or the map is full
+  unavailable,  ///< a part of the system is away (store, reconciler, provider)
+  io,           ///< a system call failed: see sys_errno
+  corrupt,      ///< a stored record fails its check
+  stale_epoch,  ///< the shared state was rebuilt since this process opened it
   internal,
 };
 

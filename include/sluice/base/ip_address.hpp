@@ -1,4 +1,5 @@
-// IP addresses and networks as values. IPv4 is kept as ::ffff:a.b.c.d, so that one comparison serves both.
+// IP addresses and networks as values. IPv4 is kept as ::ffff:a.b.c.d, so that one comparison
+// serves both.
 #pragma once
 
 #include <array>
@@ -22,13 +23,15 @@ struct Cidr {
   friend bool operator==(const Cidr&, const Cidr&) = default;
 };
 
-/// Dotted quad (exactly four decimal parts, no leading zeros) or RFC 4291 text, without brackets or zone.
+/// Dotted quad (exactly four decimal parts, no leading zeros) or RFC 4291 text, without brackets or
+/// zone.
 [[nodiscard]] std::optional<IpAddress> parse_ip(std::string_view text);
 /// Four or sixteen bytes in network order.
 [[nodiscard]] std::optional<IpAddress> ip_from_bytes(std::span<const std::uint8_t> bytes);
 [[nodiscard]] std::string to_string(const IpAddress& address);
 
-/// "10.0.0.0/8", "::1/128", or a bare address. Nothing when bits below the prefix are set: a typo, most likely.
+/// "10.0.0.0/8", "::1/128", or a bare address. Nothing when bits below the prefix are set: a typo,
+/// most likely.
 [[nodiscard]] std::optional<Cidr> parse_cidr(std::string_view text);
 [[nodiscard]] bool contains(const Cidr& network, const IpAddress& address);
 

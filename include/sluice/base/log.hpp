@@ -1,5 +1,5 @@
-// Lines for the operator on stderr: start, stop, faults. Never on the request path: a request's record is the
-// outbox row. One line an event, `level area message`, control bytes escaped.
+// Lines for the operator on stderr: start, stop, faults. Never on the request path: a request's
+// record is the outbox row. One line an event, `level area message`, control bytes escaped.
 #pragma once
 
 #include <string_view>

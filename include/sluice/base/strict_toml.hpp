@@ -1,5 +1,6 @@
-// Reads TOML so strictly that a typo cannot hide: unknown keys, wrong types and impossible values each give one
-// line with file, line and key. The library behind it (toml++) is heavy to compile and stays in one .cpp.
+// Reads TOML so strictly that a typo cannot hide: unknown keys, wrong types and impossible values
+// each give one line with file, line and key. The library behind it (toml++) is heavy to compile
+// and stays in one .cpp.
 #pragma once
 
 #include <cstdint>
@@ -12,8 +13,9 @@
 
 namespace sluice {
 
-/// One table of a document. Values are copied out; a field that is absent leaves the output as it was and returns
-/// false. After the first problem everything returns false. Owned by whoever holds it; the document stays alive.
+/// One table of a document. Values are copied out; a field that is absent leaves the output as it
+/// was and returns false. After the first problem everything returns false. Owned by whoever holds
+/// it; the document stays alive.
 class TomlTable {
  public:
   /// Parses a whole document. Syntax errors are the document's problem.
@@ -57,7 +59,7 @@ class TomlTable {
   const void* find(std::string_view key);
 
   std::shared_ptr<Document> document_;
-  const void* table_;            ///< toml::table, or null for an absent one
+  const void* table_;  ///< toml::table, or null for an absent one
   std::string path_;
   std::vector<std::string> asked_;
 };

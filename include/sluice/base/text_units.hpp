@@ -16,7 +16,8 @@ namespace sluice {
 /// "32MiB", "16KiB", "2GiB", "512" (bytes) → bytes.
 [[nodiscard]] std::optional<std::uint64_t> parse_size(std::string_view text);
 
-/// "10", "10.5", "0.000000001", "10 USD" → Nanos, not negative. More than nine decimals is nothing: it would round.
+/// "10", "10.5", "0.000000001", "10 USD" → Nanos, not negative. More than nine decimals is nothing:
+/// it would round.
 [[nodiscard]] std::optional<Nanos> parse_usd(std::string_view text);
 
 /// The largest unit that divides it: "20ms", "1h"; "0".
@@ -24,7 +25,8 @@ namespace sluice {
 /// "16KiB", "32MiB", "512".
 [[nodiscard]] std::string format_size(std::uint64_t bytes);
 
-/// Nanos as "10.50" or "0.000001234": at least two decimals, no trailing zeros beyond them, '-' in front.
+/// Nanos as "10.50" or "0.000001234": at least two decimals, no trailing zeros beyond them, '-' in
+/// front.
 [[nodiscard]] std::string format_usd(Nanos amount);
 
 /// Nanoseconds since 1970 as "2026-11-22T03:18:59Z" (UTC, seconds).

@@ -1,4 +1,5 @@
-// Units of the system. Amounts, counts and times are plain 64-bit integers whose unit stands in the name.
+// Units of the system. Amounts, counts and times are plain 64-bit integers whose unit stands in the
+// name.
 #pragma once
 
 #include <cstddef>
@@ -6,7 +7,8 @@
 
 namespace sluice {
 
-/// Money: 10^-9 USD. Signed, so that differences are expressible; an amount that is moved is always > 0.
+/// Money: 10^-9 USD. Signed, so that differences are expressible; an amount that is moved is always
+/// > 0.
 using Nanos = std::int64_t;
 
 /// Model tokens of one class (input, cache read, output …).

@@ -1,5 +1,5 @@
-// `sluice apply FILE.toml`: brings the ledger to what a file says, and says what changed. Idempotent: the second
-// run changes nothing. What the file does not name is left alone.
+// `sluice apply FILE.toml`: brings the ledger to what a file says, and says what changed.
+// Idempotent: the second run changes nothing. What the file does not name is left alone.
 #pragma once
 
 #include <string>
@@ -11,10 +11,10 @@
 namespace sluice::control {
 
 struct AppliedChange {
-  std::string noun;      ///< provider, key …
+  std::string noun;  ///< provider, key …
   std::string name;
-  std::string action;    ///< created, updated or credited
-  std::string secret;    ///< of a key that was made just now; shown once
+  std::string action;  ///< created, updated or credited
+  std::string secret;  ///< of a key that was made just now; shown once
 };
 
 struct ApplyReport {
@@ -23,6 +23,7 @@ struct ApplyReport {
 };
 
 /// Applies TOML text in one transaction: all of it or nothing. Problems name file and line.
-[[nodiscard]] Outcome<ApplyReport> apply_toml(Service& service, std::string_view toml, std::string_view file_name);
+[[nodiscard]] Outcome<ApplyReport> apply_toml(Service& service, std::string_view toml,
+                                              std::string_view file_name);
 
 }  // namespace sluice::control

@@ -14,7 +14,7 @@ struct KeySettings {
   std::optional<std::string> models;
   std::optional<std::string> cidr_allow;
   std::optional<std::string> cidr_deny;
-  std::optional<std::string> expires;       ///< "30d", "2027-01-01" or "never"
+  std::optional<std::string> expires;  ///< "30d", "2027-01-01" or "never"
   std::optional<std::string> budget_total;
   std::optional<std::string> budget_day;
   std::optional<std::string> budget_month;
@@ -27,7 +27,8 @@ struct KeySettings {
   std::optional<std::string> drain_time;     ///< "60s": caps of policy drain
   std::optional<std::string> drain_bytes;    ///< "1MiB"
   std::optional<std::string> drain_cost;     ///< USD
-  std::optional<std::string> excess_max;     ///< USD above a hold that the wallet pays; "0" = one slice
+  std::optional<std::string>
+      excess_max;  ///< USD above a hold that the wallet pays; "0" = one slice
   std::optional<bool> clamp;
   std::optional<bool> may_pin;
   std::optional<bool> reserve_context;
@@ -36,17 +37,21 @@ struct KeySettings {
 
 struct NewKey {
   ledger::ApiKey key;
-  std::string secret;   ///< the only time that it exists outside the client
+  std::string secret;  ///< the only time that it exists outside the client
 };
 
-/// Makes a key. A key with a budget clamps unless told otherwise. `secret` given (tests, imports): stored as is
-/// after a check of its form, at least 24 characters.
-[[nodiscard]] Outcome<NewKey> add_key(Service& service, std::string_view customer, std::string_view name,
-                                      const KeySettings& settings, std::string_view secret = {});
-[[nodiscard]] Outcome<ledger::ApiKey> set_key(Service& service, std::string_view customer, std::string_view name,
-                                              const KeySettings& settings, bool& changed);
-[[nodiscard]] Outcome<ledger::ApiKey> find_key(Service& service, std::string_view customer, std::string_view name);
-[[nodiscard]] Outcome<std::vector<ledger::ApiKey>> list_keys(Service& service, std::string_view customer);
+/// Makes a key. A key with a budget clamps unless told otherwise. `secret` given (tests, imports):
+/// stored as is after a check of its form, at least 24 characters.
+[[nodiscard]] Outcome<NewKey> add_key(Service& service, std::string_view customer,
+                                      std::string_view name, const KeySettings& settings,
+                                      std::string_view secret = {});
+[[nodiscard]] Outcome<ledger::ApiKey> set_key(Service& service, std::string_view customer,
+                                              std::string_view name, const KeySettings& settings,
+                                              bool& changed);
+[[nodiscard]] Outcome<ledger::ApiKey> find_key(Service& service, std::string_view customer,
+                                               std::string_view name);
+[[nodiscard]] Outcome<std::vector<ledger::ApiKey>> list_keys(Service& service,
+                                                             std::string_view customer);
 
 /// The model patterns of a policy in canonical form: trimmed, sorted, unique, comma-separated.
 [[nodiscard]] Outcome<std::string> parse_model_patterns(std::string_view text);

@@ -10,7 +10,7 @@ namespace sluice::control {
 
 struct Problem {
   Errc code = Errc::internal;
-  std::string text;   ///< one line without a full stop: "budget-day: must be above 0"
+  std::string text;  ///< one line without a full stop: "budget-day: must be above 0"
 };
 
 template <class T = void>

@@ -1,5 +1,6 @@
-// The control side's cryptography, over libsodium: the HMAC that names client keys, the sealing of provider keys,
-// and the files that hold the pepper and the sealing key pair. The edge has its own implementation (wolfSSL).
+// The control side's cryptography, over libsodium: the HMAC that names client keys, the sealing of
+// provider keys, and the files that hold the pepper and the sealing key pair. The edge has its own
+// implementation (wolfSSL).
 #pragma once
 
 #include <array>
@@ -43,20 +44,23 @@ class Sealer {
   Key256 public_key_;
 };
 
-/// Opens what a Sealer made, for tests and for key rotation. Errc::corrupt when it was not sealed to this pair.
-[[nodiscard]] Outcome<std::string> open_sealed(std::string_view sealed_base64, const Key256& secret_key);
+/// Opens what a Sealer made, for tests and for key rotation. Errc::corrupt when it was not sealed
+/// to this pair.
+[[nodiscard]] Outcome<std::string> open_sealed(std::string_view sealed_base64,
+                                               const Key256& secret_key);
 
-/// Reads a file of exactly 32 bytes. Refuses one that group or others may write, or (when `secret`) read.
+/// Reads a file of exactly 32 bytes. Refuses one that group or others may write, or (when `secret`)
+/// read.
 [[nodiscard]] Outcome<Key256> read_key_file(const std::string& path, bool secret);
 
-/// Makes pepper (0400), sealing key (0400) and public key (0444) where they are missing; directories too, 0700.
-/// Never overwrites. Returns the names of the files it made.
-[[nodiscard]] Outcome<std::vector<std::string>> create_missing_secrets(const std::string& pepper_file,
-                                                                       const std::string& sealing_key_file,
-                                                                       const std::string& sealing_public_file);
+/// Makes pepper (0400), sealing key (0400) and public key (0444) where they are missing;
+/// directories too, 0700. Never overwrites. Returns the names of the files it made.
+[[nodiscard]] Outcome<std::vector<std::string>> create_missing_secrets(
+    const std::string& pepper_file, const std::string& sealing_key_file,
+    const std::string& sealing_public_file);
 
-/// A new client key: "sk-" + 43 characters of base62 (256 random bits) + 6 characters of base62 CRC-32 over what
-/// stands before them, so that a scanner and a typo can be told from a key.
+/// A new client key: "sk-" + 43 characters of base62 (256 random bits) + 6 characters of base62
+/// CRC-32 over what stands before them, so that a scanner and a typo can be told from a key.
 [[nodiscard]] std::string make_api_key(Rng& rng);
 /// Whether `key` has that form and its check is right.
 [[nodiscard]] bool is_well_formed_api_key(std::string_view key);

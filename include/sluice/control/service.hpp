@@ -18,10 +18,10 @@ struct Service {
   ledger::Ledger& ledger;
   const Clock& clock;
   Rng& rng;
-  const KeyHasher* hasher = nullptr;   ///< needed to make keys
-  const Sealer* sealer = nullptr;      ///< needed to store provider keys
+  const KeyHasher* hasher = nullptr;       ///< needed to make keys
+  const Sealer* sealer = nullptr;          ///< needed to store provider keys
   std::vector<std::string> allow_private;  ///< CIDRs that a provider may have although private
-  std::string actor = "unknown";       ///< for the audit log
+  std::string actor = "unknown";           ///< for the audit log
 };
 
 /// The ledger's failure as a Problem; its own words when it has some.

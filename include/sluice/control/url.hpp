@@ -15,8 +15,9 @@ struct Url {
   std::string path;    ///< "" or "/v1", no slash at the end
 };
 
-/// scheme://host[:port][/path]: no userinfo, query, fragment, empty or dot segments, blanks or percent signs.
-/// Host: letters, digits, '-' and '.' as RFC 1123 has it, or an IP address in its one canonical form.
+/// scheme://host[:port][/path]: no userinfo, query, fragment, empty or dot segments, blanks or
+/// percent signs. Host: letters, digits, '-' and '.' as RFC 1123 has it, or an IP address in its
+/// one canonical form.
 [[nodiscard]] Outcome<Url> parse_url(std::string_view field, std::string_view text);
 [[nodiscard]] std::string to_string(const Url& url);
 

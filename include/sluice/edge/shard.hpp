@@ -1,5 +1,6 @@
-// A shard process: one core, one ring. It attaches to the shared state, takes a slot, accepts connections on the
-// sockets it inherited and serves them until its supervisor says drain or is gone.
+// A shard process: one core, one ring. It attaches to the shared state, takes a slot, accepts
+// connections on the sockets it inherited and serves them until its supervisor says drain or is
+// gone.
 #pragma once
 
 #include <string>
@@ -18,25 +19,25 @@ struct ListenerOptions {
 };
 
 struct ShardOptions {
-  std::uint32_t number = 0;              ///< 0 … shards - 1
+  std::uint32_t number = 0;  ///< 0 … shards - 1
   std::vector<ListenerOptions> listeners;
-  int control = -1;                      ///< inherited pipe: 'd' = drain; its end = the supervisor died
+  int control = -1;  ///< inherited pipe: 'd' = drain; its end = the supervisor died
   std::string state_directory;
-  std::uint64_t generation = 1;          ///< of the edge that started it
-  int cpu = -1;                          ///< pin to this core; -1 = not
+  std::uint64_t generation = 1;  ///< of the edge that started it
+  int cpu = -1;                  ///< pin to this core; -1 = not
   TimeNs spin_ns = 0;
   bool profile_6_1 = false;
   std::uint32_t connections_most = 9000;
   TimeNs drain_ns = 30 * kSecond;
   std::string pepper_file;
   std::string sealing_key_file;
-  std::string ca_file;                   ///< trusted authorities of providers
+  std::string ca_file;  ///< trusted authorities of providers
   TimeNs tls_handshake_ns = 5 * kSecond;
   relay::Settings settings;
 };
 
-/// Whether the files that a shard needs are there and make sense: secrets, certificates, authorities. The
-/// supervisor asks once before it starts any. `message` gets one line on failure.
+/// Whether the files that a shard needs are there and make sense: secrets, certificates,
+/// authorities. The supervisor asks once before it starts any. `message` gets one line on failure.
 [[nodiscard]] bool check_files(const ShardOptions& options, std::string& message);
 
 /// Runs the shard to its end. Returns the exit status; problems at start are one line on stderr.

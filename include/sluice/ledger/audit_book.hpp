@@ -1,4 +1,5 @@
-// What an auditor asks: sums made anew from single rows and entries, never from the totals that are kept.
+// What an auditor asks: sums made anew from single rows and entries, never from the totals that are
+// kept.
 #pragma once
 
 #include <functional>
@@ -14,7 +15,7 @@ class Db;
 /// Totals of an account, from its entries and as posted.
 struct AccountSums {
   Id account_id = 0;
-  Nanos debits = 0;          ///< Σ entries
+  Nanos debits = 0;  ///< Σ entries
   Nanos credits = 0;
   Nanos posted_debits = 0;
   Nanos posted_credits = 0;
@@ -24,7 +25,7 @@ struct AccountSums {
 struct NumberedEntry {
   Id wallet_id = 0;
   std::int64_t wallet_no = 0;
-  Nanos amount = 0;          ///< signed
+  Nanos amount = 0;  ///< signed
 };
 
 /// What was charged to a wallet in batches whose rows have been removed.
@@ -36,7 +37,7 @@ struct RemovedSum {
 
 /// Rows of a slot that are not stored any more.
 struct RemovedRows {
-  std::int64_t rows = 0;     ///< of all slots of the epoch
+  std::int64_t rows = 0;  ///< of all slots of the epoch
   std::vector<RemovedSum> sums;
 };
 

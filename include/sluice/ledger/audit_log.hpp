@@ -16,8 +16,8 @@ class AuditLog {
  public:
   AuditLog(Db& db, const Clock& clock) : db_(db), clock_(clock) {}
   /// `detail` holds no secrets. Joins the transaction that is open.
-  [[nodiscard]] Result<> append(std::string_view actor, std::string_view action, std::string_view subject,
-                                std::string_view detail);
+  [[nodiscard]] Result<> append(std::string_view actor, std::string_view action,
+                                std::string_view subject, std::string_view detail);
   /// Newest first, at most `limit`.
   [[nodiscard]] Result<std::vector<AuditRow>> list(std::int64_t limit);
 

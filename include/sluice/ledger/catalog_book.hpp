@@ -1,4 +1,5 @@
-// Providers, their sealed keys, channels, models, routes and prices, and the numbers of what is published.
+// Providers, their sealed keys, channels, models, routes and prices, and the numbers of what is
+// published.
 #pragma once
 
 #include <string_view>
@@ -11,28 +12,29 @@ namespace sluice::ledger {
 
 class Db;
 
-/// What the reconciler publishes. All topics draw from one sequence, so that one number says what is visible.
+/// What the reconciler publishes. All topics draw from one sequence, so that one number says what
+/// is visible.
 enum class Topic : std::uint8_t { keys = 1, wallets = 2, catalog = 3 };
 
 /// Texts that records name by number: sets of models, sets of addresses, time zones.
 enum class TextKind : std::uint8_t { model_set = 1, cidr_set = 2, zone = 3 };
 
 struct NumberedText {
-  Id id = 0;                       ///< > 0, stable; zone "UTC" is 0 everywhere
+  Id id = 0;  ///< > 0, stable; zone "UTC" is 0 everywhere
   TextKind kind = TextKind::model_set;
   std::string text;
 };
 
 /// Everything a catalog file is built from, of one snapshot.
 struct CatalogSnapshot {
-  std::int64_t generation = 0;     ///< of the last change of the catalog
+  std::int64_t generation = 0;  ///< of the last change of the catalog
   std::vector<Group> groups;
   std::vector<Provider> providers;
   std::vector<ProviderKey> provider_keys;
   std::vector<Channel> channels;
   std::vector<Model> models;
-  std::vector<Route> routes;       ///< by model, in order of preference
-  std::vector<Price> prices;       ///< all rows, by model and effective date
+  std::vector<Route> routes;  ///< by model, in order of preference
+  std::vector<Price> prices;  ///< all rows, by model and effective date
   std::vector<NumberedText> texts;
 };
 
@@ -40,8 +42,8 @@ class CatalogBook {
  public:
   explicit CatalogBook(Db& db) : db_(db) {}
 
-  // Each `put` stores by name: inserts when id is 0 and the name is new (filling id), else replaces the row with
-  // that id. Each raises the catalog's generation.
+  // Each `put` stores by name: inserts when id is 0 and the name is new (filling id), else replaces
+  // the row with that id. Each raises the catalog's generation.
   [[nodiscard]] Result<> put(Group& group);
   [[nodiscard]] Result<> put(Provider& provider);
   [[nodiscard]] Result<> put(ProviderKey& key);
@@ -61,15 +63,17 @@ class CatalogBook {
   [[nodiscard]] Result<std::vector<ProviderKey>> provider_keys(Id provider_id);  ///< 0 = all
   [[nodiscard]] Result<std::vector<Channel>> channels();
   [[nodiscard]] Result<std::vector<Model>> models();
-  [[nodiscard]] Result<std::vector<Route>> routes(Id model_id);                  ///< 0 = all
-  [[nodiscard]] Result<std::vector<Price>> prices(Id model_id);                  ///< 0 = all
+  [[nodiscard]] Result<std::vector<Route>> routes(Id model_id);  ///< 0 = all
+  [[nodiscard]] Result<std::vector<Price>> prices(Id model_id);  ///< 0 = all
   [[nodiscard]] Result<CatalogSnapshot> snapshot();
 
-  /// The number of a text, given at its first use (which changes the catalog). 0 for an empty set and for "UTC".
+  /// The number of a text, given at its first use (which changes the catalog). 0 for an empty set
+  /// and for "UTC".
   [[nodiscard]] Result<Id> number_of(TextKind kind, std::string_view text);
   [[nodiscard]] Result<std::vector<NumberedText>> texts();
 
-  /// Raises a topic's number, and returns it: for changes that come with time, such as a price's date.
+  /// Raises a topic's number, and returns it: for changes that come with time, such as a price's
+  /// date.
   [[nodiscard]] Result<std::int64_t> touch(Topic topic);
   /// Number of the last change of a topic.
   [[nodiscard]] Result<std::int64_t> generation(Topic topic);

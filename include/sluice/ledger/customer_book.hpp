@@ -16,7 +16,8 @@ class CustomerBook {
  public:
   CustomerBook(Db& db, const Clock& clock) : db_(db), clock_(clock) {}
 
-  /// Stores a customer and one wallet with its account. Fills the ids. Errc::conflict when the name exists.
+  /// Stores a customer and one wallet with its account. Fills the ids. Errc::conflict when the name
+  /// exists.
   [[nodiscard]] Result<> add(Customer& customer, Wallet& wallet);
   /// Stores all fields of `customer` but its name; the wallets' generation moves on.
   [[nodiscard]] Result<> update(const Customer& customer);

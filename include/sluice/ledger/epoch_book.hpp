@@ -14,12 +14,12 @@ class Db;
 
 struct Epoch {
   std::uint32_t node = 0;
-  std::uint64_t epoch = 0;      ///< counts up from 1 for each node
-  std::string uuid;             ///< of the environment, 32 hex digits; empty until it is built
+  std::uint64_t epoch = 0;  ///< counts up from 1 for each node
+  std::string uuid;         ///< of the environment, 32 hex digits; empty until it is built
   TimeNs opened_ns = 0;
-  TimeNs closed_ns = 0;         ///< 0 = the newest
-  bool clean = false;           ///< nothing of it was undrained when it was left
-  std::int64_t batch = 0;       ///< last drain batch when it was opened: base balances are as of then
+  TimeNs closed_ns = 0;    ///< 0 = the newest
+  bool clean = false;      ///< nothing of it was undrained when it was left
+  std::int64_t batch = 0;  ///< last drain batch when it was opened: base balances are as of then
 };
 
 /// What a new environment starts from: wallets with balance and last_no, keys, sums of windows.
@@ -28,7 +28,7 @@ struct EpochSnapshot {
   std::vector<Wallet> wallets;
   std::vector<ApiKey> keys;
   std::vector<WindowSum> windows;
-  std::int64_t generation = 0;   ///< newest change that the snapshot contains
+  std::int64_t generation = 0;  ///< newest change that the snapshot contains
 };
 
 /// A wallet's balance at the moment an epoch was opened: what the auditor compares `base` with.
@@ -42,8 +42,9 @@ class EpochBook {
  public:
   EpochBook(Db& db, const Clock& clock) : db_(db), clock_(clock) {}
 
-  /// Row 16 in one transaction: closes the newest epoch of the node with `gaps`, hands out the next number and
-  /// snapshots balances and numbers; deltas up to those numbers leave the queue, their money is in the snapshot.
+  /// Row 16 in one transaction: closes the newest epoch of the node with `gaps`, hands out the next
+  /// number and snapshots balances and numbers; deltas up to those numbers leave the queue, their
+  /// money is in the snapshot.
   [[nodiscard]] Result<EpochSnapshot> open_next(std::uint32_t node, const std::vector<Gap>& gaps);
   /// Notes the uuid of the environment that was built for an epoch.
   [[nodiscard]] Result<> set_uuid(std::uint32_t node, std::uint64_t epoch, const std::string& uuid);

@@ -16,7 +16,8 @@ class KeyBook {
  public:
   KeyBook(Db& db, const Clock& clock) : db_(db), clock_(clock) {}
 
-  /// Fills id and generation. Errc::conflict when the wallet has the name or any key has the digest.
+  /// Fills id and generation. Errc::conflict when the wallet has the name or any key has the
+  /// digest.
   [[nodiscard]] Result<> add(ApiKey& key);
   /// Stores state and policy; fills the new generation.
   [[nodiscard]] Result<> update(ApiKey& key);

@@ -1,9 +1,11 @@
-// The durable books: double-entry, int64, append-only, over SOCI (SQLite in this build; the statements keep to
-// what PostgreSQL has as well). One object belongs to one thread. Several processes may have the same database
-// open: every write is one BEGIN IMMEDIATE … COMMIT with synchronous=FULL, so what returned is on disk.
+// The durable books: double-entry, int64, append-only, over SOCI (SQLite in this build; the
+// statements keep to what PostgreSQL has as well). One object belongs to one thread. Several
+// processes may have the same database open: every write is one BEGIN IMMEDIATE … COMMIT with
+// synchronous=FULL, so what returned is on disk.
 //
-// Errors: Errc::unavailable (locked for longer than 5 s, disk full, I/O), Errc::conflict (unique name, cursor not
-// where expected), Errc::not_found, Errc::corrupt. The library's own words are in last_error().
+// Errors: Errc::unavailable (locked for longer than 5 s, disk full, I/O), Errc::conflict (unique
+// name, cursor not where expected), Errc::not_found, Errc::corrupt. The library's own words are in
+// last_error().
 #pragma once
 
 #include <functional>
@@ -34,15 +36,16 @@ class Ledger {
  public:
   /// Opens `database` (a file name, or ":memory:" for a private one that dies with the object).
   /// `message` gets one line when it fails. Migrates an older schema; refuses a newer one.
-  [[nodiscard]] static Result<std::unique_ptr<Ledger>> open(const std::string& database, Access access,
-                                                            const Clock& clock, std::string& message);
+  [[nodiscard]] static Result<std::unique_ptr<Ledger>> open(const std::string& database,
+                                                            Access access, const Clock& clock,
+                                                            std::string& message);
   ~Ledger();
   Ledger(const Ledger&) = delete;
   Ledger& operator=(const Ledger&) = delete;
 
-  /// Runs `body` in one write transaction: commits when it succeeds, rolls back when it fails. Inside another
-  /// transaction of this object it only runs `body`. A COMMIT whose outcome is unknown is Errc::io: the caller
-  /// reads again before it repeats.
+  /// Runs `body` in one write transaction: commits when it succeeds, rolls back when it fails.
+  /// Inside another transaction of this object it only runs `body`. A COMMIT whose outcome is
+  /// unknown is Errc::io: the caller reads again before it repeats.
   [[nodiscard]] Result<> write(const std::function<Result<>()>& body);
 
   /// Runs `body` on one unchanging snapshot.

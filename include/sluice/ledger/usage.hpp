@@ -1,4 +1,5 @@
-// Usage rows: what the edge's outbox says about one request, and what draining them into the books takes.
+// Usage rows: what the edge's outbox says about one request, and what draining them into the books
+// takes.
 #pragma once
 
 #include <array>
@@ -12,18 +13,18 @@ namespace sluice::ledger {
 
 inline constexpr std::size_t kFees = price::kFees;
 
-/// One usage record. (node, epoch, slot, seq) is unique for ever; seq starts at 1 for each slot of an epoch.
-/// Numbers of kinds, ends, formats and errors are those of the outbox record.
+/// One usage record. (node, epoch, slot, seq) is unique for ever; seq starts at 1 for each slot of
+/// an epoch. Numbers of kinds, ends, formats and errors are those of the outbox record.
 struct UsageRow {
   std::uint32_t slot = 0;
   std::uint64_t seq = 0;
-  std::uint64_t hold_seq = 0;      ///< of (epoch, slot): the hold that this row closed
-  std::int64_t kind = 0;           ///< usage, late, voided
-  std::int64_t end = 0;            ///< how the request ended
-  std::int64_t phase = 0;          ///< how far it came with the provider
-  std::int64_t status = 0;         ///< HTTP status the client got
-  std::int64_t error = 0;          ///< Errc, 0 = none
-  std::int64_t flags = 0;          ///< estimated, partial, crash, …
+  std::uint64_t hold_seq = 0;  ///< of (epoch, slot): the hold that this row closed
+  std::int64_t kind = 0;       ///< usage, late, voided
+  std::int64_t end = 0;        ///< how the request ended
+  std::int64_t phase = 0;      ///< how far it came with the provider
+  std::int64_t status = 0;     ///< HTTP status the client got
+  std::int64_t error = 0;      ///< Errc, 0 = none
+  std::int64_t flags = 0;      ///< estimated, partial, crash, …
   std::int64_t format_in = 0;
   std::int64_t format_out = 0;
   bool stream = false;
@@ -36,32 +37,32 @@ struct UsageRow {
   std::int64_t multiplier = 1000;
   std::int64_t attempts = 0;
   std::int64_t client_retry = 0;
-  std::string request_id;          ///< 32 hex digits
+  std::string request_id;  ///< 32 hex digits
   std::string client_address;
   std::string tags;
-  Tokens input = 0;                ///< uncached
+  Tokens input = 0;  ///< uncached
   Tokens cache_read = 0;
   Tokens cache_write_short = 0;
   Tokens cache_write_long = 0;
-  Tokens output = 0;               ///< all output, reasoning included
-  Tokens reasoning = 0;            ///< of `output`
+  Tokens output = 0;                        ///< all output, reasoning included
+  Tokens reasoning = 0;                     ///< of `output`
   std::array<std::int64_t, kFees> calls{};  ///< tool calls that have a fee
   Tokens input_estimate = 0;
   Tokens counted_output = 0;
-  Nanos held = 0;                  ///< the hold's amount when it closed
-  Nanos charged = 0;               ///< from the hold
-  Nanos excess = 0;                ///< above the hold, paid by the wallet
-  Nanos loss = 0;                  ///< above that, the operator's
-  TimeNs started_ns = 0;           ///< real time
-  TimeNs queue_ns = 0;             ///< durations since the start; 0 = not reached
+  Nanos held = 0;         ///< the hold's amount when it closed
+  Nanos charged = 0;      ///< from the hold
+  Nanos excess = 0;       ///< above the hold, paid by the wallet
+  Nanos loss = 0;         ///< above that, the operator's
+  TimeNs started_ns = 0;  ///< real time
+  TimeNs queue_ns = 0;    ///< durations since the start; 0 = not reached
   TimeNs connect_ns = 0;
   TimeNs first_byte_ns = 0;
   TimeNs first_token_ns = 0;
   TimeNs total_ns = 0;
-  TimeNs own_ns = 0;               ///< CPU time of the gateway itself
+  TimeNs own_ns = 0;  ///< CPU time of the gateway itself
   std::int64_t bytes_in = 0;
   std::int64_t bytes_out = 0;
-  std::int64_t key_day = 0;        ///< windows that the hold was counted in
+  std::int64_t key_day = 0;  ///< windows that the hold was counted in
   std::int64_t key_month = 0;
   std::int64_t wallet_day = 0;
   std::int64_t wallet_month = 0;
@@ -79,42 +80,44 @@ struct Cursor {
 struct DrainBatch {
   std::uint32_t node = 0;
   std::uint64_t epoch = 0;
-  std::vector<UsageRow> rows;      ///< at most kDrainRowsMax
+  std::vector<UsageRow> rows;  ///< at most kDrainRowsMax
 };
 
 inline constexpr std::size_t kDrainRowsMax = 500;
 
-/// A hole in the sequence of a slot that will never be filled: power cut or salvage. seq in [from, until).
+/// A hole in the sequence of a slot that will never be filled: power cut or salvage. seq in [from,
+/// until).
 struct Gap {
   std::uint32_t node = 0;
   std::uint64_t epoch = 0;
   std::uint32_t slot = 0;
   std::uint64_t from_seq = 0;
-  std::uint64_t until_seq = 0;     ///< 0 = unknown
+  std::uint64_t until_seq = 0;  ///< 0 = unknown
   std::string reason;
   TimeNs at_ns = 0;
 };
 
 enum class OwnerKind : std::uint8_t { key = 1, wallet = 2 };
 
-/// Money spent by a key or a wallet on one day of its zone: what a rebuild starts its counters from.
+/// Money spent by a key or a wallet on one day of its zone: what a rebuild starts its counters
+/// from.
 struct WindowSum {
   OwnerKind owner_kind = OwnerKind::key;
   Id owner_id = 0;
-  std::int64_t day = 0;            ///< window ids of the shared state
+  std::int64_t day = 0;  ///< window ids of the shared state
   std::int64_t month = 0;
   Nanos spent = 0;
 };
 
 struct UsageFilter {
   TimeNs since_ns = 0;
-  TimeNs until_ns = 0;             ///< 0 = now
-  Id wallet_id = 0;                ///< 0 = all; so are the others
+  TimeNs until_ns = 0;  ///< 0 = now
+  Id wallet_id = 0;     ///< 0 = all; so are the others
   Id key_id = 0;
   Id model_id = 0;
   Id channel_id = 0;
   std::string request_id;
-  std::int64_t limit = 100;        ///< newest first
+  std::int64_t limit = 100;  ///< newest first
 };
 
 enum class StatsBy : std::uint8_t { day, model, key, channel };
@@ -123,9 +126,9 @@ enum class StatsBy : std::uint8_t { day, model, key, channel };
 struct UsageStats {
   std::string name;
   std::int64_t requests = 0;
-  Tokens input = 0;                ///< all input classes together
+  Tokens input = 0;  ///< all input classes together
   Tokens output = 0;
-  Nanos charged = 0;               ///< charged + excess
+  Nanos charged = 0;  ///< charged + excess
 };
 
 }  // namespace sluice::ledger

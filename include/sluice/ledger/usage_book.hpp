@@ -23,11 +23,12 @@ class UsageBook {
  public:
   UsageBook(Db& db, const Clock& clock) : db_(db), clock_(clock) {}
 
-  /// Row 8 of state-machine.md, one durable transaction: every slot's cursor moves from the number before its
-  /// first row to its last one (compare and set), rows are inserted, one entry a wallet, price version and kind,
-  /// window sums and daily sums added. Errc::conflict when a cursor is elsewhere (another reconciler, or an
-  /// earlier commit whose outcome was unknown: read cursors() and go on from there); Errc::bad_value when rows of
-  /// a slot are not contiguous or an amount is negative. Nothing is stored then.
+  /// Row 8 of state-machine.md, one durable transaction: every slot's cursor moves from the number
+  /// before its first row to its last one (compare and set), rows are inserted, one entry a wallet,
+  /// price version and kind, window sums and daily sums added. Errc::conflict when a cursor is
+  /// elsewhere (another reconciler, or an earlier commit whose outcome was unknown: read cursors()
+  /// and go on from there); Errc::bad_value when rows of a slot are not contiguous or an amount is
+  /// negative. Nothing is stored then.
   [[nodiscard]] Result<> drain(const DrainBatch& batch);
 
   /// Cursors of a node's epoch; a slot without one stands at 0.
@@ -38,10 +39,11 @@ class UsageBook {
 
   [[nodiscard]] Result<std::vector<StoredUsage>> list(const UsageFilter& filter);
   [[nodiscard]] Result<std::vector<UsageStats>> stats(StatsBy by, const UsageFilter& filter);
-  [[nodiscard]] Result<std::vector<WindowSum>> window_sums(OwnerKind kind, Id owner_id);  ///< 0 = all owners
+  [[nodiscard]] Result<std::vector<WindowSum>> window_sums(OwnerKind kind,
+                                                           Id owner_id);  ///< 0 = all owners
 
-  /// Removes the rows of at most `batches` batches that were drained before `before_ns` (entries and sums stay).
-  /// Returns how many rows went.
+  /// Removes the rows of at most `batches` batches that were drained before `before_ns` (entries
+  /// and sums stay). Returns how many rows went.
   [[nodiscard]] Result<std::int64_t> remove_before(TimeNs before_ns, std::int64_t batches);
 
  private:

@@ -1,4 +1,5 @@
-// Socket addresses. Names are never resolved here: the reconciler resolves, the edge connects to what it pinned.
+// Socket addresses. Names are never resolved here: the reconciler resolves, the edge connects to
+// what it pinned.
 #pragma once
 
 #include <netinet/in.h>

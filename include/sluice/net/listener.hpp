@@ -1,5 +1,6 @@
-// Listener: accepts connections on a socket that all shards share. Each arms one accept at a time and only while
-// its gate allows it, which spreads long streams evenly (a multishot accept would take them all).
+// Listener: accepts connections on a socket that all shards share. Each arms one accept at a time
+// and only while its gate allows it, which spreads long streams evenly (a multishot accept would
+// take them all).
 #pragma once
 
 #include <cstdint>
@@ -10,7 +11,8 @@ namespace sluice::net {
 
 class Listener {
  public:
-  /// Called with each accepted descriptor (blocking mode, close-on-exec, TCP_NODELAY inherited); owns it.
+  /// Called with each accepted descriptor (blocking mode, close-on-exec, TCP_NODELAY inherited);
+  /// owns it.
   using OnAccept = void (*)(void* context, int fd);
   /// Whether another connection may be accepted now.
   using Gate = bool (*)(void* context);
@@ -19,7 +21,8 @@ class Listener {
 
   /// Arms the accept if the gate allows it. Also called when the gate may have opened.
   void arm() noexcept;
-  /// Stops accepting; the descriptor stays open. Done when !in_flight(); until then one more connection may come.
+  /// Stops accepting; the descriptor stays open. Done when !in_flight(); until then one more
+  /// connection may come.
   void stop() noexcept;
   [[nodiscard]] bool in_flight() const noexcept { return operation_.in_flight(); }
   /// Accepts that failed for lack of descriptors or memory, or because the socket is of no use.

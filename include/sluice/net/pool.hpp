@@ -1,5 +1,6 @@
-// Pool: idle upstream connections of one shard, by endpoint. A pooled connection keeps receiving, so that its
-// end, or a byte that nobody asked for, is noticed at once and it is dropped instead of reused.
+// Pool: idle upstream connections of one shard, by endpoint. A pooled connection keeps receiving,
+// so that its end, or a byte that nobody asked for, is noticed at once and it is dropped instead of
+// reused.
 #pragma once
 
 #include <cstdint>
@@ -11,8 +12,8 @@
 
 namespace sluice::net {
 
-/// Which connections are interchangeable: the channel's number and the generation of its addresses and TLS
-/// settings.
+/// Which connections are interchangeable: the channel's number and the generation of its addresses
+/// and TLS settings.
 struct PoolKey {
   std::uint32_t endpoint = 0;
   std::uint32_t generation = 0;
@@ -21,16 +22,16 @@ struct PoolKey {
 
 class Pool {
  public:
-  /// `idle_most` connections are kept in all; the oldest goes when one more comes. Idle ones are closed after
-  /// `idle_ns`.
+  /// `idle_most` connections are kept in all; the oldest goes when one more comes. Idle ones are
+  /// closed after `idle_ns`.
   Pool(ring::Reactor& reactor, std::size_t idle_most, TimeNs idle_ns);
   ~Pool();
 
   /// The connection of that endpoint that was used last, or nullptr.
   [[nodiscard]] std::unique_ptr<Stream> take(PoolKey key);
 
-  /// Keeps a connection whose last exchange ended with nothing left to read. One that has ended, or has something
-  /// to read, is closed, and so is every one after close().
+  /// Keeps a connection whose last exchange ended with nothing left to read. One that has ended, or
+  /// has something to read, is closed, and so is every one after close().
   void put(PoolKey key, std::unique_ptr<Stream> stream);
 
   /// Closes a connection in the background.

@@ -1,8 +1,9 @@
 // Stream: one TCP connection on a reactor, plain or TLS behind the same interface.
 //
-// Lifecycle: made around a descriptor; receive() and send() are awaited by one coroutine each; abort() ends all
-// waiting at once; co_await close() joins every operation and only then closes the descriptor. A stream that was
-// not closed must not be destroyed. Owner: the connection or the pool. Thread: its reactor's.
+// Lifecycle: made around a descriptor; receive() and send() are awaited by one coroutine each;
+// abort() ends all waiting at once; co_await close() joins every operation and only then closes the
+// descriptor. A stream that was not closed must not be destroyed. Owner: the connection or the
+// pool. Thread: its reactor's.
 #pragma once
 
 #include <sys/socket.h>
@@ -38,8 +39,8 @@ class Stream {
   /// The same for pieces: a sender of single bytes would take a buffer with each.
   static constexpr std::size_t kReceivePieces = 64;
 
-  /// Called once when the peer has ended or broken the connection, or abort() was called: not from within
-  /// receive() or send(). `end` says how.
+  /// Called once when the peer has ended or broken the connection, or abort() was called: not from
+  /// within receive() or send(). `end` says how.
   using EndWatcher = void (*)(void* context, const Error& end);
 
   /// Takes ownership of `fd`. `peer` says who errors are attributed to.
@@ -55,8 +56,8 @@ class Stream {
     void await_suspend(std::coroutine_handle<> waiter) noexcept;
     Result<ring::Piece> await_resume() noexcept;
   };
-  /// The next bytes, never empty. Errors: closed (the peer ended in order), reset, timed_out (at the monotonic
-  /// `deadline_ns`; 0 = none; the stream stays usable), cancelled (abort).
+  /// The next bytes, never empty. Errors: closed (the peer ended in order), reset, timed_out (at
+  /// the monotonic `deadline_ns`; 0 = none; the stream stays usable), cancelled (abort).
   [[nodiscard]] ReceiveAwaiter receive(TimeNs deadline_ns) noexcept { return {*this, deadline_ns}; }
 
   /// Bytes that receive() would give without waiting.
@@ -70,9 +71,10 @@ class Stream {
     void await_suspend(std::coroutine_handle<> waiter) noexcept { stream.send_waiter_ = waiter; }
     Result<> await_resume() noexcept { return stream.send_result_; }
   };
-  /// Sends all of `pieces` (1 to kSendPieces, none empty) in order. The bytes stay valid until the result. When
-  /// the peer is slow and `held` is given, the rest is copied aside and `held` emptied, so that receive buffers
-  /// are not pinned by a slow reader. Fails with timed_out after `stall_ns` without progress. One send at a time.
+  /// Sends all of `pieces` (1 to kSendPieces, none empty) in order. The bytes stay valid until the
+  /// result. When the peer is slow and `held` is given, the rest is copied aside and `held`
+  /// emptied, so that receive buffers are not pinned by a slow reader. Fails with timed_out after
+  /// `stall_ns` without progress. One send at a time.
   [[nodiscard]] SendAwaiter send(std::span<const iovec> pieces, TimeNs stall_ns,
                                  ring::PieceQueue* held = nullptr);
 
@@ -90,12 +92,12 @@ class Stream {
   /// Aborts, waits until no operation is in flight, closes the descriptor.
   [[nodiscard]] CloseAwaiter close() noexcept;
 
-  /// Connects an unconnected socket; `address` stays valid meanwhile. Errors: refused, unreachable, timed_out,
-  /// cancelled.
+  /// Connects an unconnected socket; `address` stays valid meanwhile. Errors: refused, unreachable,
+  /// timed_out, cancelled.
   [[nodiscard]] ring::Task<Result<>> connect(const Address& address, TimeNs deadline_ns);
 
-  /// Puts TLS between the socket and receive()/send(), and shakes hands. Before anything was received or sent.
-  /// Errors: tls_failed (failure() says why), timed_out, closed, cancelled.
+  /// Puts TLS between the socket and receive()/send(), and shakes hands. Before anything was
+  /// received or sent. Errors: tls_failed (failure() says why), timed_out, closed, cancelled.
   [[nodiscard]] ring::Task<Result<>> start_tls(tls::Engine engine, TimeNs deadline_ns);
   /// Why TLS failed, one line for the operator; empty when it did not.
   [[nodiscard]] std::string_view tls_failure() const;
@@ -107,7 +109,8 @@ class Stream {
     end_context_ = context;
     watch_bytes_ = false;
   }
-  /// As watch_end(); the watcher is also called when bytes arrive, with Errc::none: nobody has asked for any.
+  /// As watch_end(); the watcher is also called when bytes arrive, with Errc::none: nobody has
+  /// asked for any.
   void watch_idle(EndWatcher watcher, void* context) noexcept {
     watch_end(watcher, context);
     watch_bytes_ = true;

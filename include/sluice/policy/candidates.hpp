@@ -16,9 +16,10 @@ struct CandidateList {
   std::size_t count = 0;
 };
 
-/// Enabled channels of the model that speak `format` and have a usable key (or need none), in the catalog's
-/// order. Views into the catalog.
+/// Enabled channels of the model that speak `format` and have a usable key (or need none), in the
+/// catalog's order. Views into the catalog.
 [[nodiscard]] CandidateList choose_candidates(const state::Catalog& catalog,
-                                              const state::ModelEntry& model, dialect::Format format);
+                                              const state::ModelEntry& model,
+                                              dialect::Format format);
 
 }  // namespace sluice::policy

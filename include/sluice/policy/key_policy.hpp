@@ -19,13 +19,14 @@ struct Denial {
   const char* param = "";  ///< the field at fault, or empty
 };
 
-/// Whether the key may be used at all now, from this address (IPv4 as ::ffff:a.b.c.d). Null kind = allowed.
+/// Whether the key may be used at all now, from this address (IPv4 as ::ffff:a.b.c.d). Null kind =
+/// allowed.
 [[nodiscard]] const Denial* check_key(const state::KeyRecord& key, const state::Catalog& catalog,
                                       const std::array<std::uint8_t, 16>& client_v6,
                                       TimeNs realtime_ns);
 
-/// Whether the key may call the model in this client format. `model` may be null (unknown name): the answer for a
-/// model outside the key's scope is the same, so that names cannot be probed.
+/// Whether the key may call the model in this client format. `model` may be null (unknown name):
+/// the answer for a model outside the key's scope is the same, so that names cannot be probed.
 [[nodiscard]] const Denial* check_model(const state::KeyRecord& key, const state::Catalog& catalog,
                                         const state::ModelEntry* model, dialect::Format format);
 

@@ -1,4 +1,5 @@
-// Asking a running reconciler for live numbers, over its read-only Unix socket <state directory>/reconciler.sock.
+// Asking a running reconciler for live numbers, over its read-only Unix socket <state
+// directory>/reconciler.sock.
 #pragma once
 
 #include <cstdint>

@@ -1,5 +1,5 @@
-// What one shard lends to every request on it. Built by the edge, outlives all requests, used on the shard's
-// thread only.
+// What one shard lends to every request on it. Built by the edge, outlives all requests, used on
+// the shard's thread only.
 #pragma once
 
 #include <cstdint>
@@ -44,11 +44,12 @@ struct Services {
   const Settings& settings;
   BoardPlaces places;
   std::shared_ptr<Scratch> scratch;
-  std::shared_ptr<const Snapshot> snapshot;  ///< replaced by the edge when a new generation is published
-  std::uint64_t id_high = 0;                 ///< random, of this process: first half of request ids
-  std::uint64_t id_low = 0;                  ///< counts up from a random start
-  std::uint64_t body_bytes = 0;              ///< held by requests now
-  bool draining = false;                     ///< answers close their connections
+  std::shared_ptr<const Snapshot>
+      snapshot;                  ///< replaced by the edge when a new generation is published
+  std::uint64_t id_high = 0;     ///< random, of this process: first half of request ids
+  std::uint64_t id_low = 0;      ///< counts up from a random start
+  std::uint64_t body_bytes = 0;  ///< held by requests now
+  bool draining = false;         ///< answers close their connections
 
   void count(Counter counter, std::uint64_t by = 1) {
     metrics.add(static_cast<std::size_t>(counter), by);

@@ -1,5 +1,5 @@
-// What a request sees of the catalog: one generation of models, prices, addresses and opened provider keys. A
-// request keeps the snapshot it began with.
+// What a request sees of the catalog: one generation of models, prices, addresses and opened
+// provider keys. A request keeps the snapshot it began with.
 #pragma once
 
 #include <cstdint>
@@ -19,11 +19,12 @@ namespace sluice::relay {
 struct Snapshot {
   std::shared_ptr<const state::Catalog> catalog;
   std::shared_ptr<const state::AddressBook> addresses;
-  /// Provider keys in the clear, in the order of the catalog's channel keys; empty where one could not be opened.
+  /// Provider keys in the clear, in the order of the catalog's channel keys; empty where one could
+  /// not be opened.
   std::vector<std::string_view> provider_keys;
   std::shared_ptr<const void> secrets;  ///< locked memory behind provider_keys
   std::shared_ptr<const tls::ClientContext> tls;
-  std::uint32_t pool_generation = 0;    ///< connections made under another one are not reused
+  std::uint32_t pool_generation = 0;  ///< connections made under another one are not reused
 };
 
 }  // namespace sluice::relay

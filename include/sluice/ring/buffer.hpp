@@ -1,5 +1,6 @@
-// Received bytes. A Piece is a part of a provided buffer that one receive filled; the buffer returns to the
-// ring when its last piece is gone. Pieces are handed on, never copied, on the way through a relay.
+// Received bytes. A Piece is a part of a provided buffer that one receive filled; the buffer
+// returns to the ring when its last piece is gone. Pieces are handed on, never copied, on the way
+// through a relay.
 #pragma once
 
 #include <cstddef>
@@ -74,11 +75,13 @@ class Piece {
   std::uint16_t buffer_ = 0;
 };
 
-/// One that receives: it waits for buffers, or keeps pieces while others wait. In one of a pool's two lists at most.
+/// One that receives: it waits for buffers, or keeps pieces while others wait. In one of a pool's
+/// two lists at most.
 class BufferUser {
  public:
   using Callback = void (*)(void* context);
-  /// `on_buffers`: blocks are back, receive again. `on_pressure`: others starve, copy the pieces you keep to the heap.
+  /// `on_buffers`: blocks are back, receive again. `on_pressure`: others starve, copy the pieces
+  /// you keep to the heap.
   BufferUser(Callback on_buffers, Callback on_pressure, void* context)
       : on_buffers_(on_buffers), on_pressure_(on_pressure), context_(context) {}
   BufferUser(const BufferUser&) = delete;
@@ -106,10 +109,11 @@ class BufferPool {
  public:
   explicit BufferPool(RingPort& port);
 
-  /// Calls `user` (not waiting) back once when an eighth of the blocks is available again; at once, if that many
-  /// are there after all who keep pieces were asked to copy them.
+  /// Calls `user` (not waiting) back once when an eighth of the blocks is available again; at once,
+  /// if that many are there after all who keep pieces were asked to copy them.
   void wait_for_buffers(BufferUser& user) noexcept;
-  /// `user` keeps pieces that nobody is about to take: it is asked to copy them when a receive finds no buffer.
+  /// `user` keeps pieces that nobody is about to take: it is asked to copy them when a receive
+  /// finds no buffer.
   void note_kept(BufferUser& user) noexcept {
     if (!user.listed()) link(user, keepers_, false);
   }

@@ -1,5 +1,5 @@
-// Memory of coroutine frames: freed frames are kept by size class and thread, so that a request that starts
-// the same coroutines as the one before it allocates nothing.
+// Memory of coroutine frames: freed frames are kept by size class and thread, so that a request
+// that starts the same coroutines as the one before it allocates nothing.
 #pragma once
 
 #include <cstddef>

@@ -10,14 +10,15 @@
 namespace sluice::ring {
 
 struct KernelRingOptions {
-  std::uint32_t entries = 4096;              ///< submission queue; the completion queue is four times that
-  std::uint32_t buffer_block_count = 128;    ///< a power of two
+  std::uint32_t entries = 4096;  ///< submission queue; the completion queue is four times that
+  std::uint32_t buffer_block_count = 128;  ///< a power of two
   std::uint32_t buffer_block_bytes = 32768;
-  bool profile_6_1 = false;                  ///< use only what Linux 6.1 has (no incremental buffers)
+  bool profile_6_1 = false;  ///< use only what Linux 6.1 has (no incremental buffers)
 };
 
-/// Sets up a ring for this thread (SINGLE_ISSUER, DEFER_TASKRUN) with its provided buffers. `message` gets one
-/// line for the operator when it fails (rings forbidden, not enough locked memory, kernel too old).
+/// Sets up a ring for this thread (SINGLE_ISSUER, DEFER_TASKRUN) with its provided buffers.
+/// `message` gets one line for the operator when it fails (rings forbidden, not enough locked
+/// memory, kernel too old).
 [[nodiscard]] Result<std::unique_ptr<RingPort>> open_kernel_ring(const KernelRingOptions& options,
                                                                  std::string& message);
 

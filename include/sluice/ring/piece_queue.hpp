@@ -1,5 +1,5 @@
-// A queue of pieces: usually holds one or two, so that many fit inline; more go to blocks of the frame pool, which
-// are given back as they empty.
+// A queue of pieces: usually holds one or two, so that many fit inline; more go to blocks of the
+// frame pool, which are given back as they empty.
 #pragma once
 
 #include <array>

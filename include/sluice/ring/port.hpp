@@ -1,5 +1,5 @@
-// RingPort: what the reactor asks of a ring. The kernel's io_uring implements it, and so does a scripted twin
-// that tests drive (short sends, exhausted buffers, late cancels).
+// RingPort: what the reactor asks of a ring. The kernel's io_uring implements it, and so does a
+// scripted twin that tests drive (short sends, exhausted buffers, late cancels).
 #pragma once
 
 #include <cstddef>
@@ -16,12 +16,13 @@ namespace sluice::ring {
 enum class OpCode : std::uint8_t {
   accept,          ///< fd; result: the new descriptor
   connect,         ///< fd, address, length
-  recv_multishot,  ///< fd, length = bytes after which it ends, up to one buffer later (0: no such end; nor has
-                   ///< Linux before 6.17 one); each completion carries a provided buffer
-  send,            ///< fd, address, length, msg_flags
-  sendmsg,         ///< fd, address = msghdr*, msg_flags
-  cancel,          ///< target = user data of the operation to end
-  poll,            ///< fd, msg_flags = poll mask; once
+  recv_multishot,  ///< fd, length = bytes after which it ends, up to one buffer later (0: no such
+                   ///< end; nor has Linux before 6.17 one); each completion carries a provided
+                   ///< buffer
+  send,     ///< fd, address, length, msg_flags
+  sendmsg,  ///< fd, address = msghdr*, msg_flags
+  cancel,   ///< target = user data of the operation to end
+  poll,     ///< fd, msg_flags = poll mask; once
   poll_multishot,
 };
 
@@ -41,7 +42,8 @@ struct Completion {
   std::int32_t result;  ///< ≥ 0, or -errno
   bool more;            ///< the operation stays armed
   bool has_buffer;
-  bool buffer_more;     ///< incremental buffers: the rest of the buffer will be used by a later receive
+  bool
+      buffer_more;  ///< incremental buffers: the rest of the buffer will be used by a later receive
   std::uint16_t buffer;
 };
 
@@ -52,8 +54,8 @@ class RingPort {
   /// Queues one operation; submits what is queued when there is no room. Never fails.
   virtual void prepare(const Submission& submission) = 0;
 
-  /// Submits what is queued and takes up to out.size() completions. Waits up to `wait_ns` when there is none
-  /// (0: not at all). Returns how many were taken; an interrupted wait gives 0.
+  /// Submits what is queued and takes up to out.size() completions. Waits up to `wait_ns` when
+  /// there is none (0: not at all). Returns how many were taken; an interrupted wait gives 0.
   virtual std::size_t enter(std::span<Completion> out, TimeNs wait_ns) = 0;
 
   /// True when completions may be waiting: a look at shared memory, no system call.

@@ -1,5 +1,5 @@
-// The loop of one shard: takes completions, resumes coroutines, runs the end-of-turn hook, submits. Everything
-// on it runs on one thread.
+// The loop of one shard: takes completions, resumes coroutines, runs the end-of-turn hook, submits.
+// Everything on it runs on one thread.
 #pragma once
 
 #include <coroutine>
@@ -15,8 +15,9 @@ namespace sluice::ring {
 
 class Reactor;
 
-/// One operation that is or will be in flight. Lives in an object that outlives the operation (a stream, a
-/// listener), never in a coroutine frame that may end first: its destructor asserts that nothing is in flight.
+/// One operation that is or will be in flight. Lives in an object that outlives the operation (a
+/// stream, a listener), never in a coroutine frame that may end first: its destructor asserts that
+/// nothing is in flight.
 class Operation {
  public:
   /// Called for each completion; after one with more == false the operation may be started again.
@@ -38,8 +39,9 @@ class Operation {
 };
 
 struct ReactorOptions {
-  TimeNs spin_ns = 0;                     ///< most that a turn looks for completions before it sleeps
-  std::uint32_t operation_slots = 4096;   ///< slots at the start; there are as many as were ever in flight at once
+  TimeNs spin_ns = 0;  ///< most that a turn looks for completions before it sleeps
+  std::uint32_t operation_slots =
+      4096;  ///< slots at the start; there are as many as were ever in flight at once
 };
 
 struct ReactorStats {
@@ -53,7 +55,8 @@ struct ReactorStats {
 
 class Reactor {
  public:
-  /// Returns how long the turn may sleep at most; 0 when more work waits that no completion announces.
+  /// Returns how long the turn may sleep at most; 0 when more work waits that no completion
+  /// announces.
   using TurnHook = TimeNs (*)(void* context);
 
   Reactor(RingPort& port, const Clock& clock, ReactorOptions options);
@@ -83,8 +86,9 @@ class Reactor {
   void run_turn(TimeNs wait_ns);
   void stop() noexcept { stopped_ = true; }
 
-  /// Called in each turn after the coroutines have run and before sleeping: the place where the verbs that the
-  /// turn gathered are committed. Coroutines that it makes ready run in the same turn.
+  /// Called in each turn after the coroutines have run and before sleeping: the place where the
+  /// verbs that the turn gathered are committed. Coroutines that it makes ready run in the same
+  /// turn.
   void set_turn_hook(TurnHook hook, void* context) noexcept {
     turn_hook_ = hook;
     turn_context_ = context;

@@ -1,5 +1,5 @@
-// Scope: the only way to run tasks side by side. It owns its children, and whoever owns the scope awaits
-// join() before it ends, so that no child outlives what it refers to.
+// Scope: the only way to run tasks side by side. It owns its children, and whoever owns the scope
+// awaits join() before it ends, so that no child outlives what it refers to.
 #pragma once
 
 #include <coroutine>

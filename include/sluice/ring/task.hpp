@@ -1,5 +1,5 @@
-// Task<T>: a lazy coroutine that is awaited exactly once. It starts when it is awaited and resumes its awaiter
-// when it ends. Nothing else starts it: concurrency comes from Scope alone.
+// Task<T>: a lazy coroutine that is awaited exactly once. It starts when it is awaited and resumes
+// its awaiter when it ends. Nothing else starts it: concurrency comes from Scope alone.
 #pragma once
 
 #include <coroutine>

@@ -1,5 +1,6 @@
-// Deadlines in user space. A timer that is moved to a later deadline is not relinked: it looks at its deadline
-// again when its slot comes up, so that pushing a time-out with every chunk costs one store.
+// Deadlines in user space. A timer that is moved to a later deadline is not relinked: it looks at
+// its deadline again when its slot comes up, so that pushing a time-out with every chunk costs one
+// store.
 #pragma once
 
 #include <array>
@@ -70,7 +71,7 @@ class TimerWheel {
   }
 
   std::array<Head, kSlots> slots_{};
-  TimeNs reached_ns_;       ///< every slot before this time has been looked at
+  TimeNs reached_ns_;  ///< every slot before this time has been looked at
   std::size_t armed_ = 0;
   Timer* cursor_ = nullptr;  ///< next timer of the slot that is being expired
 };

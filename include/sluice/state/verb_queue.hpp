@@ -72,7 +72,7 @@ class VerbQueue {
     idle,       ///< nothing was queued
     committed,  ///< at least one verb was completed; more may wait (empty())
     busy,       ///< somebody holds the gate (or the store failed): call again soon. After 1 ms of
-           ///< waiting the queue blocks for the gate, at most 50 ms
+                ///< waiting the queue blocks for the gate, at most 50 ms
   };
   /// Up to kMaxVerbsPerTxn verbs in one transaction (settle and void, then extend, then reserve),
   /// then their completions. Completions may submit.

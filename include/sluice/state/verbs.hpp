@@ -57,8 +57,8 @@ struct Outcome {
   Nanos affordable = 0;  ///< refused by money: the largest amount that would have passed, ≥ 0
   /// refused by a rate: when the bucket admits it; by a budget window: 0
   TimeNs retry_after_ns = 0;
-  Nanos available = 0;   ///< of the wallet after the verb
-  price::Charge charge;  ///< settle, late settle: how the cost was split
+  Nanos available = 0;           ///< of the wallet after the verb
+  price::Charge charge;          ///< settle, late settle: how the cost was split
   std::uint64_t outbox_seq = 0;  ///< settle, void with a record: its number
   bool late = false;             ///< settle of an expired hold (row 7)
 };

@@ -10,7 +10,8 @@ namespace sluice::cli {
 namespace {
 
 Outcome<std::string> read_file(const std::string& path) {
-  const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(path.c_str(), "re"), &std::fclose);
+  const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(path.c_str(), "re"),
+                                                             &std::fclose);
   if (file == nullptr) return problem(Errc::not_found, path + ": cannot be read");
   std::string text;
   char buffer[4096];
@@ -39,9 +40,10 @@ Outcome<> apply_file(Session& session, const std::string& path) {
     }
     changes.push_back(std::move(record));
   }
-  print_record_with(session.json(),
-                    {{"changed", static_cast<std::int64_t>(changes.size())}, {"unchanged", report->unchanged}}, "changes",
-                    changes);
+  print_record_with(
+      session.json(),
+      {{"changed", static_cast<std::int64_t>(changes.size())}, {"unchanged", report->unchanged}},
+      "changes", changes);
   std::fflush(stdout);
   return session.wait_visible();
 }
@@ -50,7 +52,9 @@ Outcome<> apply_file(Session& session, const std::string& path) {
 
 void add_apply_verb(Parser& parser, Session& session) {
   auto path = std::make_shared<std::string>();
-  parser.verb("", "apply", "creates or updates what a TOML file says; applying it again changes nothing")
+  parser
+      .verb("", "apply",
+            "creates or updates what a TOML file says; applying it again changes nothing")
       .argument("file", "TOML file", *path)
       .runs([&session, path] { return apply_file(session, *path); });
 }

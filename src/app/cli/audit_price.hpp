@@ -13,8 +13,8 @@ namespace sluice::cli {
 class AuditPrices {
  public:
   explicit AuditPrices(const std::vector<ledger::Price>& prices);
-  /// Compares one row. Rows whose price depends on what the row does not say (time windows, service tiers) or whose
-  /// usage was not to be believed are skipped.
+  /// Compares one row. Rows whose price depends on what the row does not say (time windows, service
+  /// tiers) or whose usage was not to be believed are skipped.
   void check(const ledger::UsageRow& row) const;
   [[nodiscard]] std::int64_t checked() const { return checked_; }
   [[nodiscard]] std::int64_t wrong() const { return wrong_; }

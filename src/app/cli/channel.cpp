@@ -10,21 +10,18 @@ struct Arguments {
 };
 
 Record to_record(const ledger::Channel& channel, const std::string& provider) {
-  return {{"id", channel.id},
-          {"name", channel.name},
-          {"provider", provider},
-          {"priority", channel.priority},
-          {"weight", channel.weight},
-          {"multiplier_thousandths", channel.multiplier},
-          {"proxy", channel.proxy},
-          {"enabled", channel.enabled}};
+  return {{"id", channel.id},         {"name", channel.name},
+          {"provider", provider},     {"priority", channel.priority},
+          {"weight", channel.weight}, {"multiplier_thousandths", channel.multiplier},
+          {"proxy", channel.proxy},   {"enabled", channel.enabled}};
 }
 
 Outcome<> list(Session& session, const std::string& only) {
   auto service = session.service();
   if (!service) return std::unexpected(service.error());
   auto snapshot = (*service)->ledger.catalog().snapshot();
-  if (!snapshot) return std::unexpected(control::from_ledger(**service, snapshot.error(), "channels"));
+  if (!snapshot)
+    return std::unexpected(control::from_ledger(**service, snapshot.error(), "channels"));
   std::vector<Record> records;
   for (const ledger::Channel& channel : snapshot->channels) {
     if (!only.empty() && channel.name != only) continue;
@@ -61,13 +58,16 @@ Outcome<> put(Session& session, const Arguments& arguments, bool must_be_new) {
 void add_channel_verbs(Parser& parser, Session& session) {
   for (const bool add : {true, false}) {
     auto arguments = std::make_shared<Arguments>();
-    Verb& verb = parser.verb("channel", add ? "add" : "set", add ? "creates a way to a provider" : "changes what is given");
+    Verb& verb = parser.verb("channel", add ? "add" : "set",
+                             add ? "creates a way to a provider" : "changes what is given");
     verb.argument("name", "channel", arguments->name)
         .option("--provider", "provider", arguments->settings.provider)
         .option("--priority", "0 to 1000, smaller is tried first", arguments->settings.priority)
         .option("--weight", "share among equals, 1 to 1000", arguments->settings.weight)
-        .option("--multiplier", "cost against list price, such as 0.85", arguments->settings.multiplier)
-        .option("--proxy", "http://host:port, socks5://host:port or none", arguments->settings.proxy)
+        .option("--multiplier", "cost against list price, such as 0.85",
+                arguments->settings.multiplier)
+        .option("--proxy", "http://host:port, socks5://host:port or none",
+                arguments->settings.proxy)
         .option("--connect-timeout", "5s", arguments->settings.connect_timeout)
         .option("--first-byte-timeout", "120s", arguments->settings.first_byte_timeout)
         .option("--total-timeout", "1h", arguments->settings.total_timeout)

@@ -1,5 +1,6 @@
-// sluice check: the independent auditor. It copies the shared state first (one short read transaction), then reads
-// the ledger up to the heads that it copied. It knows records, never the code that moves money.
+// sluice check: the independent auditor. It copies the shared state first (one short read
+// transaction), then reads the ledger up to the heads that it copied. It knows records, never the
+// code that moves money.
 #include <fmt/format.h>
 
 #include <map>
@@ -34,7 +35,8 @@ class Audit {
  public:
   Audit(ledger::Ledger& ledger, std::uint32_t node) : ledger_(ledger), node_(node) {}
 
-  /// Copies the shared state. Without one (stopped machine, other host) the ledger is audited alone.
+  /// Copies the shared state. Without one (stopped machine, other host) the ledger is audited
+  /// alone.
   Outcome<> copy(const std::string& directory) {
     std::string message;
     auto environment = state::open({.directory = directory, .wait_ready_ns = 0}, message);
@@ -44,7 +46,8 @@ class Audit {
     }
     const TimeNs begin_ns = system_clock().monotonic_ns();
     if (auto copied = state::copy_state(**environment, state::kCopyAll, state_); !copied) {
-      return problem(copied.error().code, fmt::format("shared state: cannot be copied ({})", to_string(copied.error().code)));
+      return problem(copied.error().code, fmt::format("shared state: cannot be copied ({})",
+                                                      to_string(copied.error().code)));
     }
     copy_ns_ = system_clock().monotonic_ns() - begin_ns;
     has_state_ = true;
@@ -70,7 +73,8 @@ class Audit {
   [[nodiscard]] TimeNs copy_ns() const { return copy_ns_; }
 
  private:
-  void found(std::string invariant, std::string what, std::int64_t checked, std::int64_t wrong, std::string sums) {
+  void found(std::string invariant, std::string what, std::int64_t checked, std::int64_t wrong,
+             std::string sums) {
     findings_.push_back({std::move(invariant), std::move(what), checked, wrong, std::move(sums)});
   }
 
@@ -83,7 +87,9 @@ class Audit {
     for (const ledger::AccountSums& account : *accounts) {
       debits += account.debits;
       credits += account.credits;
-      wrong += account.debits != account.posted_debits || account.credits != account.posted_credits ? 1 : 0;
+      wrong += account.debits != account.posted_debits || account.credits != account.posted_credits
+                   ? 1
+                   : 0;
     }
     const auto count = static_cast<std::int64_t>(accounts->size());
     found("I7", "debits equal credits", count, debits == credits ? 0 : 1,
@@ -108,20 +114,22 @@ class Audit {
     }
     for (const state::SlotRecord& slot : state_.slots) heads_[slot.slot] = slot.outbox_seq;
     std::map<std::uint32_t, std::uint64_t> last;
-    auto visited = ledger_.sums().each_usage(node_, epoch(), [&](const ledger::StoredUsage& stored) {
-      const ledger::UsageRow& row = stored.row;
-      if (row.seq > heads_[row.slot]) return;  // after the copy
-      std::uint64_t& before = last[row.slot];
-      if (before != 0 && row.seq != before + 1) ++gaps_;
-      before = row.seq;
-      ++rows_;
-      take(row, audit_prices);
-    });
+    auto visited =
+        ledger_.sums().each_usage(node_, epoch(), [&](const ledger::StoredUsage& stored) {
+          const ledger::UsageRow& row = stored.row;
+          if (row.seq > heads_[row.slot]) return;  // after the copy
+          std::uint64_t& before = last[row.slot];
+          if (before != 0 && row.seq != before + 1) ++gaps_;
+          before = row.seq;
+          ++rows_;
+          take(row, audit_prices);
+        });
     if (!visited) return visited;
     auto cursors = ledger_.usage().cursors(node_, epoch());
     if (!cursors) return std::unexpected(cursors.error());
     std::map<std::uint32_t, std::uint64_t> next;
-    for (const ledger::Cursor& cursor : *cursors) next[cursor.slot] = std::min(cursor.seq, heads_[cursor.slot]);
+    for (const ledger::Cursor& cursor : *cursors)
+      next[cursor.slot] = std::min(cursor.seq, heads_[cursor.slot]);
     std::int64_t undrained = 0;
     for (const state::OutboxRow& row : state_.outbox) {
       if (row.id.seq <= next[row.id.slot]) continue;  // in both: drained, not yet removed
@@ -134,11 +142,13 @@ class Audit {
     const std::int64_t present = rows_ + undrained + removed->rows;
     found("I5", "every outbox row is in the ledger or still in the outbox, without a gap", heads,
           gaps_ + (present == heads ? 0 : 1),
-          fmt::format("written {} in the ledger {} undrained {} aged out {}", heads, rows_, undrained, removed->rows));
+          fmt::format("written {} in the ledger {} undrained {} aged out {}", heads, rows_,
+                      undrained, removed->rows));
     found("I4", "what a hold is charged is at most the hold", rows_, above_hold_, "");
     found("I3", "each hold closes once", rows_ + undrained, closed_twice_, "");
     found("I9", "tokens × price = what was charged", audit_prices.checked(), audit_prices.wrong(),
-          fmt::format("{} rows have no fixed price (time windows, tiers, damaged usage)", audit_prices.skipped()));
+          fmt::format("{} rows have no fixed price (time windows, tiers, damaged usage)",
+                      audit_prices.skipped()));
     return {};
   }
 
@@ -169,7 +179,8 @@ class Audit {
   void check_wallets() {
     std::map<state::WalletId, Nanos> held;
     for (const state::HoldRow& hold : state_.holds) {
-      if (hold.record.state == state::HoldState::open) held[hold.record.wallet_id] += hold.record.amount;
+      if (hold.record.state == state::HoldState::open)
+        held[hold.record.wallet_id] += hold.record.amount;
     }
     std::int64_t identity = 0, holds = 0, charges = 0, below = 0;
     Nanos credits = 0, available = 0, held_sum = 0, charged = 0, excess = 0;
@@ -180,7 +191,8 @@ class Audit {
       const WalletSums& sums = charged_[static_cast<ledger::Id>(wallet.wallet_id)];
       charges += sums.charged == wallet.charged && sums.excess == wallet.excess ? 0 : 1;
       // Below the limit only by what no reserve or extend did: excess and money taken back.
-      const Nanos unasked = wallet.excess + std::max<Nanos>(-wallet.applied, 0) + std::max<Nanos>(-wallet.base, 0);
+      const Nanos unasked =
+          wallet.excess + std::max<Nanos>(-wallet.applied, 0) + std::max<Nanos>(-wallet.base, 0);
       below += wallet.available < -wallet.overdraft_limit - unasked ? 1 : 0;
       credits += in;
       available += wallet.available;
@@ -190,12 +202,17 @@ class Audit {
     }
     const auto count = static_cast<std::int64_t>(state_.wallets.size());
     found("I1", "credits = available + held + charged + excess, each wallet", count, identity,
-          fmt::format("credits {} available {} held {} charged {} excess {}", format_usd(credits), format_usd(available),
-                      format_usd(held_sum), format_usd(charged), format_usd(excess)));
-    found("I1", "held = Σ open holds, each wallet", count, holds, fmt::format("open holds {}", state_.holds.size()));
-    found("I1", "charged and excess = Σ rows of ledger and outbox, each wallet", count, charges, "");
+          fmt::format("credits {} available {} held {} charged {} excess {}", format_usd(credits),
+                      format_usd(available), format_usd(held_sum), format_usd(charged),
+                      format_usd(excess)));
+    found("I1", "held = Σ open holds, each wallet", count, holds,
+          fmt::format("open holds {}", state_.holds.size()));
+    found("I1", "charged and excess = Σ rows of ledger and outbox, each wallet", count, charges,
+          "");
     found("I2", "no wallet is below its limit by its own doing", count, below, "");
-    found("–", "records that fail their check", static_cast<std::int64_t>(state_.wallets.size() + state_.holds.size() + state_.outbox.size()),
+    found("–", "records that fail their check",
+          static_cast<std::int64_t>(state_.wallets.size() + state_.holds.size() +
+                                    state_.outbox.size()),
           static_cast<std::int64_t>(state_.corrupt.size()), "");
     found("–", "the copy took at most 500 ms", 1, copy_ns_ <= kCopyMost ? 0 : 1,
           fmt::format("{} ms", copy_ns_ / kMillisecond));
@@ -206,12 +223,15 @@ class Audit {
     std::int64_t wrong = 0;
     for (const state::HoldRow& hold : state_.holds) {
       const bool open = hold.record.state == state::HoldState::open;
-      if (open && hold.id.epoch == epoch() && closed_.contains({hold.id.slot, hold.id.seq * 2})) ++wrong;
+      if (open && hold.id.epoch == epoch() && closed_.contains({hold.id.slot, hold.id.seq * 2}))
+        ++wrong;
     }
-    found("I3", "an open hold has no closing row", static_cast<std::int64_t>(state_.holds.size()), wrong, "");
+    found("I3", "an open hold has no closing row", static_cast<std::int64_t>(state_.holds.size()),
+          wrong, "");
   }
 
-  // I1 against the books: base is the balance at the epoch's start, applied the numbered entries since.
+  // I1 against the books: base is the balance at the epoch's start, applied the numbered entries
+  // since.
   Result<> check_credits() {
     auto bases = ledger_.epochs().bases(node_, epoch());
     auto entries = ledger_.sums().numbered_entries();
@@ -220,14 +240,17 @@ class Audit {
     std::map<ledger::Id, ledger::EpochBase> base_of;
     for (const ledger::EpochBase& base : *bases) base_of[base.wallet_id] = base;
     std::map<ledger::Id, const state::WalletRecord*> wallets;
-    for (const state::WalletRecord& wallet : state_.wallets) wallets[static_cast<ledger::Id>(wallet.wallet_id)] = &wallet;
+    for (const state::WalletRecord& wallet : state_.wallets)
+      wallets[static_cast<ledger::Id>(wallet.wallet_id)] = &wallet;
     std::map<ledger::Id, Nanos> applied;
     for (const ledger::NumberedEntry& entry : *entries) {
       const auto wallet = wallets.find(entry.wallet_id);
       if (wallet == wallets.end()) continue;
-      const std::int64_t from = base_of.contains(entry.wallet_id) ? base_of[entry.wallet_id].wallet_no : 0;
+      const std::int64_t from =
+          base_of.contains(entry.wallet_id) ? base_of[entry.wallet_id].wallet_no : 0;
       const auto until = static_cast<std::int64_t>(wallet->second->applied_no);
-      if (entry.wallet_no > from && entry.wallet_no <= until) applied[entry.wallet_id] += entry.amount;
+      if (entry.wallet_no > from && entry.wallet_no <= until)
+        applied[entry.wallet_id] += entry.amount;
     }
     std::int64_t wrong = 0;
     Nanos base_sum = 0, applied_sum = 0;
@@ -237,7 +260,8 @@ class Audit {
       base_sum += wallet->base;
       applied_sum += wallet->applied;
     }
-    found("I1", "credits are those of the ledger's entries, each wallet", static_cast<std::int64_t>(wallets.size()), wrong,
+    found("I1", "credits are those of the ledger's entries, each wallet",
+          static_cast<std::int64_t>(wallets.size()), wrong,
           fmt::format("base {} applied {}", format_usd(base_sum), format_usd(applied_sum)));
     return {};
   }
@@ -258,7 +282,8 @@ Outcome<> check(Session& session) {
   auto config = session.config();
   if (!config) return std::unexpected(config.error());
   std::string message;
-  auto books = ledger::Ledger::open((*config)->ledger.database, ledger::Access::read_only, system_clock(), message);
+  auto books = ledger::Ledger::open((*config)->ledger.database, ledger::Access::read_only,
+                                    system_clock(), message);
   if (!books) return problem(books.error().code, message);
   Audit audit(**books, (*config)->node);
   if (auto copied = audit.copy((*config)->state.directory); !copied) return copied;
@@ -288,7 +313,9 @@ Outcome<> check(Session& session) {
 }  // namespace
 
 void add_check_verb(Parser& parser, Session& session) {
-  parser.verb("", "check", "the auditor: compares shared state and ledger, row by row; exit status 0 = all holds")
+  parser
+      .verb("", "check",
+            "the auditor: compares shared state and ledger, row by row; exit status 0 = all holds")
       .runs([&session] { return check(session); });
 }
 

@@ -30,15 +30,18 @@ control::Outcome<> Child::start() {
   posix_spawnattr_setsigmask(&attributes, &none);
   posix_spawnattr_setsigdefault(&attributes, &all);
   posix_spawnattr_setpgroup(&attributes, 0);
-  posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETPGROUP);
+  posix_spawnattr_setflags(&attributes,
+                           POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETPGROUP);
   std::vector<char*> arguments;
   for (std::string& part : command_) arguments.push_back(part.data());
   arguments.push_back(nullptr);
   pid_t pid = -1;
-  const int error = ::posix_spawn(&pid, command_[0].c_str(), nullptr, &attributes, arguments.data(), environ);
+  const int error =
+      ::posix_spawn(&pid, command_[0].c_str(), nullptr, &attributes, arguments.data(), environ);
   posix_spawnattr_destroy(&attributes);
   if (error != 0) {
-    return control::problem(Errc::io, fmt::format("{}: cannot be started: {}", command_[0], std::strerror(error)));
+    return control::problem(
+        Errc::io, fmt::format("{}: cannot be started: {}", command_[0], std::strerror(error)));
   }
   pid_ = pid;
   started_ns_ = system_clock().monotonic_ns();

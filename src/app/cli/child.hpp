@@ -13,12 +13,13 @@ namespace sluice::cli {
 
 class Child {
  public:
-  Child(std::string name, std::vector<std::string> command) : name_(std::move(name)), command_(std::move(command)) {}
+  Child(std::string name, std::vector<std::string> command)
+      : name_(std::move(name)), command_(std::move(command)) {}
   Child(const Child&) = delete;
   Child& operator=(const Child&) = delete;
 
-  /// posix_spawn in a process group of its own, so that Ctrl-C reaches `sluice up` alone, which stops its children
-  /// in order.
+  /// posix_spawn in a process group of its own, so that Ctrl-C reaches `sluice up` alone, which
+  /// stops its children in order.
   [[nodiscard]] control::Outcome<> start();
   /// Notes that it ended (waitpid); `status` as waitpid gives it.
   void ended(int status);
@@ -28,7 +29,8 @@ class Child {
   [[nodiscard]] bool running() const { return pid_ > 0; }
   [[nodiscard]] pid_t pid() const { return pid_; }
   [[nodiscard]] const std::string& name() const { return name_; }
-  /// When it may be started again (monotonic): 200 ms after it died, doubling to 5 s when it dies again soon.
+  /// When it may be started again (monotonic): 200 ms after it died, doubling to 5 s when it dies
+  /// again soon.
   [[nodiscard]] TimeNs restart_at_ns() const { return restart_at_ns_; }
   /// "exit status 1" or "signal 9".
   [[nodiscard]] const std::string& last_end() const { return last_end_; }

@@ -68,18 +68,21 @@ void add_customer_verbs(Parser& parser, Session& session) {
     auto service = session.service();
     if (!service) return std::unexpected(service.error());
     bool differs = false;
-    return show(session, control::set_customer(**service, changed->name, changed->settings, differs));
+    return show(session,
+                control::set_customer(**service, changed->name, changed->settings, differs));
   });
 
   auto name = std::make_shared<std::string>();
-  parser.verb("customer", "show", "shows a customer").argument("name", "customer", *name).runs([&session, name]() -> Outcome<> {
-    auto service = session.service();
-    if (!service) return std::unexpected(service.error());
-    auto view = control::find_customer(**service, *name);
-    if (!view) return std::unexpected(view.error());
-    print_record(session.json(), to_record(*view));
-    return {};
-  });
+  parser.verb("customer", "show", "shows a customer")
+      .argument("name", "customer", *name)
+      .runs([&session, name]() -> Outcome<> {
+        auto service = session.service();
+        if (!service) return std::unexpected(service.error());
+        auto view = control::find_customer(**service, *name);
+        if (!view) return std::unexpected(view.error());
+        print_record(session.json(), to_record(*view));
+        return {};
+      });
 
   parser.verb("customer", "list", "lists customers").runs([&session]() -> Outcome<> {
     auto service = session.service();

@@ -8,24 +8,25 @@ namespace {
 
 Record to_record(const std::string& customer, const ledger::ApiKey& key) {
   const ledger::KeyPolicy& policy = key.policy;
-  return {{"id", key.id},
-          {"customer", customer},
-          {"name", key.name},
-          {"ends_in", key.last_chars},
-          {"enabled", key.enabled},
-          {"models", policy.models},
-          {"expires", policy.expires_ns == 0 ? "never" : format_utc(policy.expires_ns)},
-          {"budget_total_usd", budget_text(policy.budget_total)},
-          {"budget_day_usd", budget_text(policy.budget_day)},
-          {"budget_month_usd", budget_text(policy.budget_month)},
-          {"max_in_flight", count_text(policy.max_in_flight)},
-          {"requests_per_minute", count_text(policy.requests_per_minute)},
-          {"tokens_per_minute", count_text(policy.tokens_per_minute)},
-          {"zone", policy.zone},
-          {"on_disconnect", policy.on_disconnect == ledger::OnDisconnect::drain ? "drain" : "cancel"},
-          {"clamp", policy.clamp},
-          {"allow", policy.cidr_allow},
-          {"deny", policy.cidr_deny}};
+  return {
+      {"id", key.id},
+      {"customer", customer},
+      {"name", key.name},
+      {"ends_in", key.last_chars},
+      {"enabled", key.enabled},
+      {"models", policy.models},
+      {"expires", policy.expires_ns == 0 ? "never" : format_utc(policy.expires_ns)},
+      {"budget_total_usd", budget_text(policy.budget_total)},
+      {"budget_day_usd", budget_text(policy.budget_day)},
+      {"budget_month_usd", budget_text(policy.budget_month)},
+      {"max_in_flight", count_text(policy.max_in_flight)},
+      {"requests_per_minute", count_text(policy.requests_per_minute)},
+      {"tokens_per_minute", count_text(policy.tokens_per_minute)},
+      {"zone", policy.zone},
+      {"on_disconnect", policy.on_disconnect == ledger::OnDisconnect::drain ? "drain" : "cancel"},
+      {"clamp", policy.clamp},
+      {"allow", policy.cidr_allow},
+      {"deny", policy.cidr_deny}};
 }
 
 struct Arguments {
@@ -50,21 +51,26 @@ void add_options(Verb& verb, Arguments& arguments) {
       .option("--zone", "IANA time zone in which days and months begin", settings.zone)
       .option("--allow", "networks that may use it: 10.0.0.0/8,2001:db8::/32", settings.cidr_allow)
       .option("--deny", "networks that may not", settings.cidr_deny)
-      .option("--on-disconnect", "cancel or drain: what happens upstream when the client leaves", settings.on_disconnect)
+      .option("--on-disconnect", "cancel or drain: what happens upstream when the client leaves",
+              settings.on_disconnect)
       .option("--drain-time", "cap of drain: 60s", settings.drain_time)
       .option("--drain-bytes", "cap of drain: 1MiB", settings.drain_bytes)
       .option("--drain-cost", "cap of drain: USD", settings.drain_cost)
-      .option("--on-revoke", "finish or cut: what happens to streams when it is disabled", settings.on_revoke)
-      .option("--excess-max", "USD that the wallet pays above a hold; 0 = one slice", settings.excess_max)
+      .option("--on-revoke", "finish or cut: what happens to streams when it is disabled",
+              settings.on_revoke)
+      .option("--excess-max", "USD that the wallet pays above a hold; 0 = one slice",
+              settings.excess_max)
       .toggle("clamp", "lower the output cap to what the balance can pay", settings.clamp)
       .toggle("may-pin", "may choose a channel", settings.may_pin)
-      .toggle("reserve-context", "may refer to input that is not in the body", settings.reserve_context);
+      .toggle("reserve-context", "may refer to input that is not in the body",
+              settings.reserve_context);
 }
 
 Outcome<> add_key(Session& session, const Arguments& arguments) {
   auto service = session.service_with_secrets();
   if (!service) return std::unexpected(service.error());
-  auto made = control::add_key(**service, arguments.customer, arguments.name, arguments.settings, arguments.secret);
+  auto made = control::add_key(**service, arguments.customer, arguments.name, arguments.settings,
+                               arguments.secret);
   if (!made) return std::unexpected(made.error());
   // Printed before the wait: the key exists, and nobody can show it again.
   Record record = to_record(arguments.customer, made->key);
@@ -78,7 +84,8 @@ Outcome<> set_key(Session& session, const Arguments& arguments) {
   auto service = session.service();
   if (!service) return std::unexpected(service.error());
   bool changed = false;
-  auto key = control::set_key(**service, arguments.customer, arguments.name, arguments.settings, changed);
+  auto key =
+      control::set_key(**service, arguments.customer, arguments.name, arguments.settings, changed);
   if (!key) return std::unexpected(key.error());
   if (auto visible = session.wait_visible(); !visible) return visible;
   print_record(session.json(), to_record(arguments.customer, *key));
@@ -110,7 +117,8 @@ void add_key_verbs(Parser& parser, Session& session) {
   auto added = std::make_shared<Arguments>();
   Verb& add = parser.verb("key", "add", "makes a key and prints it, this once");
   add_options(add, *added);
-  add.option("--secret", "use this key instead of a random one (for imports and tests)", added->secret);
+  add.option("--secret", "use this key instead of a random one (for imports and tests)",
+             added->secret);
   add.runs([&session, added] { return add_key(session, *added); });
 
   auto changed = std::make_shared<Arguments>();

@@ -16,7 +16,8 @@ Outcome<> list(Session& session, const std::string& only) {
   auto service = session.service();
   if (!service) return std::unexpected(service.error());
   auto snapshot = (*service)->ledger.catalog().snapshot();
-  if (!snapshot) return std::unexpected(control::from_ledger(**service, snapshot.error(), "models"));
+  if (!snapshot)
+    return std::unexpected(control::from_ledger(**service, snapshot.error(), "models"));
   std::vector<Record> records;
   for (const ledger::Model& model : snapshot->models) {
     if (!only.empty() && model.name != only) continue;
@@ -50,7 +51,8 @@ Outcome<> list(Session& session, const std::string& only) {
 /// "channel" or "channel=upstream-model".
 control::RouteSettings to_route(const std::string& text) {
   const std::size_t equals = text.find('=');
-  return {text.substr(0, equals), equals == std::string::npos ? std::string() : text.substr(equals + 1), -1, -1, 0};
+  return {text.substr(0, equals),
+          equals == std::string::npos ? std::string() : text.substr(equals + 1), -1, -1, 0};
 }
 
 Outcome<> put(Session& session, Arguments& arguments, bool must_be_new) {
@@ -80,26 +82,37 @@ void add_model_verbs(Parser& parser, Session& session) {
   for (const bool add : {true, false}) {
     auto arguments = std::make_shared<Arguments>();
     control::ModelSettings& settings = arguments->settings;
-    Verb& verb = parser.verb("model", add ? "add" : "set", add ? "creates a model" : "changes what is given");
+    Verb& verb = parser.verb("model", add ? "add" : "set",
+                             add ? "creates a model" : "changes what is given");
     verb.argument("name", "public name", arguments->name)
-        .option("--route", "CHANNEL or CHANNEL=UPSTREAM-MODEL, in order of preference; may be repeated", arguments->routes)
+        .option("--route",
+                "CHANNEL or CHANNEL=UPSTREAM-MODEL, in order of preference; may be repeated",
+                arguments->routes)
         .option("--alias", "further name; may be repeated", arguments->aliases)
-        .option("--format", "client format: openai, responses, claude, gemini; may be repeated; none given = all",
-                arguments->formats)
+        .option(
+            "--format",
+            "client format: openai, responses, claude, gemini; may be repeated; none given = all",
+            arguments->formats)
         .option("--owner", "owned_by in model lists", settings.owner)
         .option("--context-tokens", "0 = not known", settings.context_tokens)
         .option("--max-output-tokens", "0 = not known", settings.max_output_tokens)
-        .option("--input-margin", "factor on the input estimate, such as 1.3", settings.input_margin)
+        .option("--input-margin", "factor on the input estimate, such as 1.3",
+                settings.input_margin)
         .option("--hidden-tokens-per-s", "accrual of hidden output", settings.hidden_tokens_per_s)
-        .option("--first-byte-timeout", "120s, or none for the default", settings.first_byte_timeout)
-        .option("--between-tokens-timeout", "600s, or none for the default", settings.between_tokens_timeout)
+        .option("--first-byte-timeout", "120s, or none for the default",
+                settings.first_byte_timeout)
+        .option("--between-tokens-timeout", "600s, or none for the default",
+                settings.between_tokens_timeout)
         .toggle("hidden-output", "reasons without streaming it", settings.hidden_output)
-        .toggle("retry-after-send", "may fail over after the request was sent", settings.retry_after_send)
+        .toggle("retry-after-send", "may fail over after the request was sent",
+                settings.retry_after_send)
         .toggle("listed", "shown in model lists", settings.listed)
         .toggle("enable", "may it be called", settings.enabled)
         .runs([&session, arguments, add] { return put(session, *arguments, add); });
   }
-  parser.verb("model", "list", "lists models and their routes").runs([&session] { return list(session, {}); });
+  parser.verb("model", "list", "lists models and their routes").runs([&session] {
+    return list(session, {});
+  });
 }
 
 }  // namespace sluice::cli

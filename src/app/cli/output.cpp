@@ -79,7 +79,8 @@ void print_table(const std::vector<Record>& records) {
   for (const auto& line : lines) {
     for (std::size_t i = 0; i < widths.size(); ++i) {
       const bool last = i + 1 == widths.size();
-      std::printf("%-*s%s", last ? 0 : static_cast<int>(widths[i]), line[i].c_str(), last ? "\n" : "  ");
+      std::printf("%-*s%s", last ? 0 : static_cast<int>(widths[i]), line[i].c_str(),
+                  last ? "\n" : "  ");
     }
   }
 }
@@ -109,7 +110,8 @@ void print_record(bool json, const Record& record) {
   }
 }
 
-void print_record_with(bool json, const Record& record, const std::string& name, const std::vector<Record>& list) {
+void print_record_with(bool json, const Record& record, const std::string& name,
+                       const std::vector<Record>& list) {
   if (!json) {
     print_lines(record);
     return print_table(list);

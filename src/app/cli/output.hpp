@@ -17,8 +17,10 @@ using Record = std::vector<std::pair<std::string, Field>>;
 void print_list(bool json, const std::vector<Record>& records);
 /// "name  value" lines, or a JSON object.
 void print_record(bool json, const Record& record);
-/// A JSON object with a list in it: `record`, then "<name>": [ … ]; for people the record and then the table.
-void print_record_with(bool json, const Record& record, const std::string& name, const std::vector<Record>& list);
+/// A JSON object with a list in it: `record`, then "<name>": [ … ]; for people the record and then
+/// the table.
+void print_record_with(bool json, const Record& record, const std::string& name,
+                       const std::vector<Record>& list);
 
 /// One JSON object as text without a line end: for files.
 [[nodiscard]] std::string to_json(const Record& record);

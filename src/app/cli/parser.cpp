@@ -7,7 +7,8 @@
 namespace sluice::cli {
 
 struct Parser::Impl {
-  CLI::App app{"Sluice: AI gateway. Writes the ledger; the reconciler publishes to the edge.", "sluice"};
+  CLI::App app{"Sluice: AI gateway. Writes the ledger; the reconciler publishes to the edge.",
+               "sluice"};
   Globals globals;
   std::map<std::string, CLI::App*> nouns;
   std::vector<std::unique_ptr<Verb>> verbs;
@@ -31,15 +32,18 @@ Verb& Verb::argument(const std::string& name, const std::string& help, std::stri
   app_of(app_).add_option(name, target, help)->required();
   return *this;
 }
-Verb& Verb::option(const std::string& name, const std::string& help, std::string& target, bool required) {
+Verb& Verb::option(const std::string& name, const std::string& help, std::string& target,
+                   bool required) {
   app_of(app_).add_option(name, target, help)->required(required);
   return *this;
 }
-Verb& Verb::option(const std::string& name, const std::string& help, std::optional<std::string>& target) {
+Verb& Verb::option(const std::string& name, const std::string& help,
+                   std::optional<std::string>& target) {
   app_of(app_).add_option(name, target, help);
   return *this;
 }
-Verb& Verb::option(const std::string& name, const std::string& help, std::optional<std::int64_t>& target) {
+Verb& Verb::option(const std::string& name, const std::string& help,
+                   std::optional<std::int64_t>& target) {
   app_of(app_).add_option(name, target, help);
   return *this;
 }
@@ -47,13 +51,15 @@ Verb& Verb::option(const std::string& name, const std::string& help, std::int64_
   app_of(app_).add_option(name, target, help)->capture_default_str();
   return *this;
 }
-Verb& Verb::option(const std::string& name, const std::string& help, std::vector<std::string>& target) {
+Verb& Verb::option(const std::string& name, const std::string& help,
+                   std::vector<std::string>& target) {
   app_of(app_).add_option(name, target, help)->take_all();
   return *this;
 }
 Verb& Verb::toggle(const std::string& name, const std::string& help, std::optional<bool>& target) {
   app_of(app_).add_flag_callback("--" + name, [&target] { target = true; }, help);
-  app_of(app_).add_flag_callback("--no-" + name, [&target] { target = false; }, "the opposite of --" + name);
+  app_of(app_).add_flag_callback(
+      "--no-" + name, [&target] { target = false; }, "the opposite of --" + name);
   return *this;
 }
 Verb& Verb::flag(const std::string& name, const std::string& help, bool& target) {
@@ -70,7 +76,8 @@ Parser::Parser() : impl_(std::make_unique<Impl>()) {
       ->envname("SLUICE_CONFIG")
       ->default_val("/etc/sluice/sluice.toml");
   app.add_flag("--json", impl_->globals.json, "one JSON object or array on stdout");
-  app.add_flag("--no-wait", impl_->globals.no_wait, "do not wait until the change is visible to the edge");
+  app.add_flag("--no-wait", impl_->globals.no_wait,
+               "do not wait until the change is visible to the edge");
 }
 
 Parser::~Parser() = default;

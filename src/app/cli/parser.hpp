@@ -1,4 +1,5 @@
-// The command line as data: nouns, verbs, options. CLI11 behind it is heavy to compile and stays in one file.
+// The command line as data: nouns, verbs, options. CLI11 behind it is heavy to compile and stays in
+// one file.
 #pragma once
 
 #include <cstdint>
@@ -27,9 +28,12 @@ class Verb {
   /// A value by place; required.
   Verb& argument(const std::string& name, const std::string& help, std::string& target);
   /// "--name VALUE". Targets live as long as the verb's action.
-  Verb& option(const std::string& name, const std::string& help, std::string& target, bool required = false);
-  Verb& option(const std::string& name, const std::string& help, std::optional<std::string>& target);
-  Verb& option(const std::string& name, const std::string& help, std::optional<std::int64_t>& target);
+  Verb& option(const std::string& name, const std::string& help, std::string& target,
+               bool required = false);
+  Verb& option(const std::string& name, const std::string& help,
+               std::optional<std::string>& target);
+  Verb& option(const std::string& name, const std::string& help,
+               std::optional<std::int64_t>& target);
   Verb& option(const std::string& name, const std::string& help, std::int64_t& target);
   /// May be given more than once.
   Verb& option(const std::string& name, const std::string& help, std::vector<std::string>& target);
@@ -55,8 +59,8 @@ class Parser {
   /// `sluice NOUN VERB`, or `sluice VERB` when `noun` is empty.
   Verb& verb(const std::string& noun, const std::string& name, const std::string& help);
   Globals& globals();
-  /// Parses and runs. Problems are one line on stderr. Returns the exit status: 0, 1 (refused, failed) or
-  /// 2 (the command line itself is wrong).
+  /// Parses and runs. Problems are one line on stderr. Returns the exit status: 0, 1 (refused,
+  /// failed) or 2 (the command line itself is wrong).
   int run(int argc, char** argv);
 
  private:

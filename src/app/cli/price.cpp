@@ -10,8 +10,8 @@ struct Arguments {
   control::PriceSettings settings;
 };
 
-std::vector<Record> rows(const std::vector<ledger::Price>& prices, const std::vector<ledger::Model>& models,
-                         const std::string& only) {
+std::vector<Record> rows(const std::vector<ledger::Price>& prices,
+                         const std::vector<ledger::Model>& models, const std::string& only) {
   std::vector<Record> records;
   for (const ledger::Price& price : prices) {
     std::string name;
@@ -39,7 +39,8 @@ Outcome<> list(Session& session, const std::string& only) {
   auto service = session.service();
   if (!service) return std::unexpected(service.error());
   auto snapshot = (*service)->ledger.catalog().snapshot();
-  if (!snapshot) return std::unexpected(control::from_ledger(**service, snapshot.error(), "prices"));
+  if (!snapshot)
+    return std::unexpected(control::from_ledger(**service, snapshot.error(), "prices"));
   print_list(session.json(), rows(snapshot->prices, snapshot->models, only));
   return {};
 }
@@ -66,7 +67,8 @@ void add_price_verbs(Parser& parser, Session& session) {
       .option("--cache-read", "default: as input", rates.cache_read)
       .option("--cache-write-short", "default: as input", rates.cache_write_short)
       .option("--cache-write-long", "default: as input", rates.cache_write_long)
-      .option("--effective", "date from which it counts; default: now", arguments->settings.effective)
+      .option("--effective", "date from which it counts; default: now",
+              arguments->settings.effective)
       .flag("--free", "costs nothing, and says so", arguments->settings.free)
       .runs([&session, arguments] { return add(session, *arguments); });
 

@@ -16,18 +16,22 @@ struct Arguments {
   bool key_stdin = false;
 };
 
-/// The provider's key from a variable or from standard input, never from the command line, which others can see.
+/// The provider's key from a variable or from standard input, never from the command line, which
+/// others can see.
 Outcome<std::string> read_key(const Arguments& arguments) {
   if (!arguments.key_env.empty()) {
     const char* value = std::getenv(arguments.key_env.c_str());
-    if (value == nullptr || *value == '\0') return problem(Errc::bad_value, "key-env: the variable is not set");
+    if (value == nullptr || *value == '\0')
+      return problem(Errc::bad_value, "key-env: the variable is not set");
     return std::string(value);
   }
   std::string key;
-  for (int c = 0; arguments.key_stdin && (c = std::getchar()) != EOF && c != '\n' && key.size() < 8192;) {
+  for (int c = 0;
+       arguments.key_stdin && (c = std::getchar()) != EOF && c != '\n' && key.size() < 8192;) {
     key += static_cast<char>(c);
   }
-  if (arguments.key_stdin && key.empty()) return problem(Errc::bad_value, "key-stdin: standard input is empty");
+  if (arguments.key_stdin && key.empty())
+    return problem(Errc::bad_value, "key-stdin: standard input is empty");
   return key;
 }
 
@@ -45,12 +49,14 @@ Outcome<> put(Session& session, Arguments& arguments, bool must_be_new) {
   auto change = control::put_provider(**service, arguments.name, arguments.settings);
   if (!change) return std::unexpected(change.error());
   if (!secret->empty()) {
-    auto key = control::put_provider_key(**service, arguments.name, arguments.key_name, *secret, {});
+    auto key =
+        control::put_provider_key(**service, arguments.name, arguments.key_name, *secret, {});
     if (!key) return std::unexpected(key.error());
   }
   if (auto visible = session.wait_visible(); !visible) return visible;
   auto provider = (*service)->ledger.catalog().provider(arguments.name);
-  if (!provider) return std::unexpected(control::from_ledger(**service, provider.error(), arguments.name));
+  if (!provider)
+    return std::unexpected(control::from_ledger(**service, provider.error(), arguments.name));
   print_record(session.json(), {{"id", provider->id},
                                 {"name", provider->name},
                                 {"dialect", provider->dialect},
@@ -64,13 +70,15 @@ Outcome<> list(Session& session) {
   auto service = session.service();
   if (!service) return std::unexpected(service.error());
   auto snapshot = (*service)->ledger.catalog().snapshot();
-  if (!snapshot) return std::unexpected(control::from_ledger(**service, snapshot.error(), "providers"));
+  if (!snapshot)
+    return std::unexpected(control::from_ledger(**service, snapshot.error(), "providers"));
   std::vector<Record> records;
   for (const ledger::Provider& provider : snapshot->providers) {
     std::string keys;
     for (const ledger::ProviderKey& key : snapshot->provider_keys) {
       if (key.provider_id != provider.id) continue;
-      keys += (keys.empty() ? "" : ",") + key.name + ":" + key.last_chars + (key.enabled ? "" : "(off)");
+      keys += (keys.empty() ? "" : ",") + key.name + ":" + key.last_chars +
+              (key.enabled ? "" : "(off)");
     }
     records.push_back({{"id", provider.id},
                        {"name", provider.name},
@@ -89,19 +97,24 @@ Outcome<> list(Session& session) {
 void add_provider_verbs(Parser& parser, Session& session) {
   for (const bool add : {true, false}) {
     auto arguments = std::make_shared<Arguments>();
-    Verb& verb = parser.verb("provider", add ? "add" : "set", add ? "creates a provider" : "changes what is given");
+    Verb& verb = parser.verb("provider", add ? "add" : "set",
+                             add ? "creates a provider" : "changes what is given");
     verb.argument("name", "provider", arguments->name)
         .option("--dialect", "openai, responses, claude or gemini", arguments->settings.dialect)
         .option("--base-url", "https://host[:port][/path]", arguments->settings.base_url)
-        .option("--auth", "none, bearer, x-api-key, x-goog-api-key, api-key or query-key", arguments->settings.auth)
-        .option("--header", "\"Name: value\" sent with each request; may be repeated", arguments->headers)
+        .option("--auth", "none, bearer, x-api-key, x-goog-api-key, api-key or query-key",
+                arguments->settings.auth)
+        .option("--header", "\"Name: value\" sent with each request; may be repeated",
+                arguments->headers)
         .option("--key-name", "name of the provider's key", arguments->key_name)
         .option("--key-env", "variable that holds the provider's key", arguments->key_env)
         .flag("--key-stdin", "read the provider's key from standard input", arguments->key_stdin)
         .toggle("enable", "may it be used", arguments->settings.enabled)
         .runs([&session, arguments, add] { return put(session, *arguments, add); });
   }
-  parser.verb("provider", "list", "lists providers and the ends of their keys").runs([&session] { return list(session); });
+  parser.verb("provider", "list", "lists providers and the ends of their keys").runs([&session] {
+    return list(session);
+  });
 }
 
 }  // namespace sluice::cli

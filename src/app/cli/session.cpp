@@ -43,8 +43,9 @@ Outcome<control::Service*> Session::service() {
   auto opened = ledger::Ledger::open(database, ledger::Access::read_write, system_clock(), message);
   if (!opened) return problem(opened.error().code, message);
   ledger_ = std::move(*opened);
-  service_ = std::make_unique<control::Service>(control::Service{
-      *ledger_, system_clock(), system_rng(), nullptr, nullptr, (*loaded)->allow_private, actor_name()});
+  service_ = std::make_unique<control::Service>(
+      control::Service{*ledger_, system_clock(), system_rng(), nullptr, nullptr,
+                       (*loaded)->allow_private, actor_name()});
   return service_.get();
 }
 
@@ -53,7 +54,8 @@ Outcome<control::Service*> Session::service_with_secrets() {
   if (!ready) return ready;
   if (hasher_ != nullptr) return ready;
   const app::Secrets& secrets = config_->secrets;
-  auto made = control::create_missing_secrets(secrets.pepper_file, secrets.sealing_key_file, secrets.sealing_public_file);
+  auto made = control::create_missing_secrets(secrets.pepper_file, secrets.sealing_key_file,
+                                              secrets.sealing_public_file);
   if (!made) return std::unexpected(made.error());
   auto pepper = control::read_key_file(secrets.pepper_file, true);
   if (!pepper) return std::unexpected(pepper.error());
@@ -76,7 +78,9 @@ Outcome<> Session::wait_until(const std::function<Result<bool>()>& visible) {
     if (!now) return problem(now.error().code, "stored, but the ledger cannot be read again");
     if (*now) return {};
     if (system_clock().monotonic_ns() > deadline) {
-      return problem(Errc::timed_out, "stored, but not visible to the edge after 10 s: look at the reconciler's messages");
+      return problem(
+          Errc::timed_out,
+          "stored, but not visible to the edge after 10 s: look at the reconciler's messages");
     }
     ::usleep(5'000);
   }

@@ -1,4 +1,5 @@
-// What the verbs share: the configuration, the ledger and the services, opened when first asked for.
+// What the verbs share: the configuration, the ledger and the services, opened when first asked
+// for.
 #pragma once
 
 #include <memory>
@@ -24,7 +25,8 @@ class Session {
   /// As service(), with pepper and public key: for verbs that make or store keys.
   [[nodiscard]] Outcome<control::Service*> service_with_secrets();
 
-  /// Returns when everything that was stored is visible to the edge, or no reconciler runs, or --no-wait was given.
+  /// Returns when everything that was stored is visible to the edge, or no reconciler runs, or
+  /// --no-wait was given.
   [[nodiscard]] Outcome<> wait_visible();
   /// The same for one delta of a wallet.
   [[nodiscard]] Outcome<> wait_delta(ledger::Id wallet_id, std::int64_t wallet_no);

@@ -32,7 +32,8 @@ void say(const std::string& text) {
 std::string sibling(const std::string& name) {
   std::array<char, 4096> path{};
   const ssize_t bytes = ::readlink("/proc/self/exe", path.data(), path.size() - 1);
-  const std::string own = bytes > 0 ? std::string(path.data(), static_cast<std::size_t>(bytes)) : std::string("./sluice");
+  const std::string own = bytes > 0 ? std::string(path.data(), static_cast<std::size_t>(bytes))
+                                    : std::string("./sluice");
   return own.substr(0, own.rfind('/') + 1) + name;
 }
 
@@ -52,11 +53,13 @@ int http_status(const std::string& address, const std::string& path) {
   const timeval timeout{1, 0};
   ::setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof timeout);
   ::setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof timeout);
-  const std::string request = "GET " + path + " HTTP/1.1\r\nHost: sluice\r\nConnection: close\r\n\r\n";
+  const std::string request =
+      "GET " + path + " HTTP/1.1\r\nHost: sluice\r\nConnection: close\r\n\r\n";
   int status = 0;
   std::array<char, 64> answer{};
   if (::connect(fd, reinterpret_cast<const sockaddr*>(&target), sizeof target) == 0 &&
-      ::send(fd, request.data(), request.size(), MSG_NOSIGNAL) == static_cast<ssize_t>(request.size()) &&
+      ::send(fd, request.data(), request.size(), MSG_NOSIGNAL) ==
+          static_cast<ssize_t>(request.size()) &&
       ::recv(fd, answer.data(), answer.size() - 1, MSG_WAITALL) > 12) {
     status = std::atoi(answer.data() + 9);  // after "HTTP/1.1 "
   }
@@ -85,12 +88,19 @@ class Node {
  private:
   Outcome<> start() {
     if (auto started = reconciler_.start(); !started) return started;
-    if (auto ready = wait_for(reconciler_, [&] { return reconcile::is_running(config_.state.directory); }); !ready) return ready;
+    if (auto ready =
+            wait_for(reconciler_, [&] { return reconcile::is_running(config_.state.directory); });
+        !ready)
+      return ready;
     say("reconciler is running, state in " + config_.state.directory);
     if (auto started = edge_.start(); !started) return started;
-    if (auto ready = wait_for(edge_, [&] { return http_status(config_.edge.metrics_address, "/readyz") == 200; }); !ready) return ready;
+    if (auto ready = wait_for(
+            edge_, [&] { return http_status(config_.edge.metrics_address, "/readyz") == 200; });
+        !ready)
+      return ready;
     for (const app::Listener& listener : config_.edge.listeners) {
-      say(fmt::format("edge serves {}://{}", listener.tls.certificate_file.empty() ? "http" : "https", listener.address));
+      say(fmt::format("edge serves {}://{}",
+                      listener.tls.certificate_file.empty() ? "http" : "https", listener.address));
     }
     say(fmt::format("metrics at http://{}/metrics", config_.edge.metrics_address));
     return {};
@@ -102,10 +112,13 @@ class Node {
     const TimeNs deadline_ns = system_clock().monotonic_ns() + kReadyMost;
     while (!ready()) {
       take_signal(20 * kMillisecond);
-      if (!child.running()) return problem(Errc::unavailable, fmt::format("{} ended at start: {}", child.name(), child.last_end()));
+      if (!child.running())
+        return problem(Errc::unavailable,
+                       fmt::format("{} ended at start: {}", child.name(), child.last_end()));
       if (stopping_) return problem(Errc::cancelled, "stopped while starting");
       if (system_clock().monotonic_ns() > deadline_ns) {
-        return problem(Errc::timed_out, child.name() + " is not ready after 60 s: see its messages");
+        return problem(Errc::timed_out,
+                       child.name() + " is not ready after 60 s: see its messages");
       }
     }
     return {};
@@ -180,13 +193,15 @@ struct Arguments {
 };
 
 Outcome<> up(Session& session, const Arguments& arguments) {
-  // The children read the same configuration: what the command line changes reaches them by these variables.
+  // The children read the same configuration: what the command line changes reaches them by these
+  // variables.
   if (!arguments.listen.empty()) ::setenv("SLUICE_LISTEN", arguments.listen.c_str(), 1);
   if (!arguments.state.empty()) ::setenv("SLUICE_STATE_DIRECTORY", arguments.state.c_str(), 1);
   auto config = session.config();
   if (!config) return std::unexpected(config.error());
   const app::Secrets& secrets = (*config)->secrets;
-  auto made = control::create_missing_secrets(secrets.pepper_file, secrets.sealing_key_file, secrets.sealing_public_file);
+  auto made = control::create_missing_secrets(secrets.pepper_file, secrets.sealing_key_file,
+                                              secrets.sealing_public_file);
   if (!made) return std::unexpected(made.error());
   for (const std::string& file : *made) say("made " + file);
   if (reconcile::is_running((*config)->state.directory)) {
@@ -201,7 +216,8 @@ void add_up_verb(Parser& parser, Session& session) {
   auto arguments = std::make_shared<Arguments>();
   parser.verb("", "up", "runs reconciler and edge on this host until it is told to stop")
       .option("--listen", "ADDR:PORT instead of the first listener's address", arguments->listen)
-      .option("--state", "directory of the shared state instead of the configured one", arguments->state)
+      .option("--state", "directory of the shared state instead of the configured one",
+              arguments->state)
       .runs([&session, arguments] { return up(session, *arguments); });
 }
 

@@ -17,7 +17,8 @@ Outcome<> show(Session& session, const std::string& customer) {
                 {"overdraft_usd", format_usd(view->wallet.overdraft_limit)}};
   auto config = session.config();
   if (!config) return std::unexpected(config.error());
-  const auto live = reconcile::query_wallet((*config)->state.directory, static_cast<std::uint64_t>(view->wallet.id));
+  const auto live = reconcile::query_wallet((*config)->state.directory,
+                                            static_cast<std::uint64_t>(view->wallet.id));
   record.push_back({"live", live.has_value()});
   if (live) {
     record.push_back({"available_usd", format_usd(live->available)});
@@ -37,14 +38,16 @@ Outcome<> history(Session& session, const std::string& customer, std::int64_t li
   std::vector<Record> records;
   for (const ledger::Entry& entry : *entries) {
     const bool into = entry.kind == ledger::EntryKind::credit;
-    const bool loss = entry.kind == ledger::EntryKind::loss;  // the operator's: the wallet is not touched
-    records.push_back({{"entry", entry.id},
-                       {"at", format_utc(entry.at_ns)},
-                       {"kind", std::string(ledger::to_string(entry.kind))},
-                       {"amount_usd", loss ? "0.00" : format_usd(into ? entry.amount : -entry.amount)},
-                       {"price_version", entry.price_version},
-                       {"batch", entry.batch},
-                       {"note", entry.note}});
+    const bool loss =
+        entry.kind == ledger::EntryKind::loss;  // the operator's: the wallet is not touched
+    records.push_back(
+        {{"entry", entry.id},
+         {"at", format_utc(entry.at_ns)},
+         {"kind", std::string(ledger::to_string(entry.kind))},
+         {"amount_usd", loss ? "0.00" : format_usd(into ? entry.amount : -entry.amount)},
+         {"price_version", entry.price_version},
+         {"batch", entry.batch},
+         {"note", entry.note}});
   }
   print_list(session.json(), records);
   return {};
@@ -54,7 +57,9 @@ Outcome<> history(Session& session, const std::string& customer, std::int64_t li
 
 void add_wallet_verbs(Parser& parser, Session& session) {
   auto name = std::make_shared<std::string>();
-  parser.verb("wallet", "show", "balance in the ledger, and live balance and holds when the node runs")
+  parser
+      .verb("wallet", "show",
+            "balance in the ledger, and live balance and holds when the node runs")
       .argument("customer", "customer", *name)
       .runs([&session, name] { return show(session, *name); });
 
@@ -66,7 +71,9 @@ void add_wallet_verbs(Parser& parser, Session& session) {
   parser.verb("wallet", "history", "entries, newest first")
       .argument("customer", "customer", arguments->customer)
       .option("--limit", "how many", arguments->limit)
-      .runs([&session, arguments] { return history(session, arguments->customer, arguments->limit); });
+      .runs([&session, arguments] {
+        return history(session, arguments->customer, arguments->limit);
+      });
 }
 
 }  // namespace sluice::cli
