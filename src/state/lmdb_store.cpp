@@ -29,16 +29,11 @@ ByteSpan catalog_key() {
 
 void LmdbTables::begin(MDB_txn* txn) {
   txn_ = txn;
-  slot_cached_ = false;
-  slot_dirty_ = false;
+  open_.clear();
   for (Place& place : places_) {
     place.cursor = nullptr;
     place.key_bytes = 0;
   }
-}
-
-bool LmdbTables::is_cached(Table table, ByteSpan key) const {
-  return slot_cached_ && table == Table::slots && std::ranges::equal(key, slot_key_);
 }
 
 bool LmdbTables::Place::stands_on(ByteSpan other) const {
@@ -46,89 +41,80 @@ bool LmdbTables::Place::stands_on(ByteSpan other) const {
          std::memcmp(other.data(), key.data(), key_bytes) == 0;
 }
 
-LmdbTables::Place* LmdbTables::place_of(Table table, ByteSpan key) {
+void LmdbTables::Place::stand_on(ByteSpan on) {
+  key_bytes = on.size() <= key.size() ? on.size() : 0;
+  std::memcpy(key.data(), on.data(), key_bytes);
+}
+
+Result<LmdbTables::Place*> LmdbTables::place_of(Table table) {
+  Place* place = nullptr;
   switch (table) {
-    case Table::accounts: {
-      // A verb reads a wallet and two rows of counters and then writes all three: byte 8 of the key
-      // tells which.
-      const std::size_t rank = static_cast<std::size_t>(key[sizeof(WalletId)]);
-      return rank < 3 ? &places_[rank] : nullptr;
-    }
+    case Table::accounts:
+      place = &places_[0];
+      break;
     case Table::holds:
-      return &places_[3];
+      place = &places_[1];
+      break;
+    case Table::outbox:
+      place = &places_[2];
+      break;
     default:
       return nullptr;
   }
-}
-
-Result<ByteSpan> LmdbTables::get_through(Place& place, Table table, ByteSpan key) {
-  place.key_bytes = 0;
-  if (place.cursor == nullptr) {
-    if (const int rc = mdb_cursor_open(txn_, handle(table), &place.cursor); rc != 0) {
-      place.cursor = nullptr;
-      return std::unexpected(lmdb_error(rc));
-    }
+  if (place->cursor != nullptr) return place;
+  if (const int rc = mdb_cursor_open(txn_, handle(table), &place->cursor); rc != 0) {
+    place->cursor = nullptr;
+    return std::unexpected(lmdb_error(rc));
   }
-  MDB_val name = to_val(key);
-  MDB_val value;
-  const int rc = mdb_cursor_get(place.cursor, &name, &value, MDB_SET_KEY);
-  if (rc == MDB_NOTFOUND) return ByteSpan{};
-  if (rc != 0) return std::unexpected(lmdb_error(rc));
-  if (key.size() <= place.key.size()) {
-    std::memcpy(place.key.data(), key.data(), key.size());
-    place.key_bytes = key.size();
-  }
-  return to_span(value);
+  return place;
 }
 
 Result<ByteSpan> LmdbTables::get(Table table, ByteSpan key) {
-  if (is_cached(table, key)) return ByteSpan(slot_row_);
-  if (Place* place = place_of(table, key)) return get_through(*place, table, key);
+  const Result<Place*> at = place_of(table);
+  if (!at) return std::unexpected(at.error());
+  Place* const place = *at;
   MDB_val name = to_val(key);
   MDB_val value;
-  const int rc = mdb_get(txn_, handle(table), &name, &value);
+  if (place != nullptr) place->key_bytes = 0;
+  const int rc = place != nullptr ? mdb_cursor_get(place->cursor, &name, &value, MDB_SET_KEY)
+                                  : mdb_get(txn_, handle(table), &name, &value);
   if (rc == MDB_NOTFOUND) return ByteSpan{};
   if (rc != 0) return std::unexpected(lmdb_error(rc));
+  if (place != nullptr) place->stand_on(key);
   return to_span(value);
 }
 
-Result<> LmdbTables::put_now(Table table, ByteSpan key, ByteSpan value) {
+Result<> LmdbTables::put(Table table, ByteSpan key, ByteSpan value) {
+  const Result<Place*> at = place_of(table);
+  if (!at) return std::unexpected(at.error());
+  Place* const place = *at;
   MDB_val name = to_val(key);
   MDB_val data = to_val(value);
-  Place* place = place_of(table, key);
-  const bool here = place != nullptr && place->stands_on(key);
-  // LMDB keeps other cursors of the transaction in step when a page is copied or split.
-  const int rc = here ? mdb_cursor_put(place->cursor, &name, &data, MDB_CURRENT)
-                      : mdb_put(txn_, handle(table), &name, &data, 0);
+  int rc = 0;
+  if (place == nullptr) {
+    rc = mdb_put(txn_, handle(table), &name, &data, 0);
+  } else {
+    // A cursor that put a row stands on it.
+    rc = mdb_cursor_put(place->cursor, &name, &data, place->stands_on(key) ? MDB_CURRENT : 0);
+    place->stand_on(key);
+  }
   if (rc != 0) return std::unexpected(lmdb_error(rc));
   return {};
 }
 
-Result<> LmdbTables::put(Table table, ByteSpan key, ByteSpan value) {
-  if (table != Table::slots || value.size() != slot_row_.size()) return put_now(table, key, value);
-  if (slot_cached_ && slot_dirty_ && !is_cached(table, key)) {
-    if (const Result<> flushed = flush(); !flushed) return flushed;
-  }
-  std::memcpy(slot_key_.data(), key.data(), slot_key_.size());
-  std::memcpy(slot_row_.data(), value.data(), slot_row_.size());
-  slot_cached_ = true;
-  slot_dirty_ = true;
-  return {};
-}
-
-Result<> LmdbTables::flush() {
-  if (!slot_dirty_) return {};
-  slot_dirty_ = false;
-  return put_now(Table::slots, slot_key_, slot_row_);
-}
-
 Result<bool> LmdbTables::erase(Table table, ByteSpan key) {
+  const Result<Place*> at = place_of(table);
+  if (!at) return std::unexpected(at.error());
+  Place* const place = *at;
   MDB_val name = to_val(key);
-  Place* place = place_of(table, key);
-  const bool here = place != nullptr && place->stands_on(key);
-  if (place != nullptr) place->key_bytes = 0;  // the cursor stands on what was after it
-  const int rc =
-      here ? mdb_cursor_del(place->cursor, 0) : mdb_del(txn_, handle(table), &name, nullptr);
+  int rc = 0;
+  if (place == nullptr) {
+    rc = mdb_del(txn_, handle(table), &name, nullptr);
+  } else {
+    if (!place->stands_on(key)) rc = mdb_cursor_get(place->cursor, &name, nullptr, MDB_SET);
+    if (rc == 0) rc = mdb_cursor_del(place->cursor, 0);
+    place->key_bytes = 0;  // the cursor stands on what was after it
+  }
   if (rc == MDB_NOTFOUND) return false;
   if (rc != 0) return std::unexpected(lmdb_error(rc));
   return true;

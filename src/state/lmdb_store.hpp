@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "lmdb_env.hpp"
+#include "open_rows.hpp"
 #include "sluice/state/records.hpp"
 #include "sluice/state/tables.hpp"
 
@@ -12,27 +13,27 @@ namespace sluice::state {
 
 inline constexpr std::size_t kMostKeyBytes = sizeof(HoldKey);
 
-/// Tables of one write transaction. Two things make verbs cheap: the slot's row, which every verb
-/// of a turn reads and writes, is kept aside and written once; and a row that was read is written
-/// through the cursor that found it, without a second descent.
+/// Tables of one write transaction. Three things make verbs cheap: the rows that they share are
+/// read and written once (OpenRows); a row that was read is written or erased through the cursor
+/// that found it, without a second descent; and the cursor of a table finds a neighbour of its last
+/// row without one.
 class LmdbTables final : public Tables {
  public:
   explicit LmdbTables(const TableHandles& handles) : handles_(handles) {}
   void begin(MDB_txn* txn);
-  /// Writes what was kept aside. Before the commit.
-  [[nodiscard]] Result<> flush();
+  /// Writes what was kept open. Before the commit.
+  [[nodiscard]] Result<> flush() { return open_.flush(*this); }
 
   [[nodiscard]] Result<ByteSpan> get(Table table, ByteSpan key) override;
   [[nodiscard]] Result<> put(Table table, ByteSpan key, ByteSpan value) override;
   [[nodiscard]] Result<bool> erase(Table table, ByteSpan key) override;
   [[nodiscard]] Result<Row> seek(Table table, ByteSpan key) override;
+  [[nodiscard]] OpenRows* open_rows() override { return &open_; }
 
  private:
   [[nodiscard]] MDB_dbi handle(Table table) const {
     return handles_[static_cast<std::size_t>(table)];
   }
-  [[nodiscard]] Result<> put_now(Table table, ByteSpan key, ByteSpan value);
-  [[nodiscard]] bool is_cached(Table table, ByteSpan key) const;
 
   /// A cursor of this transaction (LMDB frees it with the transaction) and the key it stands on.
   struct Place {
@@ -40,19 +41,16 @@ class LmdbTables final : public Tables {
     std::array<std::byte, kMostKeyBytes> key{};
     std::size_t key_bytes = 0;  ///< 0 = nowhere
     [[nodiscard]] bool stands_on(ByteSpan other) const;
+    void stand_on(ByteSpan on);
   };
-  /// The place for this key; null for tables that verbs read without writing.
-  [[nodiscard]] Place* place_of(Table table, ByteSpan key);
-  [[nodiscard]] Result<ByteSpan> get_through(Place& place, Table table, ByteSpan key);
+  /// The table's place, with a cursor; null for tables that are written seldom. Errors: io.
+  [[nodiscard]] Result<Place*> place_of(Table table);
 
-  static constexpr std::size_t kPlaces = 4;  ///< wallets, their counters, counters of keys, holds
+  static constexpr std::size_t kPlaces = 3;  ///< accounts, holds, outbox
   std::array<Place, kPlaces> places_;
   const TableHandles& handles_;
   MDB_txn* txn_ = nullptr;
-  NumberKey slot_key_{};
-  std::array<std::byte, sizeof(SlotRecord)> slot_row_{};
-  bool slot_cached_ = false;
-  bool slot_dirty_ = false;
+  OpenRows open_;
 };
 
 class LmdbStore final : public Store {

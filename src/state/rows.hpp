@@ -3,6 +3,7 @@
 
 #include <span>
 
+#include "open_rows.hpp"
 #include "sluice/base/error.hpp"
 #include "sluice/state/records.hpp"
 #include "sluice/state/tables.hpp"
@@ -14,28 +15,48 @@ ByteSpan span_of(const std::array<std::byte, Size>& key) {
   return {key.data(), key.size()};
 }
 
+/// Reads and checks one row in place: rows are large, and a copy at every return is felt. False
+/// when there is none; `record` is then as it was. Errors: corrupt, io.
+template <class Record>
+Result<bool> load_into(Tables& tables, Table table, ByteSpan key, Record& record) {
+  OpenRows* open = nullptr;
+  if constexpr (KeptOpen<Record>) {
+    open = tables.open_rows();
+    if (open != nullptr && open->read(table, key, record)) return true;
+  }
+  const Result<ByteSpan> bytes = tables.get(table, key);
+  if (!bytes) return std::unexpected(bytes.error());
+  if (bytes->empty()) return false;
+  if (!decode_into(*bytes, record)) return fail(Errc::corrupt);
+  if constexpr (KeptOpen<Record>) {
+    if (open != nullptr) open->keep(table, key, record);
+  }
+  return true;
+}
+
 template <class Record>
 struct Loaded {
   bool found = false;
   Record record;
 };
 
-/// Reads and checks one row. Errors: corrupt, io.
+/// The same as a value.
 template <class Record>
 Result<Loaded<Record>> load(Tables& tables, Table table, ByteSpan key) {
-  Result<Loaded<Record>> loaded;  // filled in place: these are copied on every verb otherwise
-  const Result<ByteSpan> bytes = tables.get(table, key);
-  if (!bytes) {
-    loaded = std::unexpected(bytes.error());
-  } else if (!bytes->empty()) {
-    loaded->found = true;
-    if (!decode_into(*bytes, loaded->record)) loaded = fail(Errc::corrupt);
-  }
+  Result<Loaded<Record>> loaded(std::in_place);
+  const Result<bool> found = load_into(tables, table, key, loaded->record);
+  if (!found) return std::unexpected(found.error());
+  loaded->found = *found;
   return loaded;
 }
 
+/// Writes one row: now or, where the transaction keeps it open, before the commit.
 template <class Record>
 Result<> store(Tables& tables, Table table, ByteSpan key, Record& record) {
+  if constexpr (KeptOpen<Record>) {
+    OpenRows* const open = tables.open_rows();
+    if (open != nullptr && open->write(table, key, record)) return {};
+  }
   return tables.put(table, key, encode(record));
 }
 

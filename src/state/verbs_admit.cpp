@@ -17,26 +17,19 @@ struct Account {
   CounterRecord of_wallet;
 };
 
-/// Reads a row that must be there.
-template <class Record>
-Result<> load_into(Tables& tables, const AccountKey& key, Record& out) {
-  const Result<ByteSpan> bytes = tables.get(Table::accounts, span_of(key));
-  if (!bytes) return std::unexpected(bytes.error());
-  if (bytes->empty()) return fail(Errc::not_found);
-  if (!decode_into(*bytes, out)) return fail(Errc::corrupt);
-  return {};
-}
-
 Result<Account> load_account(Tables& tables, WalletId wallet_id, KeyId key_id) {
-  Result<Account> account;
-  Result<> loaded = load_into(tables, wallet_key(wallet_id), account->wallet);
-  if (loaded)
-    loaded = load_into(tables, counter_key(CounterKind::key, wallet_id, key_id), account->key);
-  if (loaded) {
-    loaded = load_into(tables, counter_key(CounterKind::wallet, wallet_id, wallet_id),
-                       account->of_wallet);
-  }
-  if (!loaded) account = std::unexpected(loaded.error());
+  Result<Account> account(std::in_place);
+  const Result<bool> wallet =
+      load_into(tables, Table::accounts, span_of(wallet_key(wallet_id)), account->wallet);
+  if (!wallet) return std::unexpected(wallet.error());
+  const AccountKey key_row = counter_key(CounterKind::key, wallet_id, key_id);
+  const Result<bool> key = load_into(tables, Table::accounts, span_of(key_row), account->key);
+  if (!key) return std::unexpected(key.error());
+  const AccountKey wallet_row = counter_key(CounterKind::wallet, wallet_id, wallet_id);
+  const Result<bool> of_wallet =
+      load_into(tables, Table::accounts, span_of(wallet_row), account->of_wallet);
+  if (!of_wallet) return std::unexpected(of_wallet.error());
+  if (!*wallet || !*key || !*of_wallet) return fail(Errc::not_found);
   return account;
 }
 

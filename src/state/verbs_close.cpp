@@ -12,11 +12,10 @@ namespace {
 /// Row counters of one party; a key or wallet without counters is money without budgets.
 Result<> close_counters(Tables& tables, const AccountKey& key, const WindowIds& windows,
                         Nanos reserved, Nanos spent, bool in_flight) {
-  Result<Loaded<CounterRecord>> counters =
-      load<CounterRecord>(tables, Table::accounts, span_of(key));
-  if (!counters) return std::unexpected(counters.error());
-  if (!counters->found) return {};
-  CounterRecord& record = counters->record;
+  CounterRecord record;
+  const Result<bool> found = load_into(tables, Table::accounts, span_of(key), record);
+  if (!found) return std::unexpected(found.error());
+  if (!*found) return {};
   close_reserved(record, windows, reserved, spent);
   if (in_flight && record.in_flight > 0) --record.in_flight;
   return store(tables, Table::accounts, span_of(key), record);
@@ -37,10 +36,10 @@ Result<> close_both_counters(Tables& tables, const HoldRecord& hold, Nanos reser
 /// tombstone did so when it was made.
 Result<Nanos> close_wallet(Tables& tables, const HoldRecord& hold, const price::Charge& charge) {
   const AccountKey key = wallet_key(hold.wallet_id);
-  Result<Loaded<WalletRecord>> wallet = load<WalletRecord>(tables, Table::accounts, span_of(key));
-  if (!wallet) return std::unexpected(wallet.error());
-  if (!wallet->found) return fail(Errc::corrupt);
-  WalletRecord& record = wallet->record;
+  WalletRecord record;
+  const Result<bool> found = load_into(tables, Table::accounts, span_of(key), record);
+  if (!found) return std::unexpected(found.error());
+  if (!*found) return fail(Errc::corrupt);
   const Nanos release = hold.state == HoldState::open ? hold.amount : 0;
   if (record.held < release) return fail(Errc::corrupt);
   record.held -= release;
@@ -134,11 +133,11 @@ Result<Outcome> close_hold(Tables& tables, const HoldId& id, const HoldRecord& h
 }
 
 Result<SlotRecord> load_slot(Tables& tables, SlotId slot) {
-  Result<Loaded<SlotRecord>> loaded =
-      load<SlotRecord>(tables, Table::slots, span_of(number_key(slot)));
-  if (!loaded) return std::unexpected(loaded.error());
-  loaded->record.slot = slot;
-  return loaded->record;
+  Result<SlotRecord> record(std::in_place);
+  const Result<bool> found = load_into(tables, Table::slots, span_of(number_key(slot)), *record);
+  if (!found) return std::unexpected(found.error());
+  record->slot = slot;
+  return record;
 }
 
 /// A hold that is not there: closed before if its number was given out, else nobody's.

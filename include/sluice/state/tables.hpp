@@ -23,6 +23,8 @@ struct Row {
   ByteSpan value;
 };
 
+class OpenRows;
+
 /// One open write transaction. Spans that it returns are valid until the next call that writes.
 class Tables {
  public:
@@ -36,6 +38,9 @@ class Tables {
   [[nodiscard]] virtual Result<bool> erase(Table table, ByteSpan key) = 0;
   /// First row whose key is ≥ `key`; empty spans when there is none. Errors: io.
   [[nodiscard]] virtual Result<Row> seek(Table table, ByteSpan key) = 0;
+  /// Rows that this transaction reads and writes once, for rows.hpp alone: get() and seek() do not
+  /// see their changes before the commit. Null = every row is read and written at once.
+  [[nodiscard]] virtual OpenRows* open_rows() { return nullptr; }
 };
 
 /// Write transactions one after the other, and the two reads that repair an unknown outcome.
