@@ -131,7 +131,8 @@ FoldedField find_folded(std::string_view name) {
 
 Field find_field(std::string_view name) {
   const Field field = find_token(name);
-  return field != Field::none && equal_ignoring_case(name, name_of(field)) ? field : Field::none;
+  // Setting bit 5 makes one byte that is no letter look right: CR, which becomes "-".
+  return field != Field::none && !name.contains('\r') ? field : Field::none;
 }
 
 std::string_view name_of(Field field) {

@@ -144,6 +144,13 @@ void HeadWriter::write_field(std::string_view name, std::string_view value,
   *at_++ = '\n';
 }
 
+void HeadWriter::checked_lines(std::string_view lines) {
+  if (!has_first_line_) return fail_with(Errc::internal);
+  // A line that is not ended would take in the one behind it.
+  if (!lines.empty() && !lines.ends_with("\r\n")) return fail_with(Errc::bad_value);
+  raw(lines);
+}
+
 void HeadWriter::framing(std::string_view line) {
   if (has_framing_ || !has_first_line_) return fail_with(Errc::internal);
   has_framing_ = true;

@@ -25,11 +25,13 @@ bool is_forwarded(const http::FieldView& field) {
   }
 }
 
-void append_forwarded(const http::RequestHead& head, std::string& lines) {
+void copy_forwarded(const http::RequestHead& head, RequestHeadFacts& facts) {
+  std::string& lines = facts.forwarded;
   lines.reserve(256);  // one allocation for what clients usually send
   for (std::size_t i = 0; i < head.field_count(); ++i) {
     const http::FieldView field = head.field(i);
     if (!is_forwarded(field) || head.connection_names(field.name)) continue;
+    facts.forwards_content_type |= field.id == http::Field::content_type;
     lines.append(field.name).append(": ").append(field.value).append("\r\n");
   }
 }
@@ -68,7 +70,7 @@ RequestHeadFacts copy_facts(Services& services, const http::RequestHead& head) {
   facts.has_key = !key.empty();
   if (facts.has_key) facts.key_digest = services.hasher.hash(key);
   facts.query = head.query();
-  append_forwarded(head, facts.forwarded);
+  copy_forwarded(head, facts);
   facts.tag = head.value(http::Field::x_request_id).substr(0, state::kTagBytes);
   facts.client_retry = retry_count(head);
   facts.id = next_request_id(services);

@@ -52,9 +52,10 @@ struct RequestHeadFacts {
   bool expects_continue = false;
   bool http_1_0 = false;
   bool has_key = false;
-  bool encoded = false;            ///< the body is compressed
-  std::uint16_t client_retry = 0;  ///< x-stainless-retry-count
-  Digest256 key_digest{};          ///< of the API key, if has_key
+  bool encoded = false;                ///< the body is compressed
+  bool forwards_content_type = false;  ///< `forwarded` names it
+  std::uint16_t client_retry = 0;      ///< x-stainless-retry-count
+  Digest256 key_digest{};              ///< of the API key, if has_key
   RequestId id{};
   std::string query;       ///< behind "?", as sent
   std::string forwarded;   ///< "name: value\r\n" lines that go upstream

@@ -1,5 +1,6 @@
 #include "response_head.hpp"
 
+#include <algorithm>
 #include <charconv>
 #include <ctime>
 #include <memory>
@@ -65,15 +66,18 @@ std::string_view date_text(TimeNs realtime_ns) {
 
 void write_own_time(http::HeadWriter& writer, TimeNs own_ns) {
   // Milliseconds with three digits behind the point (Server-Timing, W3C).
-  char text[40] = "gateway;dur=";
-  char* at = text + 12;
+  constexpr std::string_view kStart = "server-timing: gateway;dur=";
+  char text[kStart.size() + 32];
+  char* at = std::copy(kStart.begin(), kStart.end(), text);
   at = std::to_chars(at, text + sizeof text, own_ns / kMillisecond).ptr;
   *at++ = '.';
   const auto micros = static_cast<unsigned>(own_ns % kMillisecond / kMicrosecond);
   *at++ = static_cast<char>('0' + micros / 100);
   *at++ = static_cast<char>('0' + micros / 10 % 10);
   *at++ = static_cast<char>('0' + micros % 10);
-  writer.field("server-timing", {text, static_cast<std::size_t>(at - text)});
+  *at++ = '\r';
+  *at++ = '\n';
+  writer.checked_lines({text, static_cast<std::size_t>(at - text)});
 }
 
 }  // namespace
@@ -119,13 +123,13 @@ Result<Body> write_client_head(Services& services, const RequestHeadFacts& reque
                                const ClientHead& head) {
   http::HeadWriter writer(services.scratch->head_text);
   writer.status_line(head.status);
-  writer.field("date", date_text(request.received_realtime_ns));
-  write_lines(writer, head.forwarded);
-  if (!head.content_type.empty()) writer.field("content-type", head.content_type);
+  writer.field(http::Field::date, date_text(request.received_realtime_ns));
+  writer.checked_lines(head.forwarded);
+  if (!head.content_type.empty()) writer.field(http::Field::content_type, head.content_type);
   const RequestIdText id = to_text(request.id);
-  writer.field("x-request-id", {id.data(), id.size()});
+  writer.field(http::Field::x_request_id, {id.data(), id.size()});
   if (request.route.format == dialect::Format::claude) {
-    writer.field("request-id", {id.data(), id.size()});
+    writer.field(http::Field::request_id, {id.data(), id.size()});
   }
   if (head.own_ns >= 0) write_own_time(writer, head.own_ns);
   write_lines(writer, head.extra);

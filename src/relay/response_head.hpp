@@ -38,7 +38,7 @@ struct ClientHead {
   std::uint64_t content_length = 0;
   bool keep_alive = true;
   bool http_1_0 = false;
-  std::string_view forwarded;     ///< lines of the upstream's head
+  std::string_view forwarded;     ///< lines of the upstream's head, as ResponseFacts has them
   std::string_view extra;         ///< lines of our own, each ended by CRLF
   std::string_view content_type;  ///< when `forwarded` has none
   TimeNs own_ns = -1;             ///< gateway's own time for Server-Timing; −1 = not said

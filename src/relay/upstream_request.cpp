@@ -14,13 +14,13 @@ constexpr std::size_t kCopyBodyBytes = 4096;
 void write_auth(http::HeadWriter& writer, state::Auth auth, std::string_view key) {
   switch (auth) {
     case state::Auth::bearer:
-      writer.field("authorization", "Bearer ", key);
+      writer.field(http::Field::authorization, "Bearer ", key);
       break;
     case state::Auth::x_api_key:
-      writer.field("x-api-key", key);
+      writer.field(http::Field::x_api_key, key);
       break;
     case state::Auth::x_goog_api_key:
-      writer.field("x-goog-api-key", key);
+      writer.field(http::Field::x_goog_api_key, key);
       break;
     case state::Auth::api_key:
       writer.field("api-key", key);
@@ -38,7 +38,7 @@ bool is_default_port(const state::ChannelEntry& channel) {
 void write_host(http::HeadWriter& writer, std::string_view host,
                 const state::ChannelEntry& channel) {
   if (is_default_port(channel)) {
-    writer.field("host", host);
+    writer.field(http::Field::host, host);
     return;
   }
   std::array<char, 8> port{':'};
@@ -47,7 +47,7 @@ void write_host(http::HeadWriter& writer, std::string_view host,
     if (channel.port / divisor == 0 && divisor > 1) continue;
     port[bytes++] = static_cast<char>('0' + channel.port / divisor % 10);
   }
-  writer.field("host", host, {port.data(), bytes});
+  writer.field(http::Field::host, host, {port.data(), bytes});
 }
 
 }  // namespace
@@ -79,16 +79,14 @@ Result<> UpstreamRequest::build(Services& services, const Request& request,
   writer.request_line(request.head.method, path, query);
   write_host(writer, catalog.text(channel.host), channel);
   write_auth(writer, channel.auth, target.provider_key);
-  write_lines(writer, request.head.forwarded);
+  writer.checked_lines(request.head.forwarded);
   write_lines(writer, catalog.text(channel.extra_headers));
-  if (request.head.forwarded.find("content-type:") == std::string::npos &&
-      request.head.forwarded.find("Content-Type:") == std::string::npos &&
-      request.body.size() > 0) {
-    writer.field("content-type", "application/json");
+  if (!request.head.forwards_content_type && request.body.size() > 0) {
+    writer.checked_lines("content-type: application/json\r\n");
   }
   // Compressed answers could not be metered, and relaying a decoder's output is not what was asked
   // for.
-  writer.field("accept-encoding", "identity");
+  writer.checked_lines("accept-encoding: identity\r\n");
   writer.content_length(edits.edited_bytes(request.body.size()));
   const Result<std::size_t> head_bytes = writer.finish();
   if (!head_bytes) return std::unexpected(head_bytes.error());

@@ -115,6 +115,25 @@ TEST(HeadWriter, TakesWellKnownNamesByNumber) {
   }
 }
 
+TEST(HeadWriter, CopiesLinesThatWereCheckedBefore) {
+  std::array<char, 128> room{};
+  HeadWriter writer(room);
+  writer.status_line(200);
+  writer.checked_lines("a: 1\r\nb: 2\r\n");
+  writer.checked_lines({});
+  const auto size = writer.finish();
+  ASSERT_TRUE(size.has_value());
+  EXPECT_EQ(std::string(room.data(), *size), "HTTP/1.1 200 OK\r\na: 1\r\nb: 2\r\n\r\n");
+
+  HeadWriter unended(room);
+  unended.status_line(200);
+  unended.checked_lines("a: 1");
+  EXPECT_EQ(failure(unended.finish()), Errc::bad_value);
+  HeadWriter early(room);
+  early.checked_lines("a: 1\r\n");
+  EXPECT_EQ(failure(early.finish()), Errc::internal);
+}
+
 TEST(HeadWriter, KeepsFramingForItself) {
   for (const char* name : {"Content-Length", "transfer-encoding", "Connection", "Upgrade", "TE",
                            "Trailer", "Keep-Alive", "Proxy-Connection"}) {

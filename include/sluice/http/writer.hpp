@@ -35,6 +35,10 @@ class HeadWriter {
   /// A well-known name, which needs no check: the cheapest.
   void field(Field known, std::string_view value, std::string_view value_tail = {});
 
+  /// Whole lines, "name: value" CR LF each, that need no check any more: fields of a head that this
+  /// module's parsers took, framing and hop-by-hop fields left out, or constants of the program.
+  void checked_lines(std::string_view lines);
+
   void content_length(std::uint64_t bytes);
   void transfer_encoding_chunked();
   void connection_close();
