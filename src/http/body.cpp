@@ -63,6 +63,10 @@ Result<BodyStep> BodyDecoder::next(std::span<const char> bytes) {
       step.payload = *payload;
       step.consumed_bytes += payload->size();
     } else {
+      const auto line = whole_size_line(rest);
+      if (!line) return std::unexpected(line.error());
+      step.consumed_bytes += *line;
+      if (*line != 0) continue;
       if (const auto taken = framing_byte(rest.front()); !taken)
         return std::unexpected(taken.error());
       ++step.consumed_bytes;
@@ -93,6 +97,32 @@ Result<> BodyDecoder::end_of_stream() {
   if (state_ == State::done) return {};
   if (state_ == State::broken) return fail(failure_, source_);
   return refuse(Errc::truncated);
+}
+
+// The framing between two chunks where it stands whole in the bytes and is what senders write: the end
+// of the chunk before and a plain size line. Bytes taken; 0 = nothing was done, go on byte by byte.
+// Byte by byte it cost a sixth of all that is done for a chunk of 200 bytes.
+Result<std::size_t> BodyDecoder::whole_size_line(std::span<const char> bytes) {
+  constexpr std::size_t kMostDigits = 8;  // up to kMaxChunkBytes
+  std::size_t at = 0;
+  if (state_ == State::data_cr) {
+    if (bytes.size() < 2 || bytes[0] != '\r' || bytes[1] != '\n') return 0;
+    at = 2;
+  } else if (state_ != State::size_first) {
+    return 0;
+  }
+  std::uint64_t size = 0;
+  const std::size_t begin = at;
+  for (; at < bytes.size() && is_in(kHexDigit, bytes[at]); ++at) {
+    if (at - begin == kMostDigits) return 0;
+    size = size * 16 + hex_value(bytes[at]);
+  }
+  if (at == begin || bytes.size() - at < 2 || bytes[at] != '\r' || bytes[at + 1] != '\n') return 0;
+  at += 2;
+  remaining_bytes_ = size;
+  line_bytes_ = static_cast<std::uint16_t>(at - begin);
+  if (const auto ended = size_line_end(); !ended) return std::unexpected(ended.error());
+  return at;
 }
 
 Result<> BodyDecoder::framing_byte(char byte) {

@@ -75,6 +75,7 @@ class BodyDecoder {
   };
 
   Result<std::span<const char>> take_payload(std::span<const char> bytes);
+  Result<std::size_t> whole_size_line(std::span<const char> bytes);
   Result<> framing_byte(char byte);
   Result<> size_byte(char byte);
   Result<> extension_byte(char byte);
