@@ -213,14 +213,16 @@ void Stream::ReceiveAwaiter::await_suspend(std::coroutine_handle<> waiter) noexc
 }
 
 Result<ring::Piece> Stream::ReceiveAwaiter::await_resume() noexcept {
-  if (!stream.received_.empty()) {
-    ring::Piece piece = stream.received_.pop();
-    stream.arm_receive();
-    return piece;
-  }
+  if (!stream.received_.empty()) return stream.take_received();
   if (stream.end_.code != Errc::none) return std::unexpected(stream.end_);
   SLUICE_ASSERT(stream.timed_out_);
   return fail(Errc::timed_out, stream.peer_);
+}
+
+ring::Piece Stream::take_received() noexcept {
+  ring::Piece piece = received_.pop();
+  arm_receive();
+  return piece;
 }
 
 void Stream::unread(ring::Piece rest) {

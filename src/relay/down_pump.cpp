@@ -198,21 +198,37 @@ std::size_t DownPump::frame(std::span<iovec> pieces, bool last) {
   return count;
 }
 
-ring::Task<Result<>> DownPump::flush(bool last) {
-  if (!committed_ && !make_head()) co_return fail(Errc::internal);
+DownPump::Flush DownPump::flush(bool last) {
+  if (!committed_ && !make_head()) return {*this, {}, fail(Errc::internal)};
   // Shared by all: the stream takes its own copy before anything else runs.
   auto& pieces = context_.services.scratch->pieces;
   const std::size_t count = frame(pieces, last);
-  if (count == 0) co_return Result<>{};
+  if (count == 0) return {*this, {}, {}};
   committed_ = true;
   for (std::size_t i = 0; i < count; ++i) bytes_out_ += pieces[i].iov_len;
-  const Result<> sent = co_await context_.client.send(
-      {pieces.data(), count}, context_.services.settings.write_stall_ns, &queue_);
+  return {*this, {pieces.data(), count}, {}};
+}
+
+bool DownPump::Flush::await_ready() {
+  if (pieces.empty()) return true;
+  const PumpContext& context = pump.context_;
+  sending.emplace(
+      context.client.send(pieces, context.services.settings.write_stall_ns, &pump.queue_));
+  return sending->await_ready();
+}
+
+Result<> DownPump::Flush::await_resume() {
+  if (!sending) return result;
+  const Result<> sent = sending->await_resume();
+  pump.note_sent(sent);
+  return sent;
+}
+
+void DownPump::note_sent(const Result<>& sent) {
   queue_.clear();
   head_.reset();
   last_sent_ns_ = context_.services.reactor.now_ns();
   if (!sent) client_clean_ = false;
-  co_return sent;
 }
 
 ring::Task<Result<>> DownPump::flush_text(std::string_view text, bool last) {
@@ -257,26 +273,27 @@ ring::Task<std::optional<PumpEnd>> DownPump::on_silence(const Error& error) {
   co_return std::nullopt;
 }
 
-// Takes what has arrived, waiting for the first piece of it.
-ring::Task<std::optional<PumpEnd>> DownPump::receive_some() {
-  do {
-    Result<ring::Piece> received = co_await context_.upstream.receive(next_deadline_ns());
-    if (!received) {
-      const Error error = received.error();
-      co_return co_await on_silence(error);
-    }
-    if (!take(std::move(*received))) co_return PumpEnd::upstream_broke;
-  } while (!decoder_.done() && context_.upstream.has_received() &&
-           queue_.size() < kMaxQueuedPieces);
+// Takes the first piece of what has arrived and what has come behind it.
+Result<> DownPump::take_all(ring::Piece first) {
+  if (const Result<> taken = take(std::move(first)); !taken) return taken;
+  while (!decoder_.done() && context_.upstream.has_received() && queue_.size() < kMaxQueuedPieces) {
+    if (const Result<> taken = take(context_.upstream.take_received()); !taken) return taken;
+  }
   note_progress();
-  co_return std::nullopt;
+  return {};
 }
 
 ring::Task<PumpEnd> DownPump::run() {
   bool until_close_ended = false;
   while (!decoder_.done() && !until_close_ended) {
-    const std::optional<PumpEnd> ended = co_await receive_some();
-    if (ended) co_return *ended;
+    Result<ring::Piece> received = co_await context_.upstream.receive(next_deadline_ns());
+    if (!received) {
+      const Error error = received.error();
+      const std::optional<PumpEnd> ended = co_await on_silence(error);
+      if (ended) co_return *ended;
+    } else if (!take_all(std::move(*received))) {
+      co_return PumpEnd::upstream_broke;
+    }
     until_close_ended = context_.response.framing == http::Framing::until_close &&
                         context_.upstream.end().code != Errc::none &&
                         !context_.upstream.has_received();

@@ -72,9 +72,20 @@ class DownPump {
   [[nodiscard]] bool may_send() const;
   [[nodiscard]] TimeNs next_deadline_ns() const;
   [[nodiscard]] bool make_head();
-  [[nodiscard]] ring::Task<Result<>> flush(bool last);
+  /// One send of what is queued, awaited where it is made: a coroutine of its own would be a frame a chunk.
+  struct Flush {
+    DownPump& pump;
+    std::span<const iovec> pieces;  ///< empty = nothing to send
+    Result<> result;                ///< when nothing was sent
+    std::optional<net::Stream::SendAwaiter> sending = std::nullopt;
+    [[nodiscard]] bool await_ready();
+    void await_suspend(std::coroutine_handle<> waiter) noexcept { sending->await_suspend(waiter); }
+    [[nodiscard]] Result<> await_resume();
+  };
+  [[nodiscard]] Flush flush(bool last);
+  void note_sent(const Result<>& sent);
   [[nodiscard]] ring::Task<Result<>> flush_text(std::string_view text, bool last);
-  [[nodiscard]] ring::Task<std::optional<PumpEnd>> receive_some();
+  [[nodiscard]] Result<> take_all(ring::Piece first);
   [[nodiscard]] ring::Task<std::optional<PumpEnd>> on_silence(const Error& error);
   std::size_t frame(std::span<iovec> pieces, bool last);
 

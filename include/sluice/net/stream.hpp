@@ -62,6 +62,8 @@ class Stream {
 
   /// Bytes that receive() would give without waiting.
   [[nodiscard]] bool has_received() const noexcept { return !received_.empty(); }
+  /// The oldest of these bytes (has_received() is true): receive() without a suspension.
+  [[nodiscard]] ring::Piece take_received() noexcept;
   /// Puts the unread rest of a piece back in front (only right after receive()).
   void unread(ring::Piece rest);
 
