@@ -187,7 +187,9 @@ ring::Task<std::optional<Refusal>> Exchange::reserve() {
   verb.wallet_id = key_.wallet_id;
   verb.key_id = key_.key_id;
   verb.key_windows = catalog.windows_at(key_.zone, request_.head.received_realtime_ns);
-  verb.wallet_windows = catalog.windows_at(key_.wallet_zone, request_.head.received_realtime_ns);
+  verb.wallet_windows = key_.wallet_zone == key_.zone
+                            ? verb.key_windows
+                            : catalog.windows_at(key_.wallet_zone, request_.head.received_realtime_ns);
   verb.model_id = plan_->model->id;
   verb.format = static_cast<std::uint8_t>(request_.head.route.format);
   verb.request_id = request_.head.id;
