@@ -9,51 +9,68 @@
 namespace sluice::state {
 namespace {
 
-/// Row counters of one party; a key or wallet without counters is money without budgets.
-Result<> close_counters(Tables& tables, const AccountKey& key, const WindowIds& windows,
-                        Nanos reserved, Nanos spent, bool in_flight) {
+/// Row of one party; a key or wallet without counters is money without budgets.
+struct Counters {
+  AccountKey key;
+  bool found = false;
   CounterRecord record;
-  const Result<bool> found = load_into(tables, Table::accounts, span_of(key), record);
+};
+
+Result<> load_counters(Tables& tables, Counters& counters) {
+  const Result<bool> found =
+      load_into(tables, Table::accounts, span_of(counters.key), counters.record);
   if (!found) return std::unexpected(found.error());
-  if (!*found) return {};
+  counters.found = *found;
+  return {};
+}
+
+Result<> close_counters(Tables& tables, Counters& counters, const WindowIds& windows,
+                        Nanos reserved, Nanos spent, bool in_flight) {
+  CounterRecord& record = counters.record;
+  if (!counters.found) return {};
   close_reserved(record, windows, reserved, spent);
   if (in_flight && record.in_flight > 0) --record.in_flight;
-  return store(tables, Table::accounts, span_of(key), record);
+  return store(tables, Table::accounts, span_of(counters.key), record);
 }
 
-Result<> close_both_counters(Tables& tables, const HoldRecord& hold, Nanos reserved, Nanos spent,
-                             bool in_flight) {
-  const AccountKey key = counter_key(CounterKind::key, hold.wallet_id, hold.key_id);
-  if (Result<> closed = close_counters(tables, key, hold.key_windows, reserved, spent, in_flight);
-      !closed) {
-    return closed;
-  }
-  const AccountKey wallet = counter_key(CounterKind::wallet, hold.wallet_id, hold.wallet_id);
-  return close_counters(tables, wallet, hold.wallet_windows, reserved, spent, in_flight);
-}
-
-/// Moves the money of a hold that ends. An open hold gives `amount` back to available first; a
-/// tombstone did so when it was made.
-Result<Nanos> close_wallet(Tables& tables, const HoldRecord& hold, const price::Charge& charge) {
-  const AccountKey key = wallet_key(hold.wallet_id);
-  WalletRecord record;
-  const Result<bool> found = load_into(tables, Table::accounts, span_of(key), record);
-  if (!found) return std::unexpected(found.error());
-  if (!*found) return fail(Errc::corrupt);
-  const Nanos release = hold.state == HoldState::open ? hold.amount : 0;
-  if (record.held < release) return fail(Errc::corrupt);
-  record.held -= release;
+Result<> move_money(WalletRecord& wallet, Nanos release, const price::Charge& charge) {
+  if (wallet.held < release) return fail(Errc::corrupt);
+  wallet.held -= release;
   // release − charged first: it cannot overflow, and for an open hold it is ≥ 0.
-  if (__builtin_add_overflow(record.available, release - charge.charged, &record.available) ||
-      __builtin_sub_overflow(record.available, charge.excess, &record.available) ||
-      __builtin_add_overflow(record.charged, charge.charged, &record.charged) ||
-      __builtin_add_overflow(record.excess, charge.excess, &record.excess)) {
+  if (__builtin_add_overflow(wallet.available, release - charge.charged, &wallet.available) ||
+      __builtin_sub_overflow(wallet.available, charge.excess, &wallet.available) ||
+      __builtin_add_overflow(wallet.charged, charge.charged, &wallet.charged) ||
+      __builtin_add_overflow(wallet.excess, charge.excess, &wallet.excess)) {
     return fail(Errc::bad_value);
   }
-  if (Result<> put = store(tables, Table::accounts, span_of(key), record); !put) {
-    return std::unexpected(put.error());
+  return {};
+}
+
+/// Moves the money of a hold that ends; what is available then. An open hold gives `amount` back
+/// first; a tombstone did so when it was made. All rows are read before one is written: a row that
+/// fails its check ends this verb alone, and those beside it are committed.
+Result<Nanos> close_account(Tables& tables, const HoldRecord& hold, const price::Charge& charge) {
+  const AccountKey wallet_row = wallet_key(hold.wallet_id);
+  WalletRecord wallet;
+  Counters of_key{counter_key(CounterKind::key, hold.wallet_id, hold.key_id), false, {}};
+  Counters of_wallet{counter_key(CounterKind::wallet, hold.wallet_id, hold.wallet_id), false, {}};
+  const Result<bool> found = load_into(tables, Table::accounts, span_of(wallet_row), wallet);
+  if (!found) return std::unexpected(found.error());
+  if (!*found) return fail(Errc::corrupt);
+  for (Counters* counters : {&of_key, &of_wallet}) {
+    if (const Result<> loaded = load_counters(tables, *counters); !loaded) {
+      return std::unexpected(loaded.error());
+    }
   }
-  return record.available;
+  const bool open = hold.state == HoldState::open;
+  const Nanos release = open ? hold.amount : 0;
+  const Nanos spent = charge.charged + charge.excess;
+  Result<> done = move_money(wallet, release, charge);
+  if (done) done = store(tables, Table::accounts, span_of(wallet_row), wallet);
+  if (done) done = close_counters(tables, of_key, hold.key_windows, release, spent, open);
+  if (done) done = close_counters(tables, of_wallet, hold.wallet_windows, release, spent, open);
+  if (!done) return std::unexpected(done.error());
+  return wallet.available;
 }
 
 void fill_record(OutboxRecord& record, const HoldId& id, const HoldRecord& hold,
@@ -99,14 +116,8 @@ Result<Outcome> close_hold(Tables& tables, const HoldId& id, const HoldRecord& h
                            SlotRecord& slot, const price::Charge& charge,
                            const OutboxRecord* wanted) {
   const bool late = hold.state == HoldState::tombstone;
-  const Result<Nanos> available = close_wallet(tables, hold, charge);
+  const Result<Nanos> available = close_account(tables, hold, charge);
   if (!available) return std::unexpected(available.error());
-  const Nanos release = late ? 0 : hold.amount;
-  if (Result<> closed =
-          close_both_counters(tables, hold, release, charge.charged + charge.excess, !late);
-      !closed) {
-    return std::unexpected(closed.error());
-  }
   if (Result<bool> erased = tables.erase(Table::holds, span_of(hold_key(id))); !erased) {
     return std::unexpected(erased.error());
   }
@@ -205,11 +216,8 @@ Result<Outcome> apply(Tables& tables, const ExpireVerb& verb) {
     return outcome;
   }
   const price::Charge nothing = void_charge();
-  const Result<Nanos> available = close_wallet(tables, record, nothing);
+  const Result<Nanos> available = close_account(tables, record, nothing);
   if (!available) return std::unexpected(available.error());
-  if (Result<> closed = close_both_counters(tables, record, record.amount, 0, true); !closed) {
-    return std::unexpected(closed.error());
-  }
   record.state = HoldState::tombstone;
   if (Result<> put = store(tables, Table::holds, span_of(key), record); !put) {
     return std::unexpected(put.error());

@@ -120,9 +120,8 @@ class Model {
     return get<OutboxRecord>(Table::outbox, span_of(outbox_key(slot_id, seq)));
   }
 
-  /// Flips a byte of a wallet's row.
-  void corrupt_wallet(WalletId id) {
-    const AccountKey key = wallet_key(id);
+  /// Flips a byte of the row.
+  void corrupt_account(const AccountKey& key) {
     const ByteSpan bytes = tables_.get(Table::accounts, span_of(key)).value();
     std::vector<std::byte> bad(bytes.begin(), bytes.end());
     bad[bad.size() / 2] ^= std::byte{1};

@@ -400,11 +400,27 @@ TEST_F(Verbs, DrainedRowsGoUpToTheCursor) {
 
 TEST_F(Verbs, ACorruptRowIsAnErrorAndNothingIsWritten) {
   const Outcome held = reserve(100);
-  model.corrupt_wallet(1);
+  model.corrupt_account(wallet_key(1));
   const std::uint64_t writes = model.tables().writes();
   EXPECT_EQ(model.settle(held.hold, 1).error().code, Errc::corrupt);
   EXPECT_EQ(model.reserve(request(10, 1, 1)).error().code, Errc::corrupt);
   EXPECT_EQ(model.tables().writes(), writes);
+}
+
+// The verbs beside it are committed all the same: it must have written nothing before it fails.
+TEST_F(Verbs, AnEndThatMeetsACorruptCounterWritesNothing) {
+  const Outcome held = reserve(100);
+  for (const AccountKey& row :
+       {counter_key(CounterKind::key, 1, 10), counter_key(CounterKind::wallet, 1, 1)}) {
+    model.corrupt_account(row);
+    const std::uint64_t writes = model.tables().writes();
+    EXPECT_EQ(model.settle(held.hold, 1).error().code, Errc::corrupt);
+    EXPECT_EQ(model.void_hold(held.hold).error().code, Errc::corrupt);
+    EXPECT_EQ(model.expire(held.hold, 4'000 * kSecond).error().code, Errc::corrupt);
+    EXPECT_EQ(model.tables().writes(), writes);
+    model.corrupt_account(row);  // whole again
+  }
+  EXPECT_TRUE(model.settle(held.hold, 1));
 }
 
 }  // namespace
