@@ -4,12 +4,22 @@
 #include <soci/sqlite3/soci-sqlite3.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cstring>
+#include <thread>
 
 #include "sluice/base/assert.hpp"
+#include "sluice/base/clock.hpp"
 #include "sluice/base/crash_point.hpp"
 
 namespace sluice::ledger {
+namespace {
+
+/// Another process holds the write lock only for one short transaction: if it is held this long, it
+/// hangs.
+constexpr int kLockWaitS = 5;
+
+}  // namespace
 
 struct Db::Session {
   soci::session sql;
@@ -132,23 +142,34 @@ Result<std::unique_ptr<Db>> Db::open(const std::string& database, bool read_only
                                      std::string& message) {
   std::unique_ptr<Db> db(new Db);
   try {
-    // Another process holds the write lock only for one short transaction: five seconds mean that
-    // it hangs.
-    db->session_->sql.open(soci::sqlite3, "dbname=\"" + database + "\" timeout=5");
+    db->session_->sql.open(soci::sqlite3,
+                           "dbname=\"" + database + "\" timeout=" + std::to_string(kLockWaitS));
   } catch (...) {
     const auto error = db->failed();
     message = "ledger " + database + ": " + db->last_error_;
     return error;
   }
-  const char* pragmas =
-      read_only ? "PRAGMA query_only = ON"
-                : "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; "
-                  "PRAGMA wal_autocheckpoint = 4000";
-  if (auto set = db->script(pragmas); !set) {
+  if (auto set = read_only ? db->script("PRAGMA query_only = ON") : db->prepare_to_write(); !set) {
     message = "ledger " + database + ": " + db->last_error_;
     return std::unexpected(set.error());
   }
   return db;
+}
+
+// The first process that opens a new ledger makes it a WAL one. Whoever comes in that moment is
+// told at once that the database is locked: SQLite does not wait for this lock, whatever its
+// time-out.
+Result<> Db::prepare_to_write() {
+  const TimeNs until_ns = system_clock().monotonic_ns() + kLockWaitS * kSecond;
+  Result<> set = script("PRAGMA journal_mode = WAL");
+  while (!set && set.error().code == Errc::unavailable && set.error().retry == Retry::yes &&
+         system_clock().monotonic_ns() < until_ns) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    set = script("PRAGMA journal_mode = WAL");
+  }
+  if (!set) return set;
+  return script(
+      "PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA wal_autocheckpoint = 4000");
 }
 
 Db::Prepared& Db::prepared(std::string_view sql, const char* types,

@@ -65,6 +65,7 @@ class Db {
   [[nodiscard]] const std::string& last_error() const { return last_error_; }
 
  private:
+  [[nodiscard]] Result<> prepare_to_write();
   struct Session;
   struct Prepared;
   struct Bulk;

@@ -1,5 +1,8 @@
 #include "ledger_fixture.hpp"
 
+#include <fcntl.h>
+#include <sys/wait.h>
+
 #include <limits>
 
 namespace sluice::ledger {
@@ -72,6 +75,37 @@ TEST_F(LedgerTest, TwoConnectionsWaitForEachOther) {
   ASSERT_TRUE((*other)->money().credit(wallet.id, 5, House::funding_credit, ""));
   ASSERT_TRUE(ledger_->money().credit(wallet.id, 6, House::funding_credit, ""));
   EXPECT_EQ(balance(wallet.id), 11);
+}
+
+// The reconciler and the first `sluice` command find no ledger and make it, both at once. Here the
+// other one is about to write the new file when we make it a WAL one.
+TEST_F(LedgerTest, ANewOneMayBeOpenedByOthersMeanwhile) {
+  constexpr off_t kReservedByte = 0x4000'0001;  // SQLite's lock of who is about to write
+  const std::string fresh = file() + "-fresh";
+  int ready[2];
+  ASSERT_EQ(::pipe(ready), 0);
+  const pid_t other = ::fork();
+  ASSERT_GE(other, 0);
+  if (other == 0) {
+    const int fd = ::open(fresh.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    struct flock lock = {};
+    lock.l_type = F_WRLCK;
+    lock.l_whence = SEEK_SET;
+    lock.l_start = kReservedByte;
+    lock.l_len = 1;
+    const char locked = ::fcntl(fd, F_SETLK, &lock) == 0 ? 1 : 0;
+    if (::write(ready[1], &locked, 1) == 1) ::usleep(300'000);
+    ::_exit(0);  // which gives the lock back
+  }
+  char locked = 0;
+  ASSERT_EQ(::read(ready[0], &locked, 1), 1);
+  ASSERT_EQ(locked, 1);
+  std::string message;
+  const auto opened = Ledger::open(fresh, Access::read_write, clock_, message);
+  EXPECT_TRUE(opened) << message;
+  EXPECT_EQ(::waitpid(other, nullptr, 0), other);
+  ::close(ready[0]);
+  ::close(ready[1]);
 }
 
 TEST_F(LedgerTest, SurvivesReopening) {

@@ -149,6 +149,18 @@ ${priceToml(PRICE)}
   async startEdge() {
     this.spawnEdge()
     await this.listening()
+    await this.ready()
+  }
+
+  /** Waits until a shard serves. */
+  ready(ms = 10_000) {
+    return until(async () => {
+      if (this.edge.exitCode !== null) throw new Error(`sluice-edge ended with ${this.edge.exitCode}`)
+      if (this.reconciler.exitCode !== null) throw new Error(`sluice-reconciler ended with ${this.reconciler.exitCode}`)
+      const page = await fetch(`http://127.0.0.1:${this.metricsPort}/readyz`).catch(() => null)
+      await page?.arrayBuffer()
+      return page?.status === 200
+    }, 'the edge to be ready', ms)
   }
 
   /** Waits until the edge takes connections. */
