@@ -138,8 +138,6 @@ constinit const llhttp_settings_t HeadParser::Callbacks::kSettings{
 };
 
 void HeadParser::start(Kind kind, std::size_t at) {
-  auto* llhttp = reinterpret_cast<llhttp_t*>(llhttp_.data());
-  llhttp_init(llhttp, kind == Kind::request ? HTTP_REQUEST : HTTP_RESPONSE, &Callbacks::kSettings);
   fields_.clear();
   failure_ = {};
   length_ = 0;
@@ -152,8 +150,19 @@ void HeadParser::start(Kind kind, std::size_t at) {
   phase_ = Phase::line;
   stop_ = Stop::none;
   done_ = false;
+  may_be_plain_ = true;
+  was_plain_ = false;
   parsed_bytes_ = head_offset_;
   base_ = nullptr;
+}
+
+// Of several faults llhttp meets the first, the checks behind the quick way another: the verdict
+// would depend on how the bytes were cut.
+bool HeadParser::begin_again() {
+  if (!was_plain_) return false;
+  start(kind_, head_offset_);
+  may_be_plain_ = false;
+  return true;
 }
 
 std::unexpected<Error> HeadParser::refuse(Errc code, int sys_errno) {
@@ -178,12 +187,18 @@ Result<HeadStatus> HeadParser::advance(std::span<const char> bytes, const Limits
   const std::size_t limit = std::min(limits.head_bytes, kMaxHeadBytes);
   const std::size_t end = std::min(bytes.size(), limit);
   SLUICE_ASSERT(!done_ && end >= parsed_bytes_);  // bytes of earlier calls stay in front
-  auto* llhttp = reinterpret_cast<llhttp_t*>(llhttp_.data());
-  // A scratch parser may have been copied since the last call, and the bytes may have moved.
-  llhttp->data = this;
   base_ = bytes.data();
   limit_fields_ = std::min(limits.fields, kMaxFields);
   limit_target_ = limits.target_bytes;
+  auto* llhttp = reinterpret_cast<llhttp_t*>(llhttp_.data());
+  if (parsed_bytes_ == head_offset_) {
+    was_plain_ = may_be_plain_ && read_plain(base_ + end);
+    if (was_plain_) return resolve_head();
+    llhttp_init(llhttp, kind_ == Kind::request ? HTTP_REQUEST : HTTP_RESPONSE,
+                &Callbacks::kSettings);
+  }
+  // A scratch parser may have been copied since the last call, and the bytes may have moved.
+  llhttp->data = this;
   const llhttp_errno_t code = llhttp_execute(llhttp, base_ + parsed_bytes_, end - parsed_bytes_);
   if (code == HPE_OK) {
     parsed_bytes_ = static_cast<std::uint32_t>(end);
@@ -198,6 +213,10 @@ Result<HeadStatus> HeadParser::advance(std::span<const char> bytes, const Limits
     return refuse(errc, errc == Errc::unsupported ? EPROTONOSUPPORT : 0);
   }
   parsed_bytes_ = static_cast<std::uint32_t>(error_offset);
+  return resolve_head();
+}
+
+Result<HeadStatus> HeadParser::resolve_head() {
   if (const auto resolved = resolve_fields(base_); !resolved)
     return std::unexpected(resolved.error());
   return HeadStatus::complete;

@@ -57,6 +57,12 @@ void RequestParser::reset() {
 
 Result<HeadStatus> RequestParser::parse(std::span<const char> bytes, const Limits& limits) {
   if (is_broken()) return std::unexpected(failure_);
+  auto status = read(bytes, limits);
+  if (!status && begin_again()) status = read(bytes, limits);
+  return status;
+}
+
+Result<HeadStatus> RequestParser::read(std::span<const char> bytes, const Limits& limits) {
   auto status = skip_empty_line(bytes);
   if (!status || *status == HeadStatus::need_more) return status;
   status = advance(bytes, limits);

@@ -24,6 +24,12 @@ void ResponseParser::reset(Method request_method) {
 
 Result<HeadStatus> ResponseParser::parse(std::span<const char> bytes, const Limits& limits) {
   if (is_broken()) return std::unexpected(failure_);
+  auto status = read(bytes, limits);
+  if (!status && begin_again()) status = read(bytes, limits);
+  return status;
+}
+
+Result<HeadStatus> ResponseParser::read(std::span<const char> bytes, const Limits& limits) {
   const char* const base = bytes.data();
   while (bytes.size() > head_bytes()) {
     // llhttp would pass over line ends in front of a response.

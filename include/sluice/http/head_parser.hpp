@@ -36,8 +36,11 @@ class HeadParser {
   enum class Kind : std::uint8_t { request, response };
 
   void start(Kind kind, std::size_t at);
-  /// Feeds what is new in `bytes` to llhttp; when the head is complete, checks the shape of its
-  /// field lines and resolves the well-known ones. The first line is the derived class's.
+  /// After an error: whether the head was read the quick way; it is then begun again, for llhttp.
+  [[nodiscard]] bool begin_again();
+  /// Reads what is new in `bytes`, by llhttp if it is not a plain head that is whole; when the head
+  /// is complete, checks the shape of its field lines and resolves the well-known ones. The first
+  /// line is the derived class's.
   Result<HeadStatus> advance(std::span<const char> bytes, const Limits& limits);
   /// One empty line in front of a request is passed over (RFC 9112 §2.2).
   Result<HeadStatus> skip_empty_line(std::span<const char> bytes);
@@ -67,6 +70,13 @@ class HeadParser {
   Errc passed_limit(std::string_view seen, const Limits& limits) const;
   Errc errc_of(int llhttp_code, std::size_t error_offset, const char* base,
                const Limits& limits) const;
+  // plain_head.cpp: the quick way, tried first.
+  bool read_plain(const char* end);
+  const char* plain_request_line(const char* p, const char* end);
+  const char* plain_status_line(const char* p, const char* end);
+  const char* plain_field(const char* p, const char* end);
+
+  Result<HeadStatus> resolve_head();
   Result<> resolve_fields(const char* base);
   Result<> resolve_field(const char* base, std::size_t index, std::size_t line_end);
   Result<> read_transfer_encoding(std::string_view value);
@@ -76,6 +86,8 @@ class HeadParser {
   Phase phase_;
   Stop stop_;
   bool done_;
+  bool may_be_plain_;  ///< the quick way was not given up
+  bool was_plain_;
   std::uint32_t parsed_bytes_;
   std::uint32_t limit_fields_;
   std::uint32_t limit_target_;

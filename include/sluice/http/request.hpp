@@ -92,6 +92,7 @@ class RequestParser : public HeadParser {
 
  private:
   friend class RequestHead;
+  Result<HeadStatus> read(std::span<const char> bytes, const Limits& limits);
   Result<> check_request_line(const char* base);
   Result<> check_target(const char* base);
   Result<> check_body(const char* base, const Limits& limits);

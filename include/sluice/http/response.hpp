@@ -67,6 +67,7 @@ class ResponseParser : public HeadParser {
 
  private:
   friend class ResponseHead;
+  Result<HeadStatus> read(std::span<const char> bytes, const Limits& limits);
   Result<> check_status_line(const char* base);
   void decide_framing();
 
