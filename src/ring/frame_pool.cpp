@@ -7,10 +7,13 @@
 namespace sluice::ring {
 namespace {
 
-constexpr std::size_t kClassBytes = 128;
-constexpr std::size_t kClasses = 33;  // frames up to 4 KiB are pooled; class 0 is not used
-// Per class: enough for the frames of a burst; beyond it memory goes back to the heap.
-constexpr std::size_t kKeep = 4096;
+// Classes are narrow, because what an open stream holds is mostly frames, and end where the heap's
+// own blocks do (it keeps 8 bytes of every 16).
+constexpr std::size_t kClassBytes = 32;
+constexpr std::size_t kHeapBytes = 8;
+constexpr std::size_t kClasses = 129;  // frames up to 4 KiB are pooled
+// Kept by a class: enough for the frames of a burst. What is beyond it goes back to the heap.
+constexpr std::size_t kKeepBytes = 512 * 1024;
 
 struct FreeBlock {
   FreeBlock* next;
@@ -18,10 +21,10 @@ struct FreeBlock {
 
 struct FreeList {
   FreeBlock* first = nullptr;
-  std::size_t count = 0;
+  std::size_t bytes = 0;
 };
 
-// Without a destructor and with a constant start, so that reaching it is one address: no guard at each use.
+// Without a destructor and with a constant start: reaching it is one address, with no guard.
 constinit thread_local std::array<FreeList, kClasses> lists{};
 
 // Gives a thread's blocks back when it ends.
@@ -34,16 +37,19 @@ struct Cleaner {
         list.first = block->next;
         std::free(block);
       }
-      list.count = kKeep;  // what comes even later goes to the heap
+      list.bytes = kKeepBytes;  // what comes even later goes to the heap
     }
   }
 };
 thread_local Cleaner cleaner;
 
-std::size_t class_of(std::size_t bytes) { return (bytes + kClassBytes - 1) / kClassBytes; }
+std::size_t class_of(std::size_t bytes) {
+  return (bytes + kClassBytes - kHeapBytes - 1) / kClassBytes;
+}
+std::size_t block_bytes(std::size_t size_class) { return size_class * kClassBytes + kHeapBytes; }
 
 void* from_heap(std::size_t bytes) {
-  cleaner.registered = true;  // the first use of a thread_local starts its life: every block comes through here
+  cleaner.registered = true;  // its first use starts its life: every block comes through here
   void* block = std::malloc(bytes);
   if (block == nullptr) throw std::bad_alloc();
   return block;
@@ -55,16 +61,16 @@ void* allocate_frame(std::size_t bytes) {
   const std::size_t size_class = class_of(bytes);
   if (size_class >= kClasses) return from_heap(bytes);
   FreeList& list = lists[size_class];
-  if (list.first == nullptr) return from_heap(size_class * kClassBytes);
+  if (list.first == nullptr) return from_heap(block_bytes(size_class));
   FreeBlock* block = list.first;
   list.first = block->next;
-  --list.count;
+  list.bytes -= block_bytes(size_class);
   return block;
 }
 
 void release_frame(void* block, std::size_t bytes) noexcept {
   const std::size_t size_class = class_of(bytes);
-  if (size_class >= kClasses || lists[size_class].count >= kKeep) {
+  if (size_class >= kClasses || lists[size_class].bytes >= kKeepBytes) {
     std::free(block);
     return;
   }
@@ -72,7 +78,7 @@ void release_frame(void* block, std::size_t bytes) noexcept {
   auto* free_block = static_cast<FreeBlock*>(block);
   free_block->next = list.first;
   list.first = free_block;
-  ++list.count;
+  list.bytes += block_bytes(size_class);
 }
 
 }  // namespace sluice::ring
