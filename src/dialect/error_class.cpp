@@ -263,10 +263,10 @@ ErrorClass classify_upstream_error(Format format, int status, std::string_view b
       break;
   }
   if (state.json.step == JsonStep::value || state.json.step == JsonStep::invalid) {
-    state.error = UpstreamError{};  // not JSON: a proxy's page; only its text can tell
-    state.error.message.assign(body.substr(0, 160));
+    state.error.reset();  // not JSON: a proxy's page; only its text can tell
+    state.error_texts().message.assign(body.substr(0, 160));
   }
-  return state.error.classify(format, status);
+  return state.error_texts().classify(format, status);
 }
 
 std::string_view to_string(ErrorClass error_class) {

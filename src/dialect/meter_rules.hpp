@@ -107,7 +107,7 @@ class MeterRules {
 
   void collect(std::uint8_t, std::string_view piece) {
     for (const char c : piece) {
-      if (!m.error.message.push_back(c)) return;
+      if (!m.error_texts().message.push_back(c)) return;
     }
   }
 
@@ -264,14 +264,14 @@ inline void MeterRules::shared_string(Role role, const JsonString& string) {
       m.event.error |= !string.empty;
       return;
     case Role::error_type:
-      m.error.type.assign(string.text);
+      m.error_texts().type.assign(string.text);
       return;
     case Role::error_code:
-      m.error.code.assign(string.text);
+      m.error_texts().code.assign(string.text);
       return;
     case Role::error_quota:  // Gemini lists each quota that was hit: a daily one says the most
-      if (m.error.code.empty() || string.text.find("PerDay") != std::string_view::npos)
-        m.error.code.assign(string.text);
+      if (m.error_texts().code.empty() || string.text.find("PerDay") != std::string_view::npos)
+        m.error_texts().code.assign(string.text);
       return;
     default:
       if (role >= Role::field) doubt(UsageDoubt::not_number);
@@ -305,12 +305,14 @@ inline void MeterRules::on_number(std::uint8_t role_number, const JsonNumber& nu
   switch (role) {
     case Role::error_code:
     case Role::flat_code:
-      m.error.code_number = static_cast<int>(std::min<std::uint64_t>(number.magnitude, 99'999));
+      m.error_texts().code_number =
+          static_cast<int>(std::min<std::uint64_t>(number.magnitude, 99'999));
       return;
     case Role::base_status:
       if (number.magnitude == 0) return;
       m.event.error = true;
-      m.error.code_number = static_cast<int>(std::min<std::uint64_t>(number.magnitude, 99'999));
+      m.error_texts().code_number =
+          static_cast<int>(std::min<std::uint64_t>(number.magnitude, 99'999));
       return;
     case Role::free: {
       m.output.digit_runs += 1;
@@ -363,7 +365,7 @@ inline void MeterRules::shared_close(Role role, bool object) {
 inline void MeterRules::end_event() {
   ++m.events;
   if (m.error_name == 5) m.event.error = true;
-  m.error.seen |= m.event.error;
+  m.failed |= m.event.error;
   m.end_seen |= m.event.ends;
   if (m.event.semantic || m.event.usage) ++m.semantic_events;
 }
@@ -386,9 +388,8 @@ inline void MeterRules::learn_prefix(const char* text_start) {
 }
 
 inline bool MeterRules::has_effects() const {
-  const UpstreamError& error = m.error;
   return m.event.usage || m.event.error || m.event.ends || m.usage.open_mask != 0 ||
-         m.finish_seen || !error.type.empty() || !error.code.empty() || !error.message.empty();
+         m.finish_seen || m.error != nullptr;
 }
 
 inline void MeterRules::reset_event() { m.event = EventFlags{}; }

@@ -40,10 +40,10 @@ class OpenaiRules : public MeterRules {
         m.event.error |= string.text == "error";
         return;  // Mistral: no wrapper
       case Role::flat_code:
-        m.error.code.assign(string.text);
+        m.error_texts().code.assign(string.text);
         return;  // xAI, Mistral
       case Role::flat_type:
-        m.error.type.assign(string.text);
+        m.error_texts().type.assign(string.text);
         return;
       default:
         return shared_string(static_cast<Role>(role_number), string);

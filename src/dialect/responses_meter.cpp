@@ -27,7 +27,7 @@ class ResponsesRules : public MeterRules {
         m.event.semantic |= string.text != "message" && string.text != "reasoning";
         return;
       case Role::flat_code:
-        m.error.code.assign(string.text);
+        m.error_texts().code.assign(string.text);
         return;
       default:
         return shared_string(role, string);

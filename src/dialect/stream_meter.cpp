@@ -145,7 +145,7 @@ Fed StreamMeter::feed_withholding(std::string_view span) {
 
 StreamEnd StreamMeter::finish() {
   if (state_.sse) meter_of(operation_).finish_sse(state_);
-  if (state_.error.seen) return StreamEnd::error;
+  if (state_.failed) return StreamEnd::error;
   return state_.end_seen ? StreamEnd::clean : StreamEnd::truncated;
 }
 

@@ -35,36 +35,36 @@ ring::Task<> refuse_head(Services& services, net::Stream& client, const Error& e
   static_cast<void>(usable);
 }
 
-ring::Task<> serve_requests(Services& services, Client& client) {
+}  // namespace
+
+// One coroutine for the whole connection: what it keeps, it keeps for every stream that is open.
+ring::Task<> serve_connection(Services& services, Client& client) {
   net::Stream& stream = *client.stream;
+  services.count(Counter::connections);
+  bool lingers = true;
   for (std::uint32_t served = 0; served < services.settings.requests_per_connection; ++served) {
     dialect::Format format = dialect::Format::openai;
-    Result<RequestHeadFacts> head = co_await read_head(services, stream, format);
-    if (!head) {
-      const Errc code = head.error().code;
-      if (code == Errc::closed || code == Errc::reset || code == Errc::cancelled) co_return;
-      co_await refuse_head(services, stream, head.error(), format);
+    RequestHeadFacts head;
+    const Result<> read = co_await read_head(services, stream, head, format);
+    if (!read) {
+      const Errc code = read.error().code;
+      lingers = code != Errc::closed && code != Errc::reset && code != Errc::cancelled;
+      if (lingers) co_await refuse_head(services, stream, read.error(), format);
       break;
     }
-    if (served + 1 == services.settings.requests_per_connection) head->keep_alive = false;
+    if (served + 1 == services.settings.requests_per_connection) head.keep_alive = false;
     client.busy = true;
     bool reusable = false;
     {
-      Exchange exchange(services, client, std::move(*head));
-      reusable = co_await exchange.run();
+      Exchange exchange(services, client, head);
+      if (co_await exchange.admit()) co_await exchange.serve();
+      reusable = exchange.reusable();
     }
     client.busy = false;
     if (!reusable || services.draining) break;
   }
-  if (stream.end().code == Errc::none) co_await linger(services, stream);
-}
-
-}  // namespace
-
-ring::Task<> serve_connection(Services& services, Client& client) {
-  services.count(Counter::connections);
-  co_await serve_requests(services, client);
-  co_await client.stream->close();
+  if (lingers && stream.end().code == Errc::none) co_await linger(services, stream);
+  co_await stream.close();
 }
 
 }  // namespace sluice::relay

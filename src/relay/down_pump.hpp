@@ -72,7 +72,7 @@ class DownPump {
   [[nodiscard]] bool may_send() const;
   [[nodiscard]] TimeNs next_deadline_ns() const;
   [[nodiscard]] bool make_head();
-  /// One send of what is queued, awaited where it is made: a coroutine of its own would be a frame a chunk.
+  /// One send of what is queued, awaited where it is made: as a coroutine it was a frame a chunk.
   struct Flush {
     DownPump& pump;
     std::span<const iovec> pieces;  ///< empty = nothing to send

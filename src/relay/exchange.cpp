@@ -21,16 +21,34 @@ Refusal refusal_of(const policy::Denial& denial) {
   return {.kind = denial.kind, .message = denial.message, .param = denial.param};
 }
 
+std::optional<Refusal> refusal_of(dialect::RouteVerdict verdict) {
+  switch (verdict) {
+    case dialect::RouteVerdict::ok:
+      return std::nullopt;
+    case dialect::RouteVerdict::not_found:
+      return Refusal{.kind = ErrorKind::not_found, .message = "Unknown path."};
+    case dialect::RouteVerdict::method_not_allowed:
+      return Refusal{.kind = ErrorKind::method_not_allowed,
+                     .message = "The method is not allowed here."};
+    case dialect::RouteVerdict::not_offered:
+      return Refusal{.kind = ErrorKind::not_offered,
+                     .message = "This gateway does not serve this path."};
+    case dialect::RouteVerdict::bad_target:
+      break;
+  }
+  return Refusal{.kind = ErrorKind::bad_request, .message = "The request target is invalid."};
+}
+
 bool is_free_answer(dialect::Operation operation) {
   return operation == dialect::Operation::list_models || operation == dialect::Operation::get_model;
 }
 
 }  // namespace
 
-Exchange::Exchange(Services& services, Client& client, RequestHeadFacts head)
+Exchange::Exchange(Services& services, Client& client, RequestHeadFacts& head)
     : services_(services),
       client_(client),
-      request_{.head = std::move(head), .body = {}},
+      request_{.head = head, .body = {}},
       snapshot_(services.snapshot) {
   client_.stream->watch_end(&Exchange::on_client_end, this);
   // It may have gone right behind its request.
@@ -47,6 +65,13 @@ void Exchange::release_body() {
   request_.body.reset();
 }
 
+// What only the last candidate's request needed is not kept while its answer streams.
+void Exchange::release_sent() {
+  release_body();
+  std::string().swap(request_.head.forwarded);
+  std::string().swap(request_.head.query);
+}
+
 void Exchange::on_client_end(void* context, const Error& end) {
   Exchange& self = *static_cast<Exchange*>(context);
   if (end.code == Errc::closed && self.services_.settings.tolerate_half_close) return;
@@ -57,50 +82,51 @@ void Exchange::on_client_end(void* context, const Error& end) {
   if (self.attempt_ && !drain) self.attempt_->abort();
 }
 
-ring::Task<bool> Exchange::run() {
+ring::Task<bool> Exchange::admit() {
   services_.count(Counter::requests);
-  const dialect::Route& route = request_.head.route;
-  switch (route.verdict) {
-    case dialect::RouteVerdict::ok:
-      break;
-    case dialect::RouteVerdict::not_found:
-      co_return co_await refuse({.kind = ErrorKind::not_found, .message = "Unknown path."});
-    case dialect::RouteVerdict::method_not_allowed:
-      co_return co_await refuse(
-          {.kind = ErrorKind::method_not_allowed, .message = "The method is not allowed here."});
-    case dialect::RouteVerdict::not_offered:
-      co_return co_await refuse(
-          {.kind = ErrorKind::not_offered, .message = "This gateway does not serve this path."});
-    case dialect::RouteVerdict::bad_target:
-      co_return co_await refuse(
-          {.kind = ErrorKind::bad_request, .message = "The request target is invalid."});
-  }
-  if (const auto denial = authenticate()) co_return co_await refuse(refusal_of(*denial));
-  if (request_.head.encoded) {
-    co_return co_await refuse({.kind = ErrorKind::bad_request,
-                               .message = "Compressed request bodies are not supported.",
-                               .status = 415});
+  if (const auto refusal = refusal_before_body()) {
+    co_await refuse(*refusal);
+    co_return false;
   }
   Result<Body> body = co_await read_body(services_, *client_.stream, request_.head);
   if (!body) {
     if (body.error().code == Errc::closed || body.error().code == Errc::reset) co_return false;
     request_.head.keep_alive = false;
-    co_return co_await refuse(relay::refusal_of(body.error()));
+    co_await refuse(relay::refusal_of(body.error()));
+    co_return false;
   }
-  request_.body = std::move(*body);
+  take_body(std::move(*body));
+  if (is_free_answer(request_.head.route.operation)) {
+    co_await answer_models();
+    co_return false;
+  }
+  policy::Denial denial;
+  plan_ = make_plan(services_, *snapshot_, key_, request_, denial);
+  std::optional<Refusal> refused;
+  if (!plan_) {
+    refused = refusal_of(denial);
+  } else if (plan_->billed) {
+    refused = co_await reserve();
+  }
+  if (refused) co_await refuse(*refused);
+  co_return !refused;
+}
+
+// What is refused by the head alone, with the body unread.
+std::optional<Refusal> Exchange::refusal_before_body() {
+  if (const auto refusal = refusal_of(request_.head.route.verdict)) return refusal;
+  if (const auto denial = authenticate()) return refusal_of(*denial);
+  if (!request_.head.encoded) return std::nullopt;
+  return Refusal{.kind = ErrorKind::bad_request,
+                 .message = "Compressed request bodies are not supported.",
+                 .status = 415};
+}
+
+void Exchange::take_body(Body body) {
+  request_.body = std::move(body);
   request_.head.framing = http::Framing::none;  // nothing of it is left in the connection
   services_.body_bytes += request_.body.capacity();
   services_.count(Counter::bytes_in, request_.body.size());
-  if (is_free_answer(route.operation)) co_return co_await answer_models();
-
-  policy::Denial denial;
-  plan_ = make_plan(services_, *snapshot_, key_, request_, denial);
-  if (!plan_) co_return co_await refuse(refusal_of(denial));
-  if (plan_->billed) {
-    const std::optional<Refusal> refused = co_await reserve();
-    if (refused) co_return co_await refuse(*refused);
-  }
-  co_return co_await serve();
 }
 
 std::optional<policy::Denial> Exchange::authenticate() {
@@ -122,13 +148,11 @@ std::optional<policy::Denial> Exchange::authenticate() {
   return std::nullopt;
 }
 
-ring::Task<bool> Exchange::refuse(Refusal refusal) {
+ring::Task<> Exchange::refuse(Refusal refusal) {
   note_refused(refusal);
   // A body that was not read would be taken for the next request.
   const bool keep = request_.head.framing == http::Framing::none;
-  const bool usable =
-      co_await send_refusal(services_, *client_.stream, request_.head, refusal, keep);
-  co_return usable && !client_left_;
+  reusable_ = co_await send_refusal(services_, *client_.stream, request_.head, refusal, keep);
 }
 
 void Exchange::note_refused(const Refusal& refusal) {
@@ -149,7 +173,7 @@ void Exchange::note_refused(const Refusal& refusal) {
   services_.refused.push(record);
 }
 
-ring::Task<bool> Exchange::answer_models() {
+ring::Task<> Exchange::answer_models() {
   const state::Catalog& catalog = *snapshot_->catalog;
   const dialect::Route& route = request_.head.route;
   std::vector<dialect::ModelInfo> models;
@@ -171,14 +195,14 @@ ring::Task<bool> Exchange::answer_models() {
       return model.id == route.model.view();
     });
     if (found == models.end()) {
-      co_return co_await refuse({.kind = ErrorKind::model_not_found,
-                                 .message = "The model does not exist or this API key has no "
-                                            "access to it.",
-                                 .param = "model"});
+      co_await refuse({.kind = ErrorKind::model_not_found,
+                       .message = "The model does not exist or this API key has no access to it.",
+                       .param = "model"});
+      co_return;
     }
     dialect::render_model(route.format, *found, body);
   }
-  co_return co_await send_json(services_, *client_.stream, request_.head, 200, body, {}, true);
+  reusable_ = co_await send_json(services_, *client_.stream, request_.head, 200, body, {}, true);
 }
 
 ring::Task<std::optional<Refusal>> Exchange::reserve() {
@@ -187,9 +211,10 @@ ring::Task<std::optional<Refusal>> Exchange::reserve() {
   verb.wallet_id = key_.wallet_id;
   verb.key_id = key_.key_id;
   verb.key_windows = catalog.windows_at(key_.zone, request_.head.received_realtime_ns);
-  verb.wallet_windows = key_.wallet_zone == key_.zone
-                            ? verb.key_windows
-                            : catalog.windows_at(key_.wallet_zone, request_.head.received_realtime_ns);
+  verb.wallet_windows =
+      key_.wallet_zone == key_.zone
+          ? verb.key_windows
+          : catalog.windows_at(key_.wallet_zone, request_.head.received_realtime_ns);
   verb.model_id = plan_->model->id;
   verb.format = static_cast<std::uint8_t>(request_.head.route.format);
   verb.request_id = request_.head.id;
@@ -211,25 +236,35 @@ ring::Task<std::optional<Refusal>> Exchange::reserve() {
   }
 }
 
-// Tries the candidates in order until one has answered.
-ring::Task<bool> Exchange::serve() {
-  const policy::CandidateList candidates = plan_->candidates;
+// Tries the candidates in order until one has answered. One coroutine for all of them, beside the
+// relay's: both stay while an answer streams.
+ring::Task<> Exchange::serve() {
+  const policy::CandidateList& candidates = plan_->candidates;
   Verdict verdict = Verdict::failed;
   for (std::size_t i = 0; i < candidates.count && !client_left_; ++i) {
-    verdict = co_await try_candidate(*candidates.entries[i], i + 1 == candidates.count);
+    const bool last = i + 1 == candidates.count;
+    const Result<ResponseFacts> response = co_await open(*candidates.entries[i], last);
+    if (!response) {
+      verdict = after_break(last, response.error());
+    } else if (response->status >= 200 && response->status < 300) {
+      verdict = co_await relay(*response, last);
+    } else {
+      verdict = co_await relay_error(*response, last);
+    }
+    if (attempt_) co_await attempt_->finish(upstream_reusable_);
+    attempt_.reset();
     if (verdict != Verdict::try_next) break;
   }
   if (hold_ && hold_->open()) {
     const price::End end = client_left_ ? price::End::client_left : price::End::no_candidate;
     co_await close_hold(end, nullptr, 0);
   }
-  if (verdict == Verdict::answered) co_return client_reusable_ && !client_left_;
-  if (client_left_) co_return false;
+  if (verdict == Verdict::answered || client_left_) co_return;
   if (!failure_) {
     failure_ = {.kind = ErrorKind::upstream_failed,
                 .message = "Every provider of this model failed; try again soon."};
   }
-  co_return co_await refuse(*failure_);
+  co_await refuse(*failure_);
 }
 
 // Chooses the provider key and makes the bytes of the request for one candidate.
@@ -254,6 +289,7 @@ Result<UpstreamTarget> Exchange::prepare_attempt(const state::CandidateEntry& ca
   if (last) plan_->scan.reset();
   attempt_.emplace(services_, request_, hold());
   if (const Result<> made = attempt_->prepare(target, *edits); !made) {
+    attempt_.reset();
     return std::unexpected(made.error());
   }
   upstream_reusable_ = false;
@@ -262,38 +298,33 @@ Result<UpstreamTarget> Exchange::prepare_attempt(const state::CandidateEntry& ca
   return target;
 }
 
-ring::Task<Exchange::Verdict> Exchange::try_candidate(const state::CandidateEntry& candidate,
-                                                      bool last) {
+// Sends the request to one candidate and waits for the head of its answer.
+ring::Task<Result<ResponseFacts>> Exchange::open(const state::CandidateEntry& candidate,
+                                                 bool last) {
   const Result<UpstreamTarget> target = prepare_attempt(candidate, last);
-  if (!target) co_return Verdict::failed;
+  if (!target) co_return std::unexpected(target.error());
   const Settings& settings = services_.settings;
   const TimeNs now_ns = services_.reactor.now_ns();
   const TimeNs first_byte_ns =
       plan_->stream ? settings.first_byte_stream_ns : settings.first_byte_whole_ns;
-  const Result<ResponseFacts> response = co_await attempt_->open(
+  Result<ResponseFacts> response = co_await attempt_->open(
       *target,
       {.connect_ns = now_ns + settings.connect_ns, .first_byte_ns = now_ns + first_byte_ns});
   facts_.connected_ns = attempt_->connected_ns();
-  Verdict verdict = Verdict::failed;
   facts_.bytes_in = request_.body.size();
-  if (last && attempt_->sent_all()) release_body();
+  if (last && attempt_->sent_all()) release_sent();
   if (response) {
     facts_.first_byte_ns = services_.reactor.now_ns();
-    verdict = response->status >= 200 && response->status < 300
-                  ? co_await relay(*response, last)
-                  : co_await relay_error(*response, last);
   } else {
     services_.count(Counter::upstream_failures);
-    verdict = after_break(last, response.error());
   }
-  co_await attempt_->finish(upstream_reusable_);
-  attempt_.reset();
-  co_return verdict;
+  co_return response;
 }
 
 // The candidate broke before anything of it was delivered: may another one be tried?
 Exchange::Verdict Exchange::after_break(bool last, const Error& error) {
   if (client_left_) return Verdict::client_left;
+  if (!attempt_) return Verdict::failed;  // there is nothing that could be sent
   facts_.error = error.code;
   const bool timed_out = error.code == Errc::timed_out;
   failure_ = {.kind = timed_out ? ErrorKind::timed_out : ErrorKind::upstream_failed,
@@ -367,7 +398,7 @@ ring::Task<Exchange::Verdict> Exchange::relay(const ResponseFacts& response, boo
   if (!response.encoded) end = co_await pump.run();
   facts_.first_token_ns = pump.first_token_ns();
   facts_.bytes_out = pump.bytes_out();
-  client_reusable_ = end == PumpEnd::finished && pump.client_reusable();
+  reusable_ = end == PumpEnd::finished && pump.client_reusable();
   upstream_reusable_ = end == PumpEnd::finished && pump.upstream_reusable();
   if (end == PumpEnd::upstream_broke && !pump.committed() && !client_left_) {
     services_.count(Counter::upstream_failures);
@@ -423,8 +454,8 @@ ring::Task<Exchange::Verdict> Exchange::relay_error(const ResponseFacts& respons
   }
   if (hold_) co_await close_hold(price::End::no_candidate, nullptr, 0);
   upstream_reusable_ = decoder.done() && response.keep_alive;
-  client_reusable_ = co_await send_json(services_, *client_.stream, request_.head, response.status,
-                                        body.view(), response.forwarded, true);
+  reusable_ = co_await send_json(services_, *client_.stream, request_.head, response.status,
+                                 body.view(), response.forwarded, true);
   co_return Verdict::answered;
 }
 

@@ -1,5 +1,5 @@
-// One request from its head to its bill. run() reads as design §4: authenticate, read, plan,
-// reserve, attempt, relay, settle.
+// One request from its head to its bill: admit() and serve() read as design §4: authenticate, read,
+// plan, reserve; attempt, relay, settle.
 #pragma once
 
 #include <memory>
@@ -15,13 +15,19 @@ namespace sluice::relay {
 
 class Exchange {
  public:
-  Exchange(Services& services, Client& client, RequestHeadFacts head);
+  /// All outlive it.
+  Exchange(Services& services, Client& client, RequestHeadFacts& head);
   Exchange(const Exchange&) = delete;
   Exchange& operator=(const Exchange&) = delete;
   ~Exchange();
 
-  /// Returns whether the client's connection may carry another request.
-  [[nodiscard]] ring::Task<bool> run();
+  /// Everything up to the reservation. False: it has been answered (a refusal, a list of models),
+  /// or the client has gone.
+  [[nodiscard]] ring::Task<bool> admit();
+  /// The provider's answer and the bill. Once, after admit() said true.
+  [[nodiscard]] ring::Task<> serve();
+  /// The client's connection may carry another request.
+  [[nodiscard]] bool reusable() const { return reusable_ && !client_left_; }
 
  private:
   /// How one candidate ended.
@@ -34,14 +40,15 @@ class Exchange {
   };
 
   [[nodiscard]] std::optional<policy::Denial> authenticate();
-  [[nodiscard]] ring::Task<bool> refuse(Refusal refusal);
-  [[nodiscard]] ring::Task<bool> answer_models();
+  [[nodiscard]] std::optional<Refusal> refusal_before_body();
+  void take_body(Body body);
+  [[nodiscard]] ring::Task<> refuse(Refusal refusal);
+  [[nodiscard]] ring::Task<> answer_models();
   [[nodiscard]] ring::Task<std::optional<Refusal>> reserve();
-  [[nodiscard]] ring::Task<bool> serve();
   [[nodiscard]] Result<UpstreamTarget> prepare_attempt(const state::CandidateEntry& candidate,
                                                        bool last);
-  [[nodiscard]] ring::Task<Verdict> try_candidate(const state::CandidateEntry& candidate,
-                                                  bool last);
+  [[nodiscard]] ring::Task<Result<ResponseFacts>> open(const state::CandidateEntry& candidate,
+                                                       bool last);
   [[nodiscard]] ring::Task<Verdict> relay(const ResponseFacts& response, bool last);
   [[nodiscard]] ring::Task<Verdict> relay_error(const ResponseFacts& response, bool last);
   [[nodiscard]] Ending describe(PumpEnd end, const Meter& meter);
@@ -51,6 +58,7 @@ class Exchange {
   [[nodiscard]] Hold* hold() { return hold_ ? &*hold_ : nullptr; }
   static void on_client_end(void* context, const Error& end);
   void release_body();
+  void release_sent();
   void note_refused(const Refusal& refusal);
 
   Services& services_;
@@ -64,7 +72,7 @@ class Exchange {
   std::string refusal_text_;
   std::optional<Refusal> failure_;  ///< what to answer when no candidate delivers
   bool client_left_ = false;
-  bool client_reusable_ = false;
+  bool reusable_ = false;
   bool upstream_reusable_ = false;
   struct Facts {
     std::uint32_t channel_id = 0;

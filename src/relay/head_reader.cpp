@@ -50,8 +50,7 @@ std::uint16_t retry_count(const http::RequestHead& head) {
   return 0;
 }
 
-RequestHeadFacts copy_facts(Services& services, const http::RequestHead& head) {
-  RequestHeadFacts facts;
+void copy_facts(Services& services, const http::RequestHead& head, RequestHeadFacts& facts) {
   const dialect::AuthHeaders auth{.authorization = head.value(http::Field::authorization),
                                   .x_api_key = head.value(http::Field::x_api_key),
                                   .x_goog_api_key = head.value(http::Field::x_goog_api_key),
@@ -76,7 +75,6 @@ RequestHeadFacts copy_facts(Services& services, const http::RequestHead& head) {
   facts.id = next_request_id(services);
   facts.received_ns = services.reactor.now_ns();
   facts.received_realtime_ns = services.reactor.clock().realtime_ns();
-  return facts;
 }
 
 // The format that the path of a head names which was refused as a whole.
@@ -104,8 +102,8 @@ RequestId next_request_id(Services& services) {
   return id;
 }
 
-ring::Task<Result<RequestHeadFacts>> read_head(Services& services, net::Stream& client,
-                                               dialect::Format& format) {
+ring::Task<Result<>> read_head(Services& services, net::Stream& client, RequestHeadFacts& facts,
+                               dialect::Format& format) {
   std::unique_ptr<SlowHead> slow;
   TimeNs deadline_ns = services.reactor.now_ns() + services.settings.keepalive_idle_ns;
   for (;;) {
@@ -129,11 +127,11 @@ ring::Task<Result<RequestHeadFacts>> read_head(Services& services, net::Stream& 
       co_return std::unexpected(status.error());
     }
     if (*status == http::HeadStatus::complete) {
-      RequestHeadFacts facts = copy_facts(services, parser.head(bytes));
+      copy_facts(services, parser.head(bytes), facts);
       // What lies behind the head is all within the last piece.
       piece.drop_front(piece.size() - (bytes.size() - parser.head_bytes()));
       client.unread(std::move(piece));
-      co_return facts;
+      co_return Result<>{};
     }
     if (!slow) {
       slow = std::make_unique<SlowHead>(SlowHead{std::string(piece.view()), parser});

@@ -64,8 +64,9 @@ struct RequestHeadFacts {
   TimeNs received_realtime_ns = 0;
 };
 
+/// The head is its connection's, which outlives the request.
 struct Request {
-  RequestHeadFacts head;
+  RequestHeadFacts& head;
   Body body;
 };
 

@@ -36,8 +36,7 @@ TEST(Allocation, NoneOnTheRequestAndChunkPath) {
   const std::string event =
       "data: {\"choices\":[{\"delta\":{\"content\":\"" + std::string(9000, 'y') + "\"}}]}\r\n\r\n";
   const std::string usage =
-      "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":1}}\n\ndata: "
-      "{\"error\":{\"message\":\"m\"}}\n\n";
+      "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":1}}\n\ndata: [DONE]\n\n";
   ASSERT_TRUE(
       scan_request(Operation::openai_chat, body).has_value());  // chooses the UTF-8 kernel once
   std::array<char, kErrorBodyBytes> out{};
@@ -60,17 +59,22 @@ TEST(Allocation, NoneOnTheRequestAndChunkPath) {
   BodyMeter answer(Operation::openai_chat);
   answer.feed(body);
   const std::size_t size = render_error(Format::claude, ErrorKind::no_funds, {.message = "m"}, out);
-  const ErrorClass error_class =
-      classify_upstream_error(Format::openai, 429, R"({"error":{"code":"1113"}})");
   const std::size_t after = allocations;
   EXPECT_EQ(after, before);
   EXPECT_EQ(routed.verdict, RouteVerdict::ok);
   EXPECT_EQ(edits->size(), 3U);
   EXPECT_GT(input, 1000);
   EXPECT_TRUE(target.has_value());
-  EXPECT_EQ(end, StreamEnd::error);
+  EXPECT_EQ(end, StreamEnd::clean);
   EXPECT_EQ(counted.input, 1);
   EXPECT_GT(size, 0U);
+}
+
+TEST(Allocation, OneForTheTextsOfAnError) {
+  const std::size_t before = allocations;
+  const ErrorClass error_class = classify_upstream_error(
+      Format::openai, 429, R"({"error":{"code":"1113","type":"t","message":"m"}})");
+  EXPECT_EQ(allocations, before + 1);
   EXPECT_EQ(error_class, ErrorClass::no_money);
 }
 

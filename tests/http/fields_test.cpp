@@ -22,9 +22,9 @@ TEST(Fields, FindsEachWellKnownNameInAnyCase) {
 }
 
 TEST(Fields, DoesNotFindOthers) {
-  for (const char* name : {"", "x", "hos", "hostt", "content_length", "content-lengti", "x-api-kez",
-                           "content\rlength", "x-api\rkey", "te\r",
-                           "a-name-that-is-longer-than-any-known-one"}) {
+  for (const char* name :
+       {"", "x", "hos", "hostt", "content_length", "content-lengti", "x-api-kez", "content\rlength",
+        "x-api\rkey", "te\r", "a-name-that-is-longer-than-any-known-one"}) {
     EXPECT_EQ(find_field(name), Field::none) << name;
   }
   EXPECT_TRUE(name_of(Field::none).empty());

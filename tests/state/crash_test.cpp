@@ -68,11 +68,13 @@ void audit(Environment& environment) {
 }
 
 /// Verbs without end, until somebody kills us. Some exchanges are always open, in every phase.
-int serve_for_ever(const std::string& directory, std::uint64_t seed) {
+/// `begun` gets a byte when the slot is ours.
+int serve_for_ever(const std::string& directory, std::uint64_t seed, int begun) {
   std::string message;
   auto environment = open({directory}, message);
   auto slot = SlotLock::acquire(directory, kSlotOfShard);
   if (!environment || !slot || !reap_slot(**environment, *slot, prices())) return 1;
+  if (::write(begun, "", 1) != 1) return 3;
   VerbQueue queue(**environment, *slot);
   MeterBoard board = (*environment)->boards().meter(kSlotOfShard);
   SeededRng rng(seed);
@@ -119,8 +121,14 @@ TEST(Kill, TwentyRandomDeathsLoseNothing) {
   SeededRng rng(99);
   std::uint64_t rows = 0;
   for (std::uint64_t round = 0; round < 20; ++round) {
+    int begun[2];
+    ASSERT_EQ(pipe(begun), 0);
     const pid_t child = fork();
-    if (child == 0) _exit(serve_for_ever(scratch.path(), round));
+    if (child == 0) _exit(serve_for_ever(scratch.path(), round, begun[1]));
+    ::close(begun[1]);
+    char byte = 1;
+    ASSERT_EQ(::read(begun[0], &byte, 1), 1) << "the shard did not start";
+    ::close(begun[0]);
     usleep(static_cast<useconds_t>(15'000 + rng.next_u64() % 20'000));
     kill(child, SIGKILL);
     int status = 0;

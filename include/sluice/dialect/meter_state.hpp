@@ -1,9 +1,10 @@
-// What a meter knows between two spans. Plain data, about 1,000 bytes; see stream_meter.hpp for its
-// use.
+// What a meter knows between two spans: about 750 bytes, one for each answer under way; see
+// stream_meter.hpp for its use.
 #pragma once
 
 #include <array>
 #include <cstdint>
+#include <memory>
 
 #include "sluice/dialect/error_body.hpp"
 #include "sluice/dialect/inline_text.hpp"
@@ -14,7 +15,6 @@ namespace sluice::dialect {
 
 /// The error that a provider put into a body or a stream.
 struct UpstreamError {
-  bool seen = false;
   int code_number = 0;      ///< a numeric code, e.g. Gemini's, or 0
   InlineText<46> type;      ///< error.type or Gemini's error.status
   InlineText<60> code;      ///< error.code or details.error_code or reason
@@ -109,7 +109,9 @@ struct MeterState {
   RawUsage usage;
   TokenClasses output;       ///< from deltas, or from a whole answer
   TokenClasses done_output;  ///< Responses: from .done events, for backends that send no deltas
-  UpstreamError error;
+  bool failed = false;       ///< an error was seen
+  /// What it says: made with its first text, since few answers have one.
+  std::unique_ptr<UpstreamError> error;
 
   std::uint32_t events = 0;
   std::uint32_t semantic_events = 0;
@@ -122,6 +124,11 @@ struct MeterState {
   std::uint8_t error_name = 0;  ///< bytes of the SSE event name that match "error", 255: none
   EventMemo memo;
 
+  [[nodiscard]] UpstreamError& error_texts() {
+    if (!error) error = std::make_unique<UpstreamError>();
+    return *error;
+  }
+
   // The stream.
   bool sse = false;             ///< events are ended by blank lines, not by the JSON
   bool block_had_data = false;  ///< the block that a blank line just ended had data
@@ -133,5 +140,11 @@ struct MeterState {
   bool released = false;   ///< withholding: the open event's start went out
   std::uint16_t held = 0;  ///< withholding: bytes of the open event that the relay holds
 };
+
+/// What the error says; empty when none was seen.
+[[nodiscard]] inline const UpstreamError& error_of(const MeterState& state) {
+  static const UpstreamError kNone{};
+  return state.error ? *state.error : kNone;
+}
 
 }  // namespace sluice::dialect

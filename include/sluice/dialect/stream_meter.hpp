@@ -1,6 +1,6 @@
 // The tap on a response: it reads every byte once, in place, and alters none. Usage, end, errors,
-// visible output and event boundaries, from spans that may be cut at any byte. No allocation,
-// bounded memory.
+// visible output and event boundaries, from spans that may be cut at any byte. No allocation
+// but for an error's texts, bounded memory.
 #pragma once
 
 #include <cstddef>
@@ -82,8 +82,8 @@ class StreamMeter {
   /// A finish reason was seen, which may be before the end.
   [[nodiscard]] bool finish_reason_seen() const { return state_.finish_seen; }
   /// An error event was seen; its class and text are in error().
-  [[nodiscard]] bool failed() const { return state_.error.seen; }
-  [[nodiscard]] const UpstreamError& error() const { return state_.error; }
+  [[nodiscard]] bool failed() const { return state_.failed; }
+  [[nodiscard]] const UpstreamError& error() const { return error_of(state_); }
   [[nodiscard]] bool at_boundary() const;
   /// Complete events so far, comments not counted; those whose data was not JSON.
   [[nodiscard]] std::uint32_t events() const { return state_.events; }
@@ -118,8 +118,8 @@ class BodyMeter {
   [[nodiscard]] Usage usage() const;
   [[nodiscard]] Tokens counted_output() const;
   /// An error member at the top of the body; xAI and MiniMax send them with status 200.
-  [[nodiscard]] bool failed() const { return state_.error.seen; }
-  [[nodiscard]] const UpstreamError& error() const { return state_.error; }
+  [[nodiscard]] bool failed() const { return state_.failed; }
+  [[nodiscard]] const UpstreamError& error() const { return error_of(state_); }
 
  private:
   MeterState state_;

@@ -19,10 +19,10 @@ enum class OpCode : std::uint8_t {
   recv_multishot,  ///< fd, length = bytes after which it ends, up to one buffer later (0: no such
                    ///< end; nor has Linux before 6.17 one); each completion carries a provided
                    ///< buffer
-  send,     ///< fd, address, length, msg_flags
-  sendmsg,  ///< fd, address = msghdr*, msg_flags
-  cancel,   ///< target = user data of the operation to end
-  poll,     ///< fd, msg_flags = poll mask; once
+  send,            ///< fd, address, length, msg_flags
+  sendmsg,         ///< fd, address = msghdr*, msg_flags
+  cancel,          ///< target = user data of the operation to end
+  poll,            ///< fd, msg_flags = poll mask; once
   poll_multishot,
 };
 
