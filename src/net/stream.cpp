@@ -109,7 +109,8 @@ void Stream::on_receive(void* context, const ring::Completion& completion) {
                self.received_.size() >= kReceivePieces) {
       self.pause_receive();
     }
-    self.wake_receiver();
+    // Bytes of TLS may be a part of a record, or a ticket: nothing that receive() could give.
+    if (self.has_received() || self.shaking_hands_) self.wake_receiver();
     if (self.watch_bytes_ && self.has_received() && self.end_watcher_ != nullptr) {
       self.end_watcher_(self.end_context_, self.end_);
     }
@@ -469,10 +470,12 @@ ring::Task<Result<>> Stream::start_tls(tls::Engine engine, TimeNs deadline_ns) {
   if (secure_->has_control()) send_secured();
   while (!early.empty()) deliver(early.pop());
   timed_out_ = false;
+  shaking_hands_ = true;
   while (end_.code == Errc::none && !timed_out_ &&
          secure_->engine().state() == tls::State::handshaking) {
     co_await HandshakeAwaiter{*this, deadline_ns};
   }
+  shaking_hands_ = false;
   if (end_.code != Errc::none && received_.empty()) co_return std::unexpected(end_);
   if (secure_->engine().state() == tls::State::handshaking) co_return fail(Errc::timed_out, peer_);
   co_return Result<>{};

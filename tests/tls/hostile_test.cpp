@@ -4,21 +4,10 @@
 
 #include <random>
 
+#include "engine_probe.hpp"
 #include "link.hpp"
-#include "wire.hpp"
-#include "wolfssl.hpp"
 
 namespace sluice::tls {
-
-/// Makes an engine do what its interface does not offer.
-struct EngineProbe {
-  static void ask_for_key_update(Engine& engine, Outbox& out) {
-    detail::Wire wire{{}, &out, &engine.spill_};
-    wolfSSL_SetIOWriteCtx(engine.handle_.get(), &wire);
-    ASSERT_EQ(wolfSSL_update_keys(engine.handle_.get()), WOLFSSL_SUCCESS);
-  }
-};
-
 namespace {
 
 /// Why the client refuses the server's certificate; empty when it accepts it.

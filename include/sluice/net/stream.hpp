@@ -163,6 +163,7 @@ class Stream {
   bool send_broke_ = false;
   bool receive_stopping_ = false;  ///< its cancel is under way
   bool watch_bytes_ = false;
+  bool shaking_hands_ = false;  ///< start_tls() waits, not receive()
   Error end_;
   Result<> send_result_;
 
