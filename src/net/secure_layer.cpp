@@ -9,11 +9,11 @@ namespace {
 
 // A flight of the handshake with a certificate chain of a few KB fits; more is taken in several
 // rounds.
-constexpr std::size_t kControlBytes = 16 * 1024;
+constexpr std::size_t kOutboxBytes = 16 * 1024;
 
 struct RecordScratch {
   std::array<char, tls::kMaxRecordPlaintext> plaintext;
-  std::array<char, kControlBytes> control;
+  std::array<char, kOutboxBytes> control;
 };
 
 RecordScratch& scratch() {
@@ -46,19 +46,23 @@ Result<> SecureLayer::begin() {
   });
 }
 
+Result<> SecureLayer::feed_step(ring::Piece& ciphertext, ring::PieceQueue& plaintext) {
+  return with_outbox([&](tls::Outbox& out) -> Result<> {
+    const auto received = engine_.receive(ciphertext.view(), scratch().plaintext, out);
+    if (!received) return std::unexpected(received.error());
+    ciphertext.drop_front(received->consumed_bytes);
+    if (received->plaintext_bytes > 0) {
+      ring::Piece piece = ring::Piece::on_heap(received->plaintext_bytes);
+      std::memcpy(piece.data(), scratch().plaintext.data(), received->plaintext_bytes);
+      plaintext.push(std::move(piece));
+    }
+    return {};
+  });
+}
+
 Result<> SecureLayer::feed(ring::Piece ciphertext, ring::PieceQueue& plaintext) {
   do {
-    const Result<> step = with_outbox([&](tls::Outbox& out) -> Result<> {
-      const auto received = engine_.receive(ciphertext.view(), scratch().plaintext, out);
-      if (!received) return std::unexpected(received.error());
-      ciphertext.drop_front(received->consumed_bytes);
-      if (received->plaintext_bytes > 0) {
-        ring::Piece piece = ring::Piece::on_heap(received->plaintext_bytes);
-        std::memcpy(piece.data(), scratch().plaintext.data(), received->plaintext_bytes);
-        plaintext.push(std::move(piece));
-      }
-      return {};
-    });
+    const Result<> step = feed_step(ciphertext, plaintext);
     if (!step) return step;
   } while (engine_.state() != tls::State::peer_closed &&
            (!ciphertext.empty() || engine_.has_more()));
@@ -67,6 +71,7 @@ Result<> SecureLayer::feed(ring::Piece ciphertext, ring::PieceQueue& plaintext) 
 
 Result<ring::Piece> SecureLayer::encrypt(std::span<const iovec> text, std::size_t& taken) {
   taken = 0;
+  if (send_error_.code != Errc::none) return std::unexpected(send_error_);
   const std::size_t plain = std::min(bytes_of(text), kEncryptBytes);
   const std::size_t records = plain / tls::kMaxRecordPlaintext + text.size() + 1;
   if (plain == 0 && control_.empty()) return ring::Piece();
@@ -74,13 +79,18 @@ Result<ring::Piece> SecureLayer::encrypt(std::span<const iovec> text, std::size_
       ring::Piece::on_heap(control_.size() + plain + records * tls::kRecordOverhead);
   std::memcpy(cipher.data(), control_.data(), control_.size());
   tls::Outbox out{.room = {cipher.data(), cipher.size()}, .used = control_.size()};
-  control_.clear();
+  std::string().swap(control_);  // rare, but as large as a flight: idle streams keep none of it
   for (const iovec& piece : text) {
     std::size_t at = 0;
     while (at < piece.iov_len && taken < plain) {
       const std::size_t want = std::min(piece.iov_len - at, plain - taken);
       const auto sent = engine_.send({static_cast<const char*>(piece.iov_base) + at, want}, out);
-      if (!sent) return std::unexpected(sent.error());
+      if (!sent) {
+        // What is there already goes first, an alert perhaps; the next call fails.
+        if (out.used == 0) return std::unexpected(sent.error());
+        cipher.truncate(out.used);
+        return cipher;
+      }
       if (*sent == 0) break;
       at += *sent;
       taken += *sent;
@@ -91,11 +101,17 @@ Result<ring::Piece> SecureLayer::encrypt(std::span<const iovec> text, std::size_
   return cipher;
 }
 
-void SecureLayer::close() {
+bool SecureLayer::close() {
   static_cast<void>(with_outbox([&](tls::Outbox& out) -> Result<> {
     engine_.close(out);
     return {};
   }));
+  return has_control();
+}
+
+void SecureLayer::break_sending(const Error& error) {
+  send_error_ = error;
+  std::string().swap(control_);
 }
 
 }  // namespace sluice::net

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 
 #include "sluice/net/stream.hpp"
 #include "sluice/tls/engine.hpp"
@@ -19,25 +20,32 @@ class SecureLayer {
   /// A client's first flight.
   Result<> begin();
   /// Takes received ciphertext; pushes what it held to `plaintext`. What the engine wants to send
-  /// is kept.
+  /// is kept. Errors: tls_failed.
   Result<> feed(ring::Piece ciphertext, ring::PieceQueue& plaintext);
   /// Encrypts from the front of `text` up to kEncryptBytes and the engine's own waiting bytes
-  /// before it; `taken` says how much of it. An empty piece: nothing to send.
+  /// before it; `taken` says how much of it. An empty piece: nothing to send. Errors: tls_failed,
+  /// closed (after close()), and that of break_sending().
   Result<ring::Piece> encrypt(std::span<const iovec> text, std::size_t& taken);
-  /// Queues close_notify.
-  void close();
+  /// Queues close_notify, once. True when there is something to send.
+  bool close();
+  /// Ciphertext was lost on its way: nothing may follow it.
+  void break_sending(const Error& error);
 
   /// The engine has bytes of its own to send.
   [[nodiscard]] bool has_control() const { return !control_.empty(); }
+  /// Why TLS failed; empty when it did not. Static text.
+  [[nodiscard]] std::string_view failure() const { return engine_.failure(); }
   [[nodiscard]] const tls::Engine& engine() const { return engine_; }
   [[nodiscard]] tls::Engine& engine() { return engine_; }
 
  private:
   template <class Step>
   Result<> with_outbox(Step step);
+  Result<> feed_step(ring::Piece& ciphertext, ring::PieceQueue& plaintext);
 
   tls::Engine engine_;
   std::string control_;
+  Error send_error_;  ///< Errc::none while sending works
 };
 
 }  // namespace sluice::net

@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include "outgoing.hpp"
 #include "secure_layer.hpp"
 
 #include <algorithm>
@@ -51,18 +52,6 @@ Error connect_error_of(int error_number, Source peer) {
 }
 
 }  // namespace
-
-// Lives while a send is under way only: an idle stream holds none.
-struct Stream::Outgoing {
-  static void* operator new(std::size_t bytes) { return ring::allocate_frame(bytes); }
-  static void operator delete(void* block, std::size_t bytes) noexcept {
-    ring::release_frame(block, bytes);
-  }
-  std::array<iovec, kSendPieces> pieces;
-  std::size_t first = 0;
-  std::size_t count = 0;
-  msghdr header{};
-};
 
 Stream::Stream(ring::Reactor& reactor, int fd, Source peer)
     : reactor_(reactor),
@@ -131,19 +120,12 @@ void Stream::on_receive(void* context, const ring::Completion& completion) {
 
 // Received bytes on their way to receive(): as they are, or through TLS.
 void Stream::deliver(ring::Piece piece) noexcept {
-  if (!secure_) {
-    received_.push(std::move(piece));
-    if (!receive_waiter_) reactor_.buffers().note_kept(buffer_user_);
+  if (secure_) {
+    deliver_secured(std::move(piece));
     return;
   }
-  if (end_.code != Errc::none) return;
-  const Result<> fed = secure_->feed(std::move(piece), received_);
-  if (secure_->has_control() && !send_op_.in_flight()) send_secured();
-  if (!fed) {
-    set_end(fed.error());
-  } else if (secure_->engine().state() == tls::State::peer_closed) {
-    set_end({Errc::closed, peer_, Retry::only_if_reused, 0});
-  }
+  received_.push(std::move(piece));
+  if (!receive_waiter_) reactor_.buffers().note_kept(buffer_user_);
 }
 
 void Stream::on_peer_fin() noexcept {
@@ -256,65 +238,12 @@ Stream::SendAwaiter Stream::send(std::span<const iovec> pieces, TimeNs stall_ns,
   stall_ns_ = stall_ns;
   sending_ = true;
   if (secure_) {
-    if (!send_op_.in_flight()) send_secured();
+    begin_secured_send();
     return {*this};
   }
   // The first attempt does not wait in the kernel: a slow peer is noticed at once.
   start_send(false);
   return {*this};
-}
-
-// Sends the next ciphertext: what the engine has to say itself, then the plaintext that waits. Ends
-// the send when nothing is left.
-void Stream::send_secured() noexcept {
-  Outgoing* out = sending_ ? outgoing_.get() : nullptr;
-  const std::span<const iovec> text =
-      out != nullptr ? std::span<const iovec>(&out->pieces[out->first], out->count)
-                     : std::span<const iovec>();
-  std::size_t taken = 0;
-  Result<ring::Piece> cipher = secure_->encrypt(text, taken);
-  if (!cipher) {
-    set_end(cipher.error());
-    if (sending_) finish_send(std::unexpected(cipher.error()));
-    return;
-  }
-  if (taken > 0) advance_send(taken);
-  if (out != nullptr && out->count == 0 && held_ != nullptr) {
-    held_->clear();  // encrypted: the received bytes are not needed any more
-    held_ = nullptr;
-  }
-  if (cipher->empty()) {
-    const bool stuck =
-        out != nullptr && out->count > 0;  // before the handshake is over: our mistake
-    if (sending_) finish_send(stuck ? Result<>(fail(Errc::internal)) : Result<>());
-    return;
-  }
-  aside_ = std::move(*cipher);
-  reactor_.start(send_op_, {.code = ring::OpCode::send,
-                            .fd = fd_,
-                            .address = aside_.data(),
-                            .length = static_cast<std::uint32_t>(aside_.size()),
-                            .msg_flags = MSG_NOSIGNAL});
-  if (sending_) reactor_.timers().arm(send_timer_, reactor_.now_ns() + stall_ns_);
-}
-
-void Stream::on_sent_secured(std::int32_t result) noexcept {
-  if (result > 0) aside_.drop_front(static_cast<std::size_t>(result));
-  if (aborted_) {
-    if (sending_) finish_send(fail(Errc::cancelled));
-    return;
-  }
-  if (aside_.empty()) {
-    aside_.reset();
-    send_secured();
-    if (fin_after_send_ && !send_op_.in_flight()) ::shutdown(fd_, SHUT_WR);
-    return;
-  }
-  reactor_.start(send_op_, {.code = ring::OpCode::send,
-                            .fd = fd_,
-                            .address = aside_.data(),
-                            .length = static_cast<std::uint32_t>(aside_.size()),
-                            .msg_flags = MSG_NOSIGNAL});
 }
 
 void Stream::start_send(bool may_wait) noexcept {
@@ -379,6 +308,7 @@ void Stream::on_send(void* context, const ring::Completion& completion) {
       error = {Errc::timed_out, self.peer_, self.connecting_ ? Retry::yes : Retry::no, 0};
     }
     if (self.aborted_) error = {Errc::cancelled, Source::self, Retry::no, 0};
+    if (self.secure_ && !self.connecting_) self.secure_->break_sending(error);
     if (self.sending_) self.finish_send(std::unexpected(error));
   } else if (self.secure_ && !self.connecting_) {
     self.on_sent_secured(completion.result);
@@ -394,12 +324,16 @@ void Stream::on_send(void* context, const ring::Completion& completion) {
       if (self.held_ != nullptr) self.set_aside_rest();
       // Progress moves the deadline; an interruption does not.
       if (completion.result > 0 || !self.send_timer_.armed()) {
-        self.reactor_.timers().arm(self.send_timer_, self.reactor_.now_ns() + self.stall_ns_);
+        self.arm_send_stall();
       }
       self.start_send(true);
     }
   }
   self.finish_close_if_idle();
+}
+
+void Stream::arm_send_stall() noexcept {
+  reactor_.timers().arm(send_timer_, reactor_.now_ns() + stall_ns_);
 }
 
 void Stream::on_send_stall(ring::Timer&, void* context) {
@@ -442,49 +376,6 @@ ring::Task<Result<>> Stream::connect(const Address& address, TimeNs deadline_ns)
   co_return co_await SendAwaiter{*this};
 }
 
-// Waits while the handshake is under way.
-struct Stream::HandshakeAwaiter {
-  Stream& stream;
-  TimeNs deadline_ns;
-  [[nodiscard]] bool await_ready() const noexcept {
-    return stream.end_.code != Errc::none ||
-           stream.secure_->engine().state() != tls::State::handshaking;
-  }
-  void await_suspend(std::coroutine_handle<> waiter) noexcept {
-    stream.arm_receive();
-    stream.receive_waiter_ = waiter;
-    stream.timed_out_ = false;
-    stream.reactor_.timers().arm(stream.receive_timer_, deadline_ns);
-  }
-  void await_resume() const noexcept {}
-};
-
-ring::Task<Result<>> Stream::start_tls(tls::Engine engine, TimeNs deadline_ns) {
-  SLUICE_ASSERT(!secure_ && !sending_);
-  secure_ = std::make_unique<SecureLayer>(std::move(engine));
-  // A server that has the client's first bytes already (received ahead) takes them now.
-  ring::PieceQueue early;
-  std::swap(early, received_);
-  const Result<> begun = secure_->begin();
-  if (!begun) co_return begun;
-  if (secure_->has_control()) send_secured();
-  while (!early.empty()) deliver(early.pop());
-  timed_out_ = false;
-  shaking_hands_ = true;
-  while (end_.code == Errc::none && !timed_out_ &&
-         secure_->engine().state() == tls::State::handshaking) {
-    co_await HandshakeAwaiter{*this, deadline_ns};
-  }
-  shaking_hands_ = false;
-  if (end_.code != Errc::none && received_.empty()) co_return std::unexpected(end_);
-  if (secure_->engine().state() == tls::State::handshaking) co_return fail(Errc::timed_out, peer_);
-  co_return Result<>{};
-}
-
-std::string_view Stream::tls_failure() const {
-  return secure_ ? secure_->engine().failure() : std::string_view{};
-}
-
 // ---- ending
 
 void Stream::abort() noexcept {
@@ -499,13 +390,11 @@ void Stream::abort() noexcept {
 
 void Stream::shutdown_send() noexcept {
   if (fd_ < 0 || aborted_) return;
-  if (secure_ && secure_->engine().state() == tls::State::open) {
-    secure_->close();
-    if (!send_op_.in_flight()) send_secured();
-    fin_after_send_ = send_op_.in_flight();
-    if (fin_after_send_) return;
+  if (secure_) {
+    shut_secured_send();
+  } else {
+    ::shutdown(fd_, SHUT_WR);
   }
-  ::shutdown(fd_, SHUT_WR);
 }
 
 Stream::CloseAwaiter Stream::close() noexcept {

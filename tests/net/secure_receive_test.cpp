@@ -18,6 +18,22 @@ TEST_F(SecureReceive, HandshakesOnEitherSide) {
   EXPECT_EQ(got.text, "hello");
 }
 
+TEST_F(SecureReceive, SpeaksTls12Too) {
+  peer_ = std::make_unique<SecurePeer>(make_engine(Side::client), true);
+  scope_.spawn(
+      start_tls(*stream_, make_engine(Side::server), clock_.monotonic_ns() + kSecond, started_));
+  turns();
+  to_stream();
+  exchange();
+  ASSERT_TRUE(started_ && *started_);
+  EXPECT_EQ(peer_->engine.version(), "TLSv1.2");
+  Got got;
+  scope_.spawn(receive_one(*stream_, 0, got));
+  peer_->send("hello");
+  to_stream();
+  EXPECT_EQ(got.text, "hello");
+}
+
 // A part of a record is nothing to a receiver: it must go on waiting.
 TEST_F(SecureReceive, ARecordMayComeByteByByte) {
   open(Side::server);
@@ -146,13 +162,16 @@ TEST_F(SecureReceive, CloseNotifyIsAnOrderlyEnd) {
   EXPECT_EQ(got.text, "all of it");
   ASSERT_TRUE(got.error);
   EXPECT_EQ(*got.error, (Error{Errc::closed, Source::upstream, Retry::only_if_reused, 0}));
-  // The other half goes on.
+  // The other half goes on, and ends in order too.
   Ended sent;
   scope_.spawn(send_text(*stream_, "answer", kSecond, sent));
   turns();
   ASSERT_TRUE(sent && *sent);
+  stream_->shutdown_send();
+  turns();
   to_peer();
   EXPECT_EQ(peer_->text, "answer");
+  EXPECT_EQ(peer_->engine.state(), tls::State::peer_closed);
 }
 
 TEST_F(SecureReceive, AnEndWithoutCloseNotifyIsATruncation) {

@@ -32,7 +32,10 @@ inline tls::Engine make_engine(Side side, const std::string& certificate = "good
 /// An engine that takes what the stream has sent; what it answers waits in `to_stream`.
 class SecurePeer {
  public:
-  explicit SecurePeer(tls::Engine made) : engine(std::move(made)) { take({}); }
+  explicit SecurePeer(tls::Engine made, bool tls_1_2_only = false) : engine(std::move(made)) {
+    if (tls_1_2_only) tls::EngineProbe::offer_tls_1_2_only(engine);
+    take({});
+  }
 
   /// Everything in `ciphertext`. False when the engine failed.
   bool take(std::string_view ciphertext) {

@@ -18,7 +18,7 @@ struct EngineProbe {
   }
   /// Before the handshake.
   static void offer_tls_1_2_only(Engine& engine) {
-    ASSERT_EQ(wolfSSL_SetVersion(engine.handle_.get(), WOLFSSL_TLSV1_2), WOLFSSL_SUCCESS);
+    ASSERT_NE(wolfSSL_set_options(engine.handle_.get(), WOLFSSL_OP_NO_TLSv1_3), 0);
   }
 };
 

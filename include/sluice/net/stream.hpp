@@ -57,7 +57,8 @@ class Stream {
     Result<ring::Piece> await_resume() noexcept;
   };
   /// The next bytes, never empty. Errors: closed (the peer ended in order), reset, timed_out (at
-  /// the monotonic `deadline_ns`; 0 = none; the stream stays usable), cancelled (abort).
+  /// the monotonic `deadline_ns`; 0 = none; the stream stays usable), cancelled (abort); with TLS
+  /// also truncated (the peer ended without close_notify) and tls_failed.
   [[nodiscard]] ReceiveAwaiter receive(TimeNs deadline_ns) noexcept { return {*this, deadline_ns}; }
 
   /// Bytes that receive() would give without waiting.
@@ -82,7 +83,8 @@ class Stream {
 
   /// Ends the connection now: waiting calls finish with Errc::cancelled. Harmless when repeated.
   void abort() noexcept;
-  /// Tells the peer that nothing more will be sent (FIN).
+  /// Tells the peer that nothing more will be sent: close_notify with TLS, behind a send that is
+  /// under way, and FIN.
   void shutdown_send() noexcept;
 
   struct CloseAwaiter {
@@ -144,8 +146,13 @@ class Stream {
   void start_send(bool may_wait) noexcept;
   void deliver(ring::Piece piece) noexcept;
   void on_peer_fin() noexcept;
+  void deliver_secured(ring::Piece piece) noexcept;
+  void begin_secured_send() noexcept;
   void send_secured() noexcept;
+  void start_secured_send() noexcept;
   void on_sent_secured(std::int32_t result) noexcept;
+  void shut_secured_send() noexcept;
+  void arm_send_stall() noexcept;
   void advance_send(std::size_t bytes) noexcept;
   void interrupt_send() noexcept;
   void set_aside_rest() noexcept;

@@ -1,0 +1,26 @@
+// What a send in flight refers to. Private to the stream.
+#pragma once
+
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+#include <array>
+#include <cstddef>
+
+#include "sluice/net/stream.hpp"
+#include "sluice/ring/frame_pool.hpp"
+
+namespace sluice::net {
+
+// Lives while a send is under way only: an idle stream holds none.
+struct Stream::Outgoing : ring::Pooled {
+  std::array<iovec, kSendPieces> pieces;
+  std::size_t first = 0;
+  std::size_t count = 0;
+  msghdr header{};
+
+  /// What is still to be sent.
+  [[nodiscard]] std::span<const iovec> rest() const { return {&pieces[first], count}; }
+};
+
+}  // namespace sluice::net
