@@ -64,6 +64,13 @@ Result<> SecureLayer::feed(ring::Piece ciphertext, ring::PieceQueue& plaintext) 
   do {
     const Result<> step = feed_step(ciphertext, plaintext);
     if (!step) return step;
+    // The engine bounds what a peer gets for nothing; one that sends data between its key updates
+    // and never reads the answers meets this bound.
+    if (control_.size() > kControlBytes) {
+      flooded_ = true;
+      std::string().swap(control_);
+      return fail(Errc::tls_failed, peer_);
+    }
   } while (engine_.state() != tls::State::peer_closed &&
            (!ciphertext.empty() || engine_.has_more()));
   return {};
@@ -112,6 +119,10 @@ bool SecureLayer::close() {
 void SecureLayer::break_sending(const Error& error) {
   send_error_ = error;
   std::string().swap(control_);
+}
+
+std::string_view SecureLayer::failure() const {
+  return flooded_ ? "peer does not read the answers that it asks for" : engine_.failure();
 }
 
 }  // namespace sluice::net

@@ -14,8 +14,11 @@ class SecureLayer {
  public:
   /// Plaintext that one send encrypts ahead at most.
   static constexpr std::size_t kEncryptBytes = 64 * 1024;
+  /// Bytes of the engine's own (answers to key updates, alerts) that may wait for a peer that does
+  /// not read. A server's flight with a chain of nine certificates fits.
+  static constexpr std::size_t kControlBytes = 64 * 1024;
 
-  explicit SecureLayer(tls::Engine engine) : engine_(std::move(engine)) {}
+  SecureLayer(tls::Engine engine, Source peer) : engine_(std::move(engine)), peer_(peer) {}
 
   /// A client's first flight.
   Result<> begin();
@@ -34,7 +37,7 @@ class SecureLayer {
   /// The engine has bytes of its own to send.
   [[nodiscard]] bool has_control() const { return !control_.empty(); }
   /// Why TLS failed; empty when it did not. Static text.
-  [[nodiscard]] std::string_view failure() const { return engine_.failure(); }
+  [[nodiscard]] std::string_view failure() const;
   [[nodiscard]] const tls::Engine& engine() const { return engine_; }
   [[nodiscard]] tls::Engine& engine() { return engine_; }
 
@@ -46,6 +49,8 @@ class SecureLayer {
   tls::Engine engine_;
   std::string control_;
   Error send_error_;  ///< Errc::none while sending works
+  Source peer_;
+  bool flooded_ = false;
 };
 
 }  // namespace sluice::net

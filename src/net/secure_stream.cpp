@@ -115,7 +115,7 @@ struct Stream::HandshakeAwaiter {
 ring::Task<Result<>> Stream::start_tls(tls::Engine engine, TimeNs deadline_ns) {
   SLUICE_ASSERT(!secure_ && !sending_);
   if (aborted_) co_return fail(Errc::cancelled);
-  secure_ = std::make_unique<SecureLayer>(std::move(engine));
+  secure_ = std::make_unique<SecureLayer>(std::move(engine), peer_);
   // A server that has the client's first bytes already (received ahead) takes them now.
   ring::PieceQueue early;
   std::swap(early, received_);

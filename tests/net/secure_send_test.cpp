@@ -198,6 +198,44 @@ TEST_F(SecureSend, TextBehindBytesOfTheEngineIsSentAfterThem) {
   EXPECT_EQ(peer_->text, "abc");
 }
 
+// ---- a peer that asks and does not read
+
+TEST_F(SecureSend, KeyUpdatesThatBringDataAreNotAnsweredWithoutEnd) {
+  open(Side::server);
+  ring_.set_send_room(fd_, 0);
+  Got got;
+  scope_.spawn(receive_all(*stream_, got));
+  std::size_t rounds = 0;
+  for (; rounds < 20'000 && !got.error; ++rounds) {
+    peer_->ask_for_key_update();
+    peer_->send(std::string(50, 'x'));  // more than the answer takes: no flood to the engine
+    // What the stream answers is never read: the next request is made without it.
+    ring_.deliver(fd_, peer_->give());
+    turns(2);
+  }
+  ASSERT_TRUE(got.error) << "after " << rounds << " requests";
+  EXPECT_EQ(got.error->code, Errc::tls_failed);
+  EXPECT_EQ(got.error->source, Source::upstream);
+  EXPECT_EQ(stream_->tls_failure(), "peer does not read the answers that it asks for");
+  // Well before that nothing is held against it.
+  EXPECT_GT(rounds, 1000U);
+}
+
+TEST_F(SecureSend, KeyUpdatesWithoutDataEndSooner) {
+  open(Side::server);
+  ring_.set_send_room(fd_, 0);
+  Got got;
+  scope_.spawn(receive_all(*stream_, got));
+  for (int i = 0; i < 3000 && !got.error; ++i) {
+    peer_->ask_for_key_update();
+    ring_.deliver(fd_, peer_->give());
+    turns(2);
+  }
+  ASSERT_TRUE(got.error);
+  EXPECT_EQ(got.error->code, Errc::tls_failed);
+  EXPECT_EQ(stream_->tls_failure(), "peer asks for key updates without end");
+}
+
 // ---- ends
 
 TEST_F(SecureSend, ShutdownSendsCloseNotify) {
