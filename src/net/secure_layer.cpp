@@ -63,7 +63,11 @@ Result<> SecureLayer::feed_step(ring::Piece& ciphertext, ring::PieceQueue& plain
 Result<> SecureLayer::feed(ring::Piece ciphertext, ring::PieceQueue& plaintext) {
   do {
     const Result<> step = feed_step(ciphertext, plaintext);
-    if (!step) return step;
+    if (!step) {
+      // An alert that did not fit the outbox.
+      while (engine_.has_more()) static_cast<void>(feed_step(ciphertext, plaintext));
+      return step;
+    }
     // The engine bounds what a peer gets for nothing; one that sends data between its key updates
     // and never reads the answers meets this bound.
     if (control_.size() > kControlBytes) {

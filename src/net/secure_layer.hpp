@@ -36,6 +36,7 @@ class SecureLayer {
 
   /// The engine has bytes of its own to send.
   [[nodiscard]] bool has_control() const { return !control_.empty(); }
+  [[nodiscard]] std::string take_control() { return std::exchange(control_, {}); }
   /// Why TLS failed; empty when it did not. Static text.
   [[nodiscard]] std::string_view failure() const;
   [[nodiscard]] const tls::Engine& engine() const { return engine_; }

@@ -15,6 +15,7 @@ void Stream::deliver_secured(ring::Piece piece) noexcept {
   if (end_.code != Errc::none) return;
   const Result<> fed = secure_->feed(std::move(piece), received_);
   if (!fed) {
+    send_last_words();
     set_end(fed.error());
     return;
   }
@@ -22,6 +23,17 @@ void Stream::deliver_secured(ring::Piece piece) noexcept {
   if (secure_->engine().state() == tls::State::peer_closed) {
     set_end({Errc::closed, peer_, Retry::only_if_reused, 0});
   }
+}
+
+// The alert of an engine that failed. Who learns of the failure closes the connection in the same
+// turn: on the ring the alert would come too late. When a send is in flight the peer has not read
+// what came before, and is not waited for.
+void Stream::send_last_words() noexcept {
+  if (send_op_.in_flight()) return;
+  const std::string alert = secure_->take_control();
+  if (alert.empty()) return;
+  [[maybe_unused]] const ssize_t sent =
+      ::send(fd_, alert.data(), alert.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 
 // ---- sending

@@ -147,6 +147,7 @@ class Stream {
   void deliver(ring::Piece piece) noexcept;
   void on_peer_fin() noexcept;
   void deliver_secured(ring::Piece piece) noexcept;
+  void send_last_words() noexcept;
   void begin_secured_send() noexcept;
   void send_secured() noexcept;
   void start_secured_send() noexcept;
