@@ -27,6 +27,50 @@ std::size_t bytes_of(std::span<const iovec> text) {
   return bytes;
 }
 
+// The text of a send as the records want it: small pieces, a chunk's frame and its data, share one,
+// since each costs a call of the cipher, 22 bytes and the same again at the other end.
+class RecordText {
+ public:
+  explicit RecordText(std::span<const iovec> pieces) : pieces_(pieces) {}
+
+  /// The next bytes, at most `most` and a record's; valid until the next call.
+  [[nodiscard]] std::span<const char> next(std::size_t most) {
+    most = std::min(most, tls::kMaxRecordPlaintext);
+    if (pieces_.size() == 1 || front().size() >= kGatherBelow) {
+      return front().first(std::min(front().size(), most));
+    }
+    char* const room = scratch().plaintext.data();
+    std::size_t used = 0;
+    for (std::size_t i = 0, at = at_; i < pieces_.size() && used < most; ++i, at = 0) {
+      const std::size_t bytes = pieces_[i].iov_len - at;
+      if (i > 0 && bytes >= kGatherBelow) break;
+      const std::size_t count = std::min(bytes, most - used);
+      std::memcpy(room + used, static_cast<const char*>(pieces_[i].iov_base) + at, count);
+      used += count;
+    }
+    return {room, used};
+  }
+  void drop(std::size_t bytes) {
+    at_ += bytes;
+    while (!pieces_.empty() && at_ >= pieces_.front().iov_len) {
+      at_ -= pieces_.front().iov_len;
+      pieces_ = pieces_.subspan(1);
+    }
+  }
+
+ private:
+  /// Copying more than this costs what the record would.
+  static constexpr std::size_t kGatherBelow = 4096;
+
+  [[nodiscard]] std::span<const char> front() const {
+    return {static_cast<const char*>(pieces_.front().iov_base) + at_,
+            pieces_.front().iov_len - at_};
+  }
+
+  std::span<const iovec> pieces_;
+  std::size_t at_ = 0;  ///< bytes of the first piece that are gone
+};
+
 }  // namespace
 
 // Runs one step of the engine with an outbox, and keeps what it put there.
@@ -91,22 +135,15 @@ Result<ring::Piece> SecureLayer::encrypt(std::span<const iovec> text, std::size_
   std::memcpy(cipher.data(), control_.data(), control_.size());
   tls::Outbox out{.room = {cipher.data(), cipher.size()}, .used = control_.size()};
   std::string().swap(control_);  // rare, but as large as a flight: idle streams keep none of it
-  for (const iovec& piece : text) {
-    std::size_t at = 0;
-    while (at < piece.iov_len && taken < plain) {
-      const std::size_t want = std::min(piece.iov_len - at, plain - taken);
-      const auto sent = engine_.send({static_cast<const char*>(piece.iov_base) + at, want}, out);
-      if (!sent) {
-        // What is there already goes first, an alert perhaps; the next call fails.
-        if (out.used == 0) return std::unexpected(sent.error());
-        cipher.truncate(out.used);
-        return cipher;
-      }
-      if (*sent == 0) break;
-      at += *sent;
-      taken += *sent;
-    }
-    if (taken == plain) break;
+  RecordText rest(text);
+  while (taken < plain) {
+    const std::span<const char> record = rest.next(plain - taken);
+    const auto sent = engine_.send(record, out);
+    if (!sent && out.used == 0) return std::unexpected(sent.error());
+    // What is there already goes first, an alert perhaps; the next call fails.
+    if (!sent || *sent == 0) break;
+    rest.drop(*sent);
+    taken += *sent;
   }
   cipher.truncate(out.used);
   return cipher;

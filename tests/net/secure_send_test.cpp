@@ -47,6 +47,31 @@ TEST_F(SecureSend, ManyPiecesOfAllSizes) {
   EXPECT_EQ(reactor_.timers().armed(), 0U);
 }
 
+// TLS 1.3 adds 22 bytes to a record (RFC 8446 §5.2): header 5, type 1, tag 16.
+TEST_F(SecureSend, SmallPiecesShareARecord) {
+  open(Side::server);
+  struct Plan {
+    std::vector<std::size_t> pieces;
+    std::size_t records;
+  };
+  for (const Plan& plan :
+       {Plan{{3, 200, 2}, 1}, Plan{{300, 3000, 4095}, 1}, Plan{{100, 4096, 2}, 3},
+        Plan{std::vector<std::size_t>(32, 1000), 2}, Plan{{16384, 1}, 2}}) {
+    std::vector<std::string> texts;
+    std::string all;
+    for (const std::size_t bytes : plan.pieces) all += texts.emplace_back(numbered_text(bytes));
+    peer_->text.clear();
+    const std::size_t before = ring_.sent(fd_).size();
+    Ended ended;
+    scope_.spawn(send_pieces(*stream_, texts, kSecond, nullptr, ended));
+    turns();
+    ASSERT_TRUE(ended && *ended);
+    EXPECT_EQ(ring_.sent(fd_).size() - before, all.size() + 22 * plan.records) << all.size();
+    ASSERT_TRUE(to_peer());
+    EXPECT_TRUE(peer_->text == all);
+  }
+}
+
 TEST_F(SecureSend, ShortSendsAreContinuedWhereTheyEnded) {
   open(Side::server);
   for (const std::size_t most : {1U, 7U, 100U}) {
