@@ -55,6 +55,7 @@ sluice::edge::ShardOptions shard_options(const Config& config, std::uint32_t num
   options.sealing_key_file = config.secrets.sealing_key_file;
   options.ca_file = config.edge.ca_file;
   options.tls_handshake_ns = config.limits.tls_handshake_timeout_ns;
+  options.tls_handshakes_most = config.limits.tls_handshakes_at_once;
   options.settings = relay_settings(config);
   return options;
 }

@@ -182,11 +182,13 @@ void ShardRuntime::tick() {
 // ---- connections
 
 bool ShardRuntime::gate_is_open(void* context) {
-  ShardRuntime& self = static_cast<Door*>(context)->shard;
+  const Door& door = *static_cast<Door*>(context);
+  ShardRuntime& self = door.shard;
   // Before the first catalog is there, connections wait in the socket's queue.
   if (self.phase_ != Phase::serving || !self.services_.snapshot) return false;
   const auto own = static_cast<std::uint32_t>(self.clients_.size());
   if (own >= self.options_.connections_most) return false;
+  if (door.tls && self.handshakes_ >= self.options_.tls_handshakes_most) return false;
   const auto least =
       state::min_client_connections(self.environment_.boards().shards(), self.reactor_.now_ns());
   return !least || own <= *least + kAcceptAhead;
@@ -204,16 +206,8 @@ ring::Task<> ShardRuntime::serve(Door& door, int fd) {
   const auto place = clients_.insert(clients_.end(), &client);
   block_.client_connections.store(static_cast<std::uint32_t>(clients_.size()),
                                   std::memory_order_relaxed);
-  bool ready = true;
-  if (door.tls) {
-    Result<tls::Engine> engine = tls::Engine::server(*door.tls);
-    ready = engine.has_value();
-    if (ready) {
-      const Result<> shaken = co_await client.stream->start_tls(
-          std::move(*engine), reactor_.now_ns() + options_.tls_handshake_ns);
-      ready = shaken.has_value();
-    }
-  }
+  Result<> ready;
+  if (door.tls) ready = co_await shake_hands(door, *client.stream);
   if (ready) {
     co_await relay::serve_connection(services_, client);
   } else {
@@ -223,6 +217,17 @@ ring::Task<> ShardRuntime::serve(Door& door, int fd) {
   block_.client_connections.store(static_cast<std::uint32_t>(clients_.size()),
                                   std::memory_order_relaxed);
   for (const auto& each : doors_) each->listener.arm();
+}
+
+ring::Task<Result<>> ShardRuntime::shake_hands(Door& door, net::Stream& stream) {
+  Result<tls::Engine> engine = tls::Engine::server(*door.tls);
+  if (!engine) co_return std::unexpected(engine.error());
+  ++handshakes_;
+  const Result<> shaken =
+      co_await stream.start_tls(std::move(*engine), reactor_.now_ns() + options_.tls_handshake_ns);
+  --handshakes_;
+  for (const auto& each : doors_) each->listener.arm();
+  co_return shaken;
 }
 
 void ShardRuntime::abort_connections(bool busy_too) {

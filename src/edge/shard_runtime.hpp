@@ -48,6 +48,7 @@ class ShardRuntime {
   void start_drain(const char* why, TimeNs limit_ns);
   void abort_connections(bool busy_too);
   [[nodiscard]] ring::Task<> serve(Door& door, int fd);
+  [[nodiscard]] ring::Task<Result<>> shake_hands(Door& door, net::Stream& stream);
   [[nodiscard]] bool open_doors(std::string& message);
   [[nodiscard]] ring::Task<> end();
   [[nodiscard]] bool operations_in_flight() const;
@@ -64,6 +65,7 @@ class ShardRuntime {
   relay::Services services_;
   std::vector<std::unique_ptr<Door>> doors_;
   std::list<relay::Client*> clients_;
+  std::uint32_t handshakes_ = 0;  ///< of TLS, under way
   ring::Scope connections_;
   ring::Scope ending_;
   ring::Timer tick_timer_;

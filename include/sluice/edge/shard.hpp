@@ -33,6 +33,7 @@ struct ShardOptions {
   std::string sealing_key_file;
   std::string ca_file;  ///< trusted authorities of providers
   TimeNs tls_handshake_ns = 5 * kSecond;
+  std::uint32_t tls_handshakes_most = 256;  ///< at once; more wait in the socket's queue
   relay::Settings settings;
 };
 
