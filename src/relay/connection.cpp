@@ -47,8 +47,7 @@ ring::Task<> serve_connection(Services& services, Client& client) {
     RequestHeadFacts head;
     const Result<> read = co_await read_head(services, stream, head, format);
     if (!read) {
-      const Errc code = read.error().code;
-      lingers = code != Errc::closed && code != Errc::reset && code != Errc::cancelled;
+      lingers = !has_left(read.error());
       if (lingers) co_await refuse_head(services, stream, read.error(), format);
       break;
     }

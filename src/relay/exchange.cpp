@@ -90,7 +90,7 @@ ring::Task<bool> Exchange::admit() {
   }
   Result<Body> body = co_await read_body(services_, *client_.stream, request_.head);
   if (!body) {
-    if (body.error().code == Errc::closed || body.error().code == Errc::reset) co_return false;
+    if (has_left(body.error())) co_return false;
     request_.head.keep_alive = false;
     co_await refuse(relay::refusal_of(body.error()));
     co_return false;

@@ -65,6 +65,19 @@ Refusal refusal_of(const Error& error) {
   return refusal;
 }
 
+bool has_left(const Error& error) {
+  switch (error.code) {
+    case Errc::closed:
+    case Errc::reset:
+    case Errc::truncated:  // many clients end TLS without saying so
+    case Errc::tls_failed:
+    case Errc::cancelled:
+      return true;
+    default:
+      return false;
+  }
+}
+
 Refusal refusal_of(const state::Outcome& outcome, std::string& text) {
   Refusal refusal;
   const std::string affordable = " " + usd(outcome.affordable) + " would have been available.";

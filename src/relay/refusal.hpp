@@ -20,6 +20,11 @@ struct Refusal {
 
 /// Refusal for what a layer below reported about the client's message.
 [[nodiscard]] Refusal refusal_of(const Error& error);
+
+/// Whether the error of a receive says that nobody is there to be refused: the client left, in
+/// order or not.
+[[nodiscard]] bool has_left(const Error& error);
+
 /// Refusal of a reservation. `text` gets a message that names what would have been affordable.
 [[nodiscard]] Refusal refusal_of(const state::Outcome& outcome, std::string& text);
 
