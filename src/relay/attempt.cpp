@@ -72,11 +72,22 @@ ring::Task<Result<>> Attempt::shake_hands(const UpstreamTarget& target, TimeNs d
   Result<tls::Engine> engine = tls::Engine::client(*target.snapshot.tls, host);
   if (!engine) co_return std::unexpected(engine.error());
   const Result<> shaken = co_await stream_->start_tls(std::move(*engine), deadline_ns);
-  if (!shaken && !stream_->tls_failure().empty()) {
-    log_line(LogLevel::warning, "relay",
-             std::string(host).append(": TLS: ").append(stream_->tls_failure()));
-  }
+  if (!shaken && !stream_->tls_failure().empty()) note_tls_failure(target);
   co_return shaken;
+}
+
+// Each request may fail so: the operator hears of a channel once in a while.
+void Attempt::note_tls_failure(const UpstreamTarget& target) {
+  const auto left_out = services_.tls_faults.take(target.channel.id, services_.reactor.now_ns());
+  if (!left_out) return;
+  const state::Catalog& catalog = *target.snapshot.catalog;
+  std::string line(catalog.text(target.channel.name));
+  line.append(" (").append(catalog.text(target.channel.host)).append("): TLS: ");
+  line.append(stream_->tls_failure());
+  if (*left_out > 0) {
+    line.append("; ").append(std::to_string(*left_out)).append(" more since the last line");
+  }
+  log_line(LogLevel::warning, "relay", line);
 }
 
 // The up pump: it runs beside the reader of the answer.

@@ -48,6 +48,7 @@ class Attempt {
  private:
   [[nodiscard]] ring::Task<Result<>> connect(const UpstreamTarget& target, TimeNs deadline_ns);
   [[nodiscard]] ring::Task<Result<>> shake_hands(const UpstreamTarget& target, TimeNs deadline_ns);
+  void note_tls_failure(const UpstreamTarget& target);
   [[nodiscard]] ring::Task<> send_request();
 
   Services& services_;

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "sluice/base/crypto.hpp"
+#include "sluice/base/log_limit.hpp"
 #include "sluice/net/pool.hpp"
 #include "sluice/relay/settings.hpp"
 #include "sluice/relay/snapshot.hpp"
@@ -50,6 +51,7 @@ struct Services {
   std::uint64_t id_low = 0;      ///< counts up from a random start
   std::uint64_t body_bytes = 0;  ///< held by requests now
   bool draining = false;         ///< answers close their connections
+  LogLimit tls_faults;           ///< lines about channels whose TLS fails
 
   void count(Counter counter, std::uint64_t by = 1) {
     metrics.add(static_cast<std::size_t>(counter), by);
