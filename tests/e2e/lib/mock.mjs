@@ -14,6 +14,7 @@ export class Mock {
     if (!line) throw new Error('sluice-mock did not start')
     const where = JSON.parse(line)
     mock.port = Number(where.http[0].split(':').pop())
+    mock.tlsPort = Number(where.https[0]?.split(':').pop())  // with --listen-tls only
     mock.controlPort = Number(where.control[0].split(':').pop())
     return mock
   }
