@@ -223,6 +223,27 @@ TEST_F(SecureSend, TextBehindBytesOfTheEngineIsSentAfterThem) {
   EXPECT_EQ(peer_->text, "abc");
 }
 
+// A server's tickets leave with the end of the handshake, and the first answer meets them.
+TEST_F(SecureSend, TextBehindSessionTicketsIsSentAfterThem) {
+  begin(Side::server);
+  to_stream();  // ClientHello
+  to_peer();
+  ring_.set_send_room(fd_, 10);
+  peer_->send("request");
+  to_stream();
+  ASSERT_TRUE(started_ && *started_);
+  ASSERT_EQ(ring_.in_flight(OpCode::send, fd_), 1U);
+  Ended ended;
+  scope_.spawn(send_text(*stream_, "answer", 30 * kMillisecond, ended));
+  pass(20 * kMillisecond);
+  EXPECT_FALSE(ended);
+  ring_.set_send_room(fd_, SIZE_MAX);
+  turns();
+  ASSERT_TRUE(ended && *ended);
+  ASSERT_TRUE(to_peer()) << peer_->engine.failure();
+  EXPECT_EQ(peer_->text, "answer");
+}
+
 // ---- a peer that asks and does not read
 
 TEST_F(SecureSend, KeyUpdatesThatBringDataAreNotAnsweredWithoutEnd) {
