@@ -4,6 +4,8 @@ set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 deps_prefix=${SLUICE_DEPS:-$root/build/deps}
 jobs=${SLUICE_JOBS:-2}
+# What the programs do often, as tools/profile saw it.
+profile=$root/bench/profile/edge.proftext
 # What is built to run, besides the tests: targets of tools/build.
 programs=(src/app/sluice src/app/sluice-edge src/app/sluice-reconciler src/app/mock/sluice-mock bench/load/sluice-load)
 
