@@ -131,6 +131,15 @@ void clamp_output(const RequestScan& scan, Tokens cap, std::string_view field, E
 
 }  // namespace
 
+EditList& EditList::operator=(const EditList& other) {
+  if (this == &other) return *this;
+  edits_ = other.edits_;
+  text_used_ = other.text_used_;
+  count_ = other.count_;
+  std::memcpy(text_.data(), other.text_.data(), text_used_);
+  return *this;
+}
+
 std::uint64_t EditList::edited_bytes(std::uint64_t body_bytes) const {
   for (std::size_t i = 0; i < count_; ++i)
     body_bytes += edits_[i].text_size - std::uint64_t{edits_[i].remove};

@@ -6,6 +6,7 @@
 // the first line's checks).
 #include <immintrin.h>
 
+#include <array>
 #include <bit>
 #include <cstring>
 
@@ -16,6 +17,46 @@
 namespace sluice::http {
 namespace {
 
+/// A class of ASCII bytes as two lookups of 16: a bit for each high nibble, given for each low one.
+struct NibbleTable {
+  alignas(32) std::array<std::uint8_t, 32> low{};
+  alignas(32) std::array<std::uint8_t, 32> high{};
+};
+
+consteval NibbleTable nibbles_of(ByteClass byte_class) {
+  NibbleTable table;
+  for (unsigned byte = 0; byte < 0x80; ++byte) {
+    const unsigned bit = 1U << (byte >> 4U);
+    if ((kByteClasses[byte] & byte_class) == 0) continue;
+    for (unsigned lane = 0; lane < 32; lane += 16) {
+      table.low[lane + (byte & 15U)] |= static_cast<std::uint8_t>(bit);
+      table.high[lane + (byte >> 4U)] = static_cast<std::uint8_t>(bit);
+    }
+  }
+  return table;
+}
+
+/// First byte from `p` on that is not of the class; none of 0x80 and above is.
+template <ByteClass kClass>
+const char* find_other(const char* p, const char* end) {
+  static constexpr NibbleTable kTable = nibbles_of(kClass);
+  const auto low = _mm256_load_si256(reinterpret_cast<const __m256i*>(kTable.low.data()));
+  const auto high = _mm256_load_si256(reinterpret_cast<const __m256i*>(kTable.high.data()));
+  const __m256i nibble = _mm256_set1_epi8(0x0f);
+  for (; end - p >= 32; p += 32) {
+    const __m256i bytes = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
+    const __m256i of_low = _mm256_shuffle_epi8(low, bytes);  // 0 for bytes of 0x80 and above
+    const __m256i of_high =
+        _mm256_shuffle_epi8(high, _mm256_and_si256(_mm256_srli_epi16(bytes, 4), nibble));
+    const __m256i other =
+        _mm256_cmpeq_epi8(_mm256_and_si256(of_low, of_high), _mm256_setzero_si256());
+    const auto mask = static_cast<unsigned>(_mm256_movemask_epi8(other));
+    if (mask != 0) return p + std::countr_zero(mask);
+  }
+  while (p < end && is_in(kClass, *p)) ++p;
+  return p;
+}
+
 /// First byte from `p` on that may not stand in a field's value: a control other than HTAB.
 const char* find_control(const char* p, const char* end) {
   const __m256i last_control = _mm256_set1_epi8(0x1f);
@@ -24,8 +65,8 @@ const char* find_control(const char* p, const char* end) {
   for (; end - p >= 32; p += 32) {
     const __m256i bytes = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
     const __m256i low = _mm256_cmpeq_epi8(_mm256_min_epu8(bytes, last_control), bytes);
-    const __m256i wrong = _mm256_or_si256(
-        _mm256_andnot_si256(_mm256_cmpeq_epi8(bytes, tab), low), _mm256_cmpeq_epi8(bytes, del));
+    const __m256i wrong = _mm256_or_si256(_mm256_andnot_si256(_mm256_cmpeq_epi8(bytes, tab), low),
+                                          _mm256_cmpeq_epi8(bytes, del));
     const auto mask = static_cast<unsigned>(_mm256_movemask_epi8(wrong));
     if (mask != 0) return p + std::countr_zero(mask);
   }
@@ -61,8 +102,7 @@ const char* HeadParser::plain_request_line(const char* p, const char* end) {
   const std::size_t method = method_bytes(p, end);
   if (method == 0) return nullptr;
   const char* const target = p + method + 1;
-  p = target;
-  while (p < end && is_in(kTargetByte, *p)) ++p;
+  p = find_other<kTargetByte>(p + method + 1, end);
   const auto bytes = static_cast<std::size_t>(p - target);
   if (bytes == 0 || *target != '/' || bytes > limit_target_ || p == end || *p != ' ' ||
       !is_version(p + 1, end)) {
@@ -85,7 +125,7 @@ const char* HeadParser::plain_status_line(const char* p, const char* end) {
 /// Notes one field line; null if it is not plain, else the begin of the next line.
 const char* HeadParser::plain_field(const char* p, const char* end) {
   const char* const name = p;
-  while (p < end && is_in(kToken, *p)) ++p;
+  p = find_other<kToken>(p, end);
   const auto name_bytes = static_cast<std::size_t>(p - name);
   if (name_bytes == 0 || name_bytes > kMaxFieldNameBytes || p == end || *p != ':') return nullptr;
   ++p;
@@ -95,10 +135,9 @@ const char* HeadParser::plain_field(const char* p, const char* end) {
   if (!is_line_end(p, end) || fields_.count_ >= limit_fields_) return nullptr;
   // Of a length llhttp minds what blanks are around it.
   if (p != value && (is_blank(*value) || is_blank(p[-1]))) return nullptr;
-  fields_.entries_[fields_.count_++] = {static_cast<std::uint16_t>(name - base_),
-                                        static_cast<std::uint16_t>(value - base_),
-                                        static_cast<std::uint16_t>(p - value),
-                                        static_cast<std::uint8_t>(name_bytes), Field::none};
+  fields_.entries_[fields_.count_++] = {
+      static_cast<std::uint16_t>(name - base_), static_cast<std::uint16_t>(value - base_),
+      static_cast<std::uint16_t>(p - value), static_cast<std::uint8_t>(name_bytes), Field::none};
   return p + 2;
 }
 

@@ -398,6 +398,7 @@ ring::Task<Exchange::Verdict> Exchange::relay(const ResponseFacts& response, boo
   if (!response.encoded) end = co_await pump.run();
   facts_.first_token_ns = pump.first_token_ns();
   facts_.bytes_out = pump.bytes_out();
+  services_.count(Counter::bytes_out, pump.bytes_out());
   reusable_ = end == PumpEnd::finished && pump.client_reusable();
   upstream_reusable_ = end == PumpEnd::finished && pump.upstream_reusable();
   if (end == PumpEnd::upstream_broke && !pump.committed() && !client_left_) {
@@ -472,7 +473,9 @@ ring::Task<> Exchange::close_hold(price::End end, const Meter* meter, Tokens cou
       hold_->note_usage(metered.usage_state, metered.usage);
     }
   }
-  const Result<price::Charge> charge = co_await hold_->close(end, metered, make_record());
+  state::OutboxRecord record;
+  fill_record(record);
+  const Result<price::Charge> charge = co_await hold_->close(end, metered, record);
   if (!charge) co_return;  // the reaper closes it by the meter board
   services_.count(Counter::charged_nanos,
                   static_cast<std::uint64_t>(charge->charged + charge->excess));
@@ -480,12 +483,11 @@ ring::Task<> Exchange::close_hold(price::End end, const Meter* meter, Tokens cou
   services_.count(Counter::output_tokens, static_cast<std::uint64_t>(charge->billed.output));
 }
 
-state::OutboxRecord Exchange::make_record() const {
+void Exchange::fill_record(state::OutboxRecord& record) const {
   const RequestHeadFacts& head = request_.head;
   const auto since = [&](TimeNs at_ns) {
     return at_ns > head.received_ns ? static_cast<std::uint64_t>(at_ns - head.received_ns) : 0;
   };
-  state::OutboxRecord record;
   record.format_in = static_cast<std::uint8_t>(head.route.format);
   record.format_out = record.format_in;
   record.stream = plan_->stream ? 1 : 0;
@@ -509,7 +511,6 @@ state::OutboxRecord Exchange::make_record() const {
   record.bytes_in = facts_.bytes_in;
   record.bytes_out = facts_.bytes_out;
   std::memcpy(record.tags.data(), head.tag.data(), std::min(head.tag.size(), record.tags.size()));
-  return record;
 }
 
 }  // namespace sluice::relay

@@ -54,7 +54,7 @@ class Exchange {
   [[nodiscard]] Ending describe(PumpEnd end, const Meter& meter);
   [[nodiscard]] ring::Task<> close_hold(price::End end, const Meter* meter, Tokens counted);
   [[nodiscard]] Verdict after_break(bool last, const Error& error);
-  [[nodiscard]] state::OutboxRecord make_record() const;
+  void fill_record(state::OutboxRecord& record) const;
   [[nodiscard]] Hold* hold() { return hold_ ? &*hold_ : nullptr; }
   static void on_client_end(void* context, const Error& end);
   void release_body();

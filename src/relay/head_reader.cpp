@@ -87,11 +87,16 @@ dialect::Format guess_format(std::string_view bytes) {
 }
 
 // A head that arrives in pieces: its bytes are put together and its parser state kept apart from
-// the shard's.
+// the shard's. Made out of line, or every reader's frame has room for the parser.
 struct SlowHead {
   std::string bytes;
   http::RequestParser parser;
 };
+
+[[gnu::noinline]] std::unique_ptr<SlowHead> make_slow(std::string_view bytes,
+                                                      const http::RequestParser& parser) {
+  return std::make_unique<SlowHead>(SlowHead{std::string(bytes), parser});
+}
 
 }  // namespace
 
@@ -134,7 +139,7 @@ ring::Task<Result<>> read_head(Services& services, net::Stream& client, RequestH
       co_return Result<>{};
     }
     if (!slow) {
-      slow = std::make_unique<SlowHead>(SlowHead{std::string(piece.view()), parser});
+      slow = make_slow(std::string_view(piece.view().data(), piece.size()), parser);
       deadline_ns = services.reactor.now_ns() + services.settings.head_timeout_ns;
     }
   }

@@ -16,9 +16,11 @@ constexpr Tokens kSecondAskPercent = 90;
 
 Hold::~Hold() { SLUICE_ASSERT(!open_ && !extending_); }
 
-ring::Task<Result<state::Outcome>> Hold::reserve(state::ReserveVerb verb) {
+ring::Task<Result<state::Outcome>> Hold::reserve(const state::ReserveVerb& asked) {
   place_ = services_.places.take();
   if (place_ == state::kNoBoardEntry) co_return fail(Errc::full);
+  state::PendingVerb pending;
+  auto& verb = pending.verb.emplace<state::ReserveVerb>(asked);
   verb.amount = terms_.amount;
   verb.excess_max = terms_.excess_max;
   verb.price_version = terms_.row->version;
@@ -27,8 +29,6 @@ ring::Task<Result<state::Outcome>> Hold::reserve(state::ReserveVerb verb) {
   verb.input_estimate = terms_.input_estimate;
   key_windows_ = verb.key_windows;
   wallet_windows_ = verb.wallet_windows;
-  state::PendingVerb pending;
-  pending.verb = verb;
   pending.board_index = place_;
   co_await VerbAwaiter(services_, pending);
   if (pending.error.code != Errc::none || pending.outcome.verdict != state::Verdict::done) {
@@ -166,7 +166,7 @@ ring::Task<> Hold::cover(Nanos amount) {
 }
 
 ring::Task<Result<price::Charge>> Hold::close(price::End end, const price::Metered& metered,
-                                              state::OutboxRecord record) {
+                                              state::OutboxRecord& record) {
   SLUICE_ASSERT(open_);
   co_await ExtensionAwaiter{*this};
   const auto charge_now = [&] {

@@ -39,7 +39,7 @@ class Hold {
 
   /// Row 1. `verb` holds who and when; amounts and price come from the terms. The outcome may be a
   /// refusal. Errors: those of PendingVerb, full (no place on the meter board).
-  [[nodiscard]] ring::Task<Result<state::Outcome>> reserve(state::ReserveVerb verb);
+  [[nodiscard]] ring::Task<Result<state::Outcome>> reserve(const state::ReserveVerb& verb);
 
   // Row 2b, one store each.
   void begin_attempt(std::uint32_t channel_id);
@@ -57,12 +57,13 @@ class Hold {
     return extension_ ? extension_->outcome.limit : state::Limit::balance;
   }
 
-  /// Rows 3, 4 and 7: closes the hold by the table of ends. `record` gets the amounts. Waits for an
+  /// Rows 3, 4 and 7: closes the hold by the table of ends. `record` gets the amounts
+  /// and stays until the end. Waits for an
   /// extension in flight. A charge of 0 with nothing sent is a void. Errors: unavailable,
   /// stale_epoch (the reaper closes it).
   [[nodiscard]] ring::Task<Result<price::Charge>> close(price::End end,
                                                         const price::Metered& metered,
-                                                        state::OutboxRecord record);
+                                                        state::OutboxRecord& record);
 
   [[nodiscard]] bool open() const { return open_; }
   [[nodiscard]] const HoldTerms& terms() const { return terms_; }

@@ -5,13 +5,16 @@
 namespace sluice::relay {
 namespace {
 
+// Made in place: a meter is too large to be moved for nothing.
 std::variant<dialect::StreamMeter, dialect::BodyMeter> make_meter(const Meter::Kind& kind) {
+  using Either = std::variant<dialect::StreamMeter, dialect::BodyMeter>;
   if (kind.framing == dialect::Framing::json) {
-    return dialect::BodyMeter(kind.operation, kind.quirks);
+    return Either(std::in_place_type<dialect::BodyMeter>, kind.operation, kind.quirks);
   }
-  return dialect::StreamMeter(
-      kind.operation,
-      {.quirks = kind.quirks, .framing = kind.framing, .withhold_usage = kind.withhold_usage});
+  return Either(
+      std::in_place_type<dialect::StreamMeter>, kind.operation,
+      dialect::StreamOptions{
+          .quirks = kind.quirks, .framing = kind.framing, .withhold_usage = kind.withhold_usage});
 }
 
 std::uint32_t calls(Tokens count) {

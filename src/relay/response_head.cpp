@@ -49,6 +49,17 @@ ResponseFacts copy_facts(const http::ResponseHead& head) {
   return facts;
 }
 
+// A head that arrives in pieces, as of a request (head_reader.cpp).
+struct SlowHead {
+  std::string bytes;
+  http::ResponseParser parser;
+};
+
+[[gnu::noinline]] std::unique_ptr<SlowHead> make_slow(std::string_view bytes,
+                                                      const http::ResponseParser& parser) {
+  return std::make_unique<SlowHead>(SlowHead{std::string(bytes), parser});
+}
+
 // RFC 9110 §5.6.7, made once a second.
 std::string_view date_text(TimeNs realtime_ns) {
   thread_local std::time_t made_for = -1;
@@ -84,10 +95,6 @@ void write_own_time(http::HeadWriter& writer, TimeNs own_ns) {
 
 ring::Task<Result<ResponseFacts>> read_response_head(Services& services, net::Stream& upstream,
                                                      http::Method method, TimeNs deadline_ns) {
-  struct SlowHead {
-    std::string bytes;
-    http::ResponseParser parser;
-  };
   std::unique_ptr<SlowHead> slow;
   constexpr http::Limits kLimits = http::Limits::upstream();
   for (;;) {
@@ -115,7 +122,7 @@ ring::Task<Result<ResponseFacts>> read_response_head(Services& services, net::St
       upstream.unread(std::move(piece));
       co_return facts;
     }
-    if (!slow) slow = std::make_unique<SlowHead>(SlowHead{std::string(piece.view()), parser});
+    if (!slow) slow = make_slow(std::string_view(piece.view().data(), piece.size()), parser);
   }
 }
 

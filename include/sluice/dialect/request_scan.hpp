@@ -125,6 +125,9 @@ class EditList {
   static constexpr std::size_t kMaxEdits = 5;
 
   EditList() {}  // NOLINT(modernize-use-equals-default): the storage stays uninitialised
+  /// Copies what is used of the storage.
+  EditList(const EditList& other) { *this = other; }
+  EditList& operator=(const EditList& other);
 
   [[nodiscard]] std::size_t size() const { return count_; }
   [[nodiscard]] const Edit& operator[](std::size_t index) const { return edits_[index]; }
