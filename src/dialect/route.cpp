@@ -56,8 +56,9 @@ Route models(std::string_view rest, Format format, std::string_view method) {
   const std::string_view wanted = method == "HEAD" ? "HEAD" : "GET";
   if (rest.empty() || rest == "/") return served(Operation::list_models, format, method, wanted);
   Route out = served(Operation::get_model, format, method, wanted);
-  if (!percent_decode(rest.substr(1), out.model) || out.model.empty())
-    out.verdict = RouteVerdict::bad_target;
+  ModelName name;
+  if (!percent_decode(rest.substr(1), name) || name.empty()) out.verdict = RouteVerdict::bad_target;
+  out.model = name.view();
   return out;
 }
 
@@ -79,7 +80,8 @@ Route gemini_call(std::string_view model, std::string_view method_name, std::str
   if (found == std::end(kGeminiMethods))
     return verdict_of(RouteVerdict::not_offered, Format::gemini);
   Route out = call(found->operation, method);
-  if (model.empty() || !out.model.assign(model)) out.verdict = RouteVerdict::bad_target;
+  out.model = model;
+  if (model.empty() || model.size() > kMaxModelName) out.verdict = RouteVerdict::bad_target;
   out.stream = found->operation == Operation::gemini_stream_generate;
   out.json_array = out.stream && query_value(query, "alt") != "sse";
   return out;

@@ -192,7 +192,7 @@ ring::Task<> Exchange::answer_models() {
     dialect::render_model_list(route.format, models, body);
   } else {
     const auto found = std::find_if(models.begin(), models.end(), [&](const auto& model) {
-      return model.id == route.model.view();
+      return model.id == route.model;
     });
     if (found == models.end()) {
       co_await refuse({.kind = ErrorKind::model_not_found,
@@ -231,7 +231,7 @@ ring::Task<std::optional<Refusal>> Exchange::reserve() {
     if (!outcome) co_return relay::refusal_of(outcome.error());
     const bool by_money = outcome->limit <= state::Limit::wallet_month;
     if (shrunk || !by_money || !shrink_to(services_, key_, *plan_, outcome->affordable)) {
-      co_return relay::refusal_of(*outcome, refusal_text_);
+      co_return relay::refusal_of(*outcome, services_.scratch->refusal_text);
     }
   }
 }
@@ -261,10 +261,10 @@ ring::Task<> Exchange::serve() {
   }
   if (verdict == Verdict::answered || client_left_) co_return;
   if (!failure_) {
-    failure_ = {.kind = ErrorKind::upstream_failed,
-                .message = "Every provider of this model failed; try again soon."};
+    failure_ = Failure{ErrorKind::upstream_failed,
+                       "Every provider of this model failed; try again soon."};
   }
-  co_await refuse(*failure_);
+  co_await refuse({.kind = failure_->kind, .message = failure_->message});
 }
 
 // Chooses the provider key and makes the bytes of the request for one candidate.
@@ -327,9 +327,10 @@ Exchange::Verdict Exchange::after_break(bool last, const Error& error) {
   if (!attempt_) return Verdict::failed;  // there is nothing that could be sent
   facts_.error = error.code;
   const bool timed_out = error.code == Errc::timed_out;
-  failure_ = {.kind = timed_out ? ErrorKind::timed_out : ErrorKind::upstream_failed,
-              .message = timed_out ? "The provider did not answer in time."
-                                   : "The provider could not be reached or broke the connection."};
+  failure_ = timed_out
+                 ? Failure{ErrorKind::timed_out, "The provider did not answer in time."}
+                 : Failure{ErrorKind::upstream_failed,
+                           "The provider could not be reached or broke the connection."};
   const bool may_retry =
       !attempt_->sent_any() || (plan_->model->flags & state::kModelRetryAfterSend) != 0;
   return !last && may_retry ? Verdict::try_next : Verdict::failed;
@@ -356,7 +357,7 @@ Exchange::Ending Exchange::describe(PumpEnd end, const Meter& meter) {
       facts_.error = Errc::insufficient_funds;
       state::Outcome refused;
       refused.limit = hold_->refused_limit();
-      return {price::End::cut, relay::refusal_of(refused, refusal_text_).kind,
+      return {price::End::cut, relay::refusal_of(refused, services_.scratch->refusal_text).kind,
               "The balance or budget was used up while streaming."};
     }
     case PumpEnd::timed_out:
@@ -449,8 +450,8 @@ ring::Task<Exchange::Verdict> Exchange::relay_error(const ResponseFacts& respons
   if (other_may_do) services_.count(Counter::upstream_failures);
   if (other_may_do && !last) co_return Verdict::try_next;
   if (our_trouble || !whole) {
-    failure_ = {.kind = ErrorKind::upstream_failed,
-                .message = "The provider of this model is not available; try again soon."};
+    failure_ = Failure{ErrorKind::upstream_failed,
+                       "The provider of this model is not available; try again soon."};
     co_return Verdict::failed;
   }
   if (hold_) co_await close_hold(price::End::no_candidate, nullptr, 0);

@@ -69,8 +69,11 @@ class Exchange {
   std::unique_ptr<Plan> plan_;
   std::optional<Hold> hold_;
   std::optional<Attempt> attempt_;
-  std::string refusal_text_;
-  std::optional<Refusal> failure_;  ///< what to answer when no candidate delivers
+  struct Failure {
+    dialect::ErrorKind kind;
+    const char* message;
+  };
+  std::optional<Failure> failure_;  ///< what to answer when no candidate delivers
   bool client_left_ = false;
   bool reusable_ = false;
   bool upstream_reusable_ = false;

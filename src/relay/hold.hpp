@@ -14,7 +14,7 @@
 
 namespace sluice::relay {
 
-/// What a reservation is made from. All of it is fixed for the request's life.
+/// What a reservation is made from. All of it but the amount is fixed for the request's life.
 struct HoldTerms {
   const price::PriceRow* row = nullptr;  ///< in the request's snapshot
   price::Terms terms;
@@ -32,7 +32,8 @@ struct HoldTerms {
 /// destructor asserts that it is closed. Owner: one exchange.
 class Hold {
  public:
-  Hold(Services& services, const HoldTerms& terms) : services_(services), terms_(terms) {}
+  /// Both outlive it. `terms.amount` grows with each extension.
+  Hold(Services& services, HoldTerms& terms) : services_(services), terms_(terms) {}
   Hold(const Hold&) = delete;
   Hold& operator=(const Hold&) = delete;
   ~Hold();
@@ -77,7 +78,7 @@ class Hold {
   struct ExtensionAwaiter;
 
   Services& services_;
-  HoldTerms terms_;
+  HoldTerms& terms_;
   state::HoldId id_;
   std::uint32_t place_ = state::kNoBoardEntry;
   price::Phase phase_ = price::Phase::reserved;

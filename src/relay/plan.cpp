@@ -115,7 +115,7 @@ std::unique_ptr<Plan> make_plan(const Services& services, const Snapshot& snapsh
   const state::Catalog& catalog = *snapshot.catalog;
   const dialect::Route& route = request.head.route;
   const std::string_view name =
-      dialect::model_in_body(route.operation) ? plan->scan->model.view() : route.model.view();
+      dialect::model_in_body(route.operation) ? plan->scan->model.view() : route.model;
   plan->model = catalog.find_model(name);
   if (const policy::Denial* denied = policy::check_model(key, catalog, plan->model, route.format)) {
     denial = *denied;

@@ -4,6 +4,7 @@
 
 #include <array>
 #include <memory>
+#include <string>
 
 #include "sluice/dialect/error_body.hpp"
 #include "sluice/dialect/request_scan.hpp"
@@ -21,6 +22,7 @@ struct Scratch {
   std::array<char, http::Limits{}.target_bytes> path_text{};
   std::array<iovec, net::Stream::kSendPieces> pieces{};
   std::array<char, dialect::kErrorBodyBytes> error_text{};
+  std::string refusal_text;  ///< what a Refusal's message may refer to until it is rendered
 };
 
 }  // namespace sluice::relay

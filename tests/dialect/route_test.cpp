@@ -100,7 +100,7 @@ TEST(Route, KnowsThePathsOfAllFormats) {
     EXPECT_EQ(got.format, c.format);
     if (c.verdict == not_found || c.verdict == not_offered || c.verdict == bad_target) continue;
     EXPECT_EQ(got.operation, c.operation);
-    EXPECT_EQ(got.model.view(), c.model);
+    EXPECT_EQ(got.model, c.model);
     EXPECT_EQ(got.stream, c.stream);
     EXPECT_EQ(got.json_array, c.json_array);
   }

@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <span>
+#include <string>
 #include <string_view>
 
 #include "sluice/base/error.hpp"
@@ -38,11 +39,12 @@ struct Route {
   Operation operation = Operation::openai_chat;
   bool stream = false;  ///< the path asks for a stream (Gemini); else the body's `stream` decides
   bool json_array = false;  ///< Gemini stream without alt=sse: one JSON array instead of SSE
-  ModelName model;          ///< Gemini calls and get_model: the decoded model name; else empty
+  std::string model;        ///< Gemini calls and get_model: the decoded model name; else empty
 };
 
 /// Routes one request. `path` is the target up to '?', `query` what follows it (without '?').
-/// Does not allocate. Never fails otherwise than by the verdict.
+/// Allocates for a model name in the path of more than 15 bytes only. Never fails otherwise than by
+/// the verdict.
 [[nodiscard]] Route route(std::string_view method, std::string_view path, std::string_view query,
                           const AuthHeaders& headers);
 
