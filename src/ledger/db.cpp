@@ -31,6 +31,11 @@ void configure_sqlite() {
   });
 }
 
+/// SOCI's own handle. Its class has no type information to check the cast with.
+[[clang::no_sanitize("vptr")]] sqlite_api::sqlite3* connection_of(soci::session& session) {
+  return static_cast<soci::sqlite3_session_backend*>(session.get_backend())->conn_;
+}
+
 }  // namespace
 
 struct Db::Session {
@@ -94,31 +99,6 @@ struct Db::Prepared final : Row {
   bool running = false;
 };
 
-/// A statement that is executed for each element of its column vectors.
-struct Db::Bulk {
-  Bulk(soci::session& session, std::string_view sql, const char* order) : statement(session) {
-    const std::size_t texts =
-        static_cast<std::size_t>(std::count(order, order + std::strlen(order), 't'));
-    // SOCI looks at the vectors when it binds: they must not be empty.
-    columns.texts.assign(texts, std::vector<std::string>(1));
-    columns.integers.assign(std::strlen(order) - texts, std::vector<long long>(1));
-    std::size_t integer_at = 0, text_at = 0;
-    for (const char* type = order; *type != '\0'; ++type) {
-      if (*type == 'i') {
-        statement.exchange(soci::use(columns.integers[integer_at++]));
-      } else {
-        statement.exchange(soci::use(columns.texts[text_at++]));
-      }
-    }
-    statement.alloc();
-    statement.prepare(std::string(sql));
-    statement.define_and_bind();
-  }
-
-  Columns columns;
-  soci::statement statement;
-};
-
 Db::Db() : session_(std::make_unique<Session>()) {}
 
 Db::~Db() {
@@ -155,8 +135,10 @@ Result<std::unique_ptr<Db>> Db::open(const std::string& database, bool read_only
   configure_sqlite();
   std::unique_ptr<Db> db(new Db);
   try {
-    db->session_->sql.open(soci::sqlite3,
-                           "dbname=\"" + database + "\" timeout=" + std::to_string(kLockWaitS));
+    soci::session& sql = db->session_->sql;
+    sql.open(soci::sqlite3, "dbname=\"" + database + "\" timeout=" + std::to_string(kLockWaitS));
+    if (const int rc = register_given(connection_of(sql), &db->given_); rc != SQLITE_OK)
+      throw soci::sqlite3_soci_error("cannot register a table", rc);
   } catch (...) {
     const auto error = db->failed();
     message = "ledger " + database + ": " + db->last_error_;
@@ -232,27 +214,12 @@ Result<std::int64_t> Db::integer(std::string_view sql, std::initializer_list<Val
   return value;
 }
 
-Result<> Db::insert_many(std::string_view sql, const char* order, Columns& columns) {
-  try {
-    auto& bulk = bulks_[sql];
-    if (bulk == nullptr) bulk = std::make_unique<Bulk>(session_->sql, sql, order);
-    SLUICE_ASSERT(columns.integers.size() == bulk->columns.integers.size());
-    SLUICE_ASSERT(columns.texts.size() == bulk->columns.texts.size());
-    // The statement is bound to the inner vectors: exchange their contents, not the vectors
-    // themselves.
-    const auto exchange = [&] {
-      for (std::size_t i = 0; i < columns.integers.size(); ++i)
-        bulk->columns.integers[i].swap(columns.integers[i]);
-      for (std::size_t i = 0; i < columns.texts.size(); ++i)
-        bulk->columns.texts[i].swap(columns.texts[i]);
-    };
-    exchange();
-    bulk->statement.execute(true);
-    exchange();
-    return {};
-  } catch (...) {
-    return failed();
-  }
+Result<> Db::run_given(std::string_view sql, const GivenRows& rows) {
+  given_ = &rows;
+  const auto done = run(sql);
+  given_ = nullptr;
+  if (!done) return std::unexpected(done.error());
+  return {};
 }
 
 Result<> Db::script(std::string_view sql) {

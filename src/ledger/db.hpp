@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "sluice/base/error.hpp"
+#include "given_rows.hpp"
 
 namespace sluice::ledger {
 
@@ -25,12 +26,6 @@ class Row {
   virtual ~Row() = default;
   [[nodiscard]] virtual std::int64_t integer(std::size_t column) const = 0;
   [[nodiscard]] virtual const std::string& text(std::size_t column) const = 0;
-};
-
-/// Rows to insert, column by column.
-struct Columns {
-  std::vector<std::vector<long long>> integers;
-  std::vector<std::vector<std::string>> texts;
 };
 
 class Db {
@@ -53,8 +48,8 @@ class Db {
   /// The single integer of a query or of INSERT … RETURNING; Errc::not_found when there is no row.
   [[nodiscard]] Result<std::int64_t> integer(std::string_view sql,
                                              std::initializer_list<Value> values = {});
-  /// Inserts many rows: `order` names for each parameter where its column is, 'i' or 't', in order.
-  [[nodiscard]] Result<> insert_many(std::string_view sql, const char* order, Columns& columns);
+  /// Runs a statement that selects from `given`, which has these rows meanwhile.
+  [[nodiscard]] Result<> run_given(std::string_view sql, const GivenRows& rows);
   /// Runs statements that are not worth keeping (schema, pragmas).
   [[nodiscard]] Result<> script(std::string_view sql);
 
@@ -68,14 +63,13 @@ class Db {
   [[nodiscard]] Result<> prepare_to_write();
   struct Session;
   struct Prepared;
-  struct Bulk;
   Db();
   Prepared& prepared(std::string_view sql, const char* types, std::initializer_list<Value> values);
   std::unexpected<Error> failed();
 
+  const GivenRows* given_ = nullptr;  ///< what the session shows as `given`
   std::unique_ptr<Session> session_;
   std::map<std::string_view, std::unique_ptr<Prepared>> prepared_;
-  std::map<std::string_view, std::unique_ptr<Bulk>> bulks_;
   bool in_transaction_ = false;
   bool writing_ = false;
   std::string last_error_;

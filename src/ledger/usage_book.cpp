@@ -36,8 +36,28 @@ struct Posting {
   Nanos amount;
 };
 
-Result<> post_all(Db& db, const DrainSums& sums, std::int64_t batch, TimeNs now_ns) {
+/// Totals to add to accounts, in both columns' own map.
+struct AccountTotals {
   std::map<Id, Nanos> debits, credits;
+
+  /// Sums of one batch: each part was checked for overflow, and int64 holds 9.2 × 10^9 USD.
+  [[nodiscard]] bool add(const Posting& posting) {
+    Nanos& debit = debits[posting.debit_account];
+    Nanos& credit = credits[posting.credit_account];
+    return !__builtin_add_overflow(debit, posting.amount, &debit) &&
+           !__builtin_add_overflow(credit, posting.amount, &credit);
+  }
+};
+
+GivenRows rows_of(const std::map<Id, Nanos>& totals) {
+  GivenRows rows{.integers_a_row = 2};
+  for (const auto& [account, amount] : totals) rows.add({account, amount});
+  return rows;
+}
+
+Result<> post_all(Db& db, const DrainSums& sums, std::int64_t batch, TimeNs now_ns) {
+  AccountTotals totals;
+  GivenRows entries{.integers_a_row = 8};
   const Id revenue = static_cast<Id>(House::revenue);
   for (const auto& [key, money] : sums.money) {
     const Posting postings[] = {
@@ -47,51 +67,49 @@ Result<> post_all(Db& db, const DrainSums& sums, std::int64_t batch, TimeNs now_
     };
     for (const Posting& posting : postings) {
       if (posting.amount == 0) continue;
-      LEDGER_TRY(db.run(
-          "INSERT INTO entry (at_ns, kind, debit_account, credit_account, amount, wallet_id, "
-          "price_version, batch, wallet_no, note) VALUES (:t, :k, :d, :c, :a, :w, :p, :b, 0, '')",
-          {now_ns, static_cast<std::int64_t>(posting.kind), posting.debit_account,
-           posting.credit_account, posting.amount, key.wallet_id, key.price_version, batch}));
-      // Sums of one batch: each part was checked for overflow, and int64 holds 9.2 × 10^9 USD.
-      if (__builtin_add_overflow(debits[posting.debit_account], posting.amount,
-                                 &debits[posting.debit_account]) ||
-          __builtin_add_overflow(credits[posting.credit_account], posting.amount,
-                                 &credits[posting.credit_account])) {
-        return fail(Errc::bad_value);
-      }
+      entries.add({now_ns, static_cast<std::int64_t>(posting.kind), posting.debit_account,
+                   posting.credit_account, posting.amount, key.wallet_id, key.price_version,
+                   batch});
+      if (!totals.add(posting)) return fail(Errc::bad_value);
     }
   }
-  for (const auto& [account, amount] : debits) {
-    LEDGER_TRY(db.run("UPDATE account SET debits = debits + :a WHERE id = :i", {amount, account}));
-  }
-  for (const auto& [account, amount] : credits) {
-    LEDGER_TRY(
-        db.run("UPDATE account SET credits = credits + :a WHERE id = :i", {amount, account}));
-  }
-  return {};
+  if (entries.rows() == 0) return {};
+  LEDGER_TRY(db.run_given(
+      "INSERT INTO entry (at_ns, kind, debit_account, credit_account, amount, wallet_id, "
+      "price_version, batch, wallet_no, note) "
+      "SELECT i0, i1, i2, i3, i4, i5, i6, i7, 0, '' FROM given",
+      entries));
+  LEDGER_TRY(db.run_given(
+      "UPDATE account SET debits = debits + given.i1 FROM given WHERE account.id = given.i0",
+      rows_of(totals.debits)));
+  return db.run_given(
+      "UPDATE account SET credits = credits + given.i1 FROM given WHERE account.id = given.i0",
+      rows_of(totals.credits));
 }
 
+// "WHERE true" tells the parser that ON CONFLICT belongs to the INSERT
+// (https://www.sqlite.org/lang_upsert.html §2.2).
 Result<> add_sums(Db& db, const DrainSums& sums) {
-  for (const auto& [key, spent] : sums.windows) {
-    LEDGER_TRY(
-        db.run("INSERT INTO window_sum (owner_kind, owner_id, day, month, spent) VALUES (:k, :o, "
-               ":d, :m, :s) "
-               "ON CONFLICT (owner_kind, owner_id, day, month) DO UPDATE SET spent = spent + "
-               "excluded.spent",
-               {static_cast<std::int64_t>(key.kind), key.owner_id, key.day, key.month, spent}));
-  }
+  GivenRows windows{.integers_a_row = 5};
+  for (const auto& [key, spent] : sums.windows)
+    windows.add({static_cast<std::int64_t>(key.kind), key.owner_id, key.day, key.month, spent});
+  LEDGER_TRY(db.run_given(
+      "INSERT INTO window_sum (owner_kind, owner_id, day, month, spent) "
+      "SELECT i0, i1, i2, i3, i4 FROM given WHERE true "
+      "ON CONFLICT (owner_kind, owner_id, day, month) DO UPDATE SET spent = spent + excluded.spent",
+      windows));
+  GivenRows days{.integers_a_row = 9};
   for (const auto& [key, day] : sums.days) {
-    LEDGER_TRY(
-        db.run("INSERT INTO usage_day (day, key_id, model_id, channel_id, wallet_id, requests, "
-               "input, output, charged) "
-               "VALUES (:a, :b, :c, :d, :e, :f, :g, :h, :i) ON CONFLICT (day, key_id, model_id, "
-               "channel_id) DO UPDATE SET "
-               "requests = requests + excluded.requests, input = input + excluded.input, "
-               "output = output + excluded.output, charged = charged + excluded.charged",
-               {key.day, key.key_id, key.model_id, key.channel_id, key.wallet_id, day.requests,
-                day.input, day.output, day.charged}));
+    days.add({key.day, key.key_id, key.model_id, key.channel_id, key.wallet_id, day.requests,
+              day.input, day.output, day.charged});
   }
-  return {};
+  return db.run_given(
+      "INSERT INTO usage_day (day, key_id, model_id, channel_id, wallet_id, requests, input, "
+      "output, charged) SELECT i0, i1, i2, i3, i4, i5, i6, i7, i8 FROM given WHERE true "
+      "ON CONFLICT (day, key_id, model_id, channel_id) DO UPDATE SET "
+      "requests = requests + excluded.requests, input = input + excluded.input, "
+      "output = output + excluded.output, charged = charged + excluded.charged",
+      days);
 }
 
 }  // namespace
@@ -109,10 +127,10 @@ Result<> UsageBook::drain(const DrainBatch& batch) {
         {std::int64_t{batch.node}, static_cast<std::int64_t>(batch.epoch), now_ns,
          static_cast<std::int64_t>(batch.rows.size())});
     if (!id) return std::unexpected(id.error());
-    Columns columns = to_columns(batch, *id);
-    LEDGER_TRY(db_.insert_many("INSERT INTO usage (" USAGE_INTEGERS ", " USAGE_TEXTS
-                               ") VALUES (" USAGE_PLACES ")",
-                               kUsageTypes, columns));
+    const UsageColumns columns(batch, *id);
+    LEDGER_TRY(db_.run_given("INSERT INTO usage (" USAGE_INTEGERS ", " USAGE_TEXTS
+                             ") SELECT * FROM given",
+                             columns.rows()));
     LEDGER_TRY(post_all(db_, *sums, *id, now_ns));
     return add_sums(db_, *sums);
   });

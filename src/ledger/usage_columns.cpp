@@ -2,12 +2,11 @@
 
 #include <algorithm>
 
+#include "sluice/base/assert.hpp"
 #include "number_list.hpp"
 
 namespace sluice::ledger {
 namespace {
-
-constexpr std::size_t kIdColumn = 4;  // between seq and hold_seq
 
 bool any_call(const UsageRow& row) {
   return std::any_of(row.calls.begin(), row.calls.end(),
@@ -16,36 +15,34 @@ bool any_call(const UsageRow& row) {
 
 }  // namespace
 
-Columns to_columns(const DrainBatch& batch, std::int64_t batch_id) {
-  Columns out;
-  out.integers.resize(kUsageIntegers);
-  out.texts.resize(kUsageTexts);
-  for (auto& column : out.integers) column.reserve(batch.rows.size());
-  for (auto& column : out.texts) column.reserve(batch.rows.size());
+UsageColumns::UsageColumns(const DrainBatch& batch, std::int64_t batch_id) {
+  rows_.integers_a_row = kUsageIntegers;
+  rows_.texts_a_row = kUsageTexts;
+  rows_.integers.resize(batch.rows.size() * kUsageIntegers);
+  rows_.texts.reserve(batch.rows.size() * kUsageTexts);
   std::int64_t id = batch_id * kIdsPerBatch;
+  std::int64_t* cell = rows_.integers.data();
   for (const UsageRow& row : batch.rows) {
-    std::size_t at = 0;
-    const auto put = [&](auto value) {
-      if (at == kIdColumn) out.integers[at++].push_back(id++);
-      out.integers[at++].push_back(static_cast<long long>(value));
-    };
-    put(batch.node), put(batch.epoch);
+    const auto put = [&](auto value) { *cell++ = static_cast<std::int64_t>(value); };
+    put(id++), put(batch.node), put(batch.epoch);
     visit_integers(row, put);
-    out.texts[0].push_back(any_call(row) ? write_list(row.calls) : std::string());
-    out.texts[1].push_back(row.request_id);
-    out.texts[2].push_back(row.client_address);
-    out.texts[3].push_back(row.tags);
+    const bool calls = any_call(row);
+    if (calls) calls_.push_back(write_list(row.calls));
+    rows_.texts.push_back(calls ? std::string_view(calls_.back()) : std::string_view());
+    rows_.texts.push_back(row.request_id);
+    rows_.texts.push_back(row.client_address);
+    rows_.texts.push_back(row.tags);
   }
-  return out;
+  SLUICE_ASSERT(cell == rows_.integers.data() + rows_.integers.size());
 }
 
 StoredUsage to_usage(const Row& row) {
   StoredUsage out;
-  out.node = static_cast<std::uint32_t>(row.integer(0));
-  out.epoch = static_cast<std::uint64_t>(row.integer(1));
-  std::size_t at = 2;
+  out.batch = row.integer(0) / kIdsPerBatch;
+  out.node = static_cast<std::uint32_t>(row.integer(1));
+  out.epoch = static_cast<std::uint64_t>(row.integer(2));
+  std::size_t at = 3;
   visit_integers(out.row, [&](auto& value) {
-    if (at == kIdColumn) out.batch = row.integer(at++) / kIdsPerBatch;
     value = static_cast<std::remove_reference_t<decltype(value)>>(row.integer(at++));
   });
   const auto calls = read_list(row.text(kUsageIntegers));

@@ -1,6 +1,9 @@
-// The columns of `usage` in one order, for what writes and what reads them: integers first, then
-// texts.
+// The columns of `usage` in one order, that of the table, for what writes and what reads them:
+// integers first, then texts.
 #pragma once
+
+#include <deque>
+#include <string>
 
 #include "sluice/ledger/usage_book.hpp"
 #include "db.hpp"
@@ -8,7 +11,7 @@
 namespace sluice::ledger {
 
 #define USAGE_INTEGERS                                                                             \
-  "node, epoch, slot, seq, id, hold_seq, kind, end_kind, phase, status, error, flags, format_in, " \
+  "id, node, epoch, slot, seq, hold_seq, kind, end_kind, phase, status, error, flags, format_in, " \
   "format_out, stream, wallet_id, key_id, model_id, channel_id, channel_key_id, price_version, "   \
   "multiplier, "                                                                                   \
   "attempts, client_retry, input, cache_read, cache_write_short, cache_write_long, output, "       \
@@ -19,13 +22,9 @@ namespace sluice::ledger {
   "wallet_day, "                                                                                   \
   "wallet_month"
 #define USAGE_TEXTS "calls, request_id, client_address, tags"
-#define USAGE_PLACES                                                                           \
-  ":p1, :p2, :p3, :p4, :p5, :p6, :p7, :p8, :p9, :p10, :p11, :p12, :p13, :p14, :p15, :p16, "    \
-  ":p17, :p18, :p19, :p20, :p21, :p22, :p23, :p24, :p25, :p26, :p27, :p28, :p29, :p30, :p31, " \
-  ":p32, :p33, :p34, :p35, :p36, :p37, :p38, :p39, :p40, :p41, :p42, :p43, :p44, :p45, :p46, " \
-  ":p47, :p48, :p49, :p50, :p51, :p52, :p53"
 inline constexpr std::size_t kUsageIntegers = 49;
 inline constexpr std::size_t kUsageTexts = 4;
+static_assert(kUsageIntegers == kGivenIntegers && kUsageTexts == kGivenTexts);
 inline constexpr const char* kUsageTypes =
     "iiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiii"
     "tttt";
@@ -55,7 +54,20 @@ void visit_integers(Usage& row, Visit&& visit) {
 inline constexpr std::int64_t kIdsPerBatch = 1'000;
 static_assert(kDrainRowsMax <= static_cast<std::size_t>(kIdsPerBatch));
 
-[[nodiscard]] Columns to_columns(const DrainBatch& batch, std::int64_t batch_id);
+/// The rows of a batch, for `INSERT … SELECT * FROM given`.
+class UsageColumns {
+ public:
+  /// `batch` must outlive it.
+  UsageColumns(const DrainBatch& batch, std::int64_t batch_id);
+  UsageColumns(const UsageColumns&) = delete;
+  UsageColumns& operator=(const UsageColumns&) = delete;
+  [[nodiscard]] const GivenRows& rows() const { return rows_; }
+
+ private:
+  GivenRows rows_;
+  std::deque<std::string> calls_;  ///< of the rows that have any
+};
+
 [[nodiscard]] StoredUsage to_usage(const Row& row);
 
 }  // namespace sluice::ledger

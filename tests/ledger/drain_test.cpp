@@ -173,6 +173,38 @@ TEST_F(DrainTest, FullBatchesOfChangingSizeGoThroughOneStatement) {
   EXPECT_EQ(balance(wallet_.id), 1000 - static_cast<Nanos>(next - 1));
 }
 
+TEST_F(DrainTest, OneRowThatATableRefusesTakesItsBatchAlong) {
+  ASSERT_TRUE(drain(usage_rows(0, 1, 2, wallet_.id)));
+  auto rows = usage_rows(0, 3, 7, wallet_.id);
+  rows[2].held = -1;
+  EXPECT_EQ(drain(rows).error().code, Errc::conflict);
+  rows = usage_rows(0, 3, 7, wallet_.id);
+  rows[4].wallet_id = 99;  // there is no such account
+  EXPECT_EQ(drain(rows).error().code, Errc::conflict);
+  EXPECT_EQ(cursor(0), 2U);
+  EXPECT_EQ(stored(), 2U);
+  EXPECT_EQ(balance(wallet_.id), 980);
+  EXPECT_EQ(ledger_->usage().window_sums(OwnerKind::key, 0)->front().spent, 20);
+  ASSERT_TRUE(drain(usage_rows(0, 3, 7, wallet_.id)));
+  expect_balanced();
+}
+
+TEST_F(DrainTest, SumsOfKnownAndNewOwnersInOneBatch) {
+  const Wallet other = add_customer("other");
+  ASSERT_TRUE(drain(usage_rows(0, 1, 2, wallet_.id)));
+  auto rows = usage_rows(0, 3, 3, wallet_.id);
+  auto more = usage_rows(1, 1, 3, other.id, 7);
+  for (UsageRow& row : more) row.key_id = 2;
+  rows.insert(rows.end(), more.begin(), more.end());
+  ASSERT_TRUE(drain(rows));
+  EXPECT_EQ(balance(wallet_.id), 970);
+  EXPECT_EQ(balance(other.id), -21);
+  EXPECT_EQ(ledger_->usage().window_sums(OwnerKind::key, 1)->front().spent, 30);
+  EXPECT_EQ(ledger_->usage().window_sums(OwnerKind::key, 2)->front().spent, 21);
+  EXPECT_EQ(ledger_->usage().window_sums(OwnerKind::wallet, other.id)->front().spent, 21);
+  expect_balanced();
+}
+
 TEST_F(DrainTest, OldRowsGoBatchByBatchAndMoneyStays) {
   ASSERT_TRUE(drain(usage_rows(0, 1, 5, wallet_.id)));
   clock_.advance(10 * kSecond);
