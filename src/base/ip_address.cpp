@@ -45,12 +45,17 @@ std::optional<IpAddress> parse_ip(std::string_view text) {
 
 std::string to_string(const IpAddress& address) {
   std::array<char, INET6_ADDRSTRLEN> buffer{};
-  if (address.is_v4()) {
-    inet_ntop(AF_INET, address.bytes.data() + 12, buffer.data(), buffer.size());
-  } else {
+  if (!address.is_v4()) {
     inet_ntop(AF_INET6, address.bytes.data(), buffer.data(), buffer.size());
+    return buffer.data();
   }
-  return buffer.data();
+  // Not by inet_ntop, which goes through printf: each access record has one.
+  char* at = buffer.data();
+  for (std::size_t i = 12; i < 16; ++i) {
+    if (i > 12) *at++ = '.';
+    at = std::to_chars(at, buffer.data() + buffer.size(), address.bytes[i]).ptr;
+  }
+  return {buffer.data(), at};
 }
 
 std::optional<Cidr> parse_cidr(std::string_view text) {

@@ -1,5 +1,7 @@
 #include "json_line.hpp"
 
+#include <algorithm>
+
 namespace sluice::reconcile {
 namespace {
 
@@ -57,11 +59,16 @@ void append_escaped(std::string& out, std::string_view text) {
   }
 }
 
-void JsonLine::text(std::string_view name, std::string_view value) {
-  key(name);
-  out_.push_back('"');
+void JsonLine::put_long(std::string_view value) {
+  spill();
+  out_.append(value);
+}
+
+void JsonLine::put_escaped(std::string_view value) {
+  const auto plain = [](char c) { return c >= 0x20 && c < 0x7F && c != '"' && c != '\\'; };
+  if (std::ranges::all_of(value, plain)) return put(value);
+  spill();
   append_escaped(out_, value);
-  out_.push_back('"');
 }
 
 }  // namespace sluice::reconcile

@@ -51,7 +51,7 @@ void append_id(JsonLine& line, const state::RequestId& id) {
 }
 
 void append_flags(JsonLine& line, const state::OutboxRecord& record) {
-  const auto flag = [&](std::string_view name, std::uint32_t bit) {
+  const auto flag = [&](const auto& name, std::uint32_t bit) {
     if ((record.flags & bit) != 0) line.flag(name, true);
   };
   flag("estimated", price::kChargeEstimated);
@@ -73,7 +73,7 @@ void append_tokens(JsonLine& line, const price::TokenCounts& counts) {
 }
 
 void append_times(JsonLine& line, const state::OutboxRecord& record) {
-  const auto micros = [&](std::string_view name, std::uint64_t ns) {
+  const auto micros = [&](const auto& name, std::uint64_t ns) {
     if (ns != 0) line.number(name, static_cast<std::int64_t>(ns / 1000));
   };
   micros("queue_us", record.queue_ns);

@@ -7,6 +7,7 @@ namespace {
 
 TEST(IpAddress, ReadsOnlyCanonicalForms) {
   EXPECT_EQ(to_string(parse_ip("192.0.2.7").value()), "192.0.2.7");
+  EXPECT_EQ(to_string(parse_ip("0.10.199.255").value()), "0.10.199.255");
   EXPECT_EQ(to_string(parse_ip("2001:DB8::1").value()), "2001:db8::1");
   EXPECT_TRUE(parse_ip("::ffff:10.0.0.1")->is_v4());
   for (const char* bad : {"", "1", "127.1", "0x7f.0.0.1", "0177.0.0.1", "1.2.3.4.5", "1.2.3.4 ",
