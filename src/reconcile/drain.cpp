@@ -21,22 +21,17 @@ Drain::Drain(state::Environment& environment, ledger::Ledger& ledger, const Cloc
       clock_(clock),
       stored_(std::move(stored)),
       slots_(environment.meta().slots),
+      batch_{environment.meta().node, environment.epoch(), {}},
       batch_rows_(ledger::kDrainRowsMax) {}
 
 void Drain::forget(Slot& slot, std::size_t rows) {
-  for (std::size_t i = 0; i < rows; ++i) {
-    pending_nanos_ -= owed(slot.pending.front().row.record);
-    slot.pending.pop_front();
-  }
+  for (const state::OutboxRow& row : slot.pending.front(rows)) pending_nanos_ -= owed(row.record);
+  slot.pending.pop(rows);
   pending_rows_ -= rows;
 }
 
 void Drain::hand_on(Slot& slot, std::size_t rows) {
-  if (stored_ && rows > 0) {
-    scratch_.clear();
-    for (std::size_t i = 0; i < rows; ++i) scratch_.push_back(slot.pending[i].row);
-    stored_(scratch_);
-  }
+  if (stored_ && rows > 0) stored_(slot.pending.front(rows));
   drained_rows_ += rows;
   forget(slot, rows);
 }
@@ -52,9 +47,10 @@ Result<> Drain::load_cursors() {
     if (cursor.seq > known->outbox_seq || cursor.seq < slot.cursor) return fail(Errc::corrupt);
     slot.cursor = cursor.seq;
     slot.read = std::max(slot.read, cursor.seq);
-    std::size_t stored = 0;
-    while (stored < slot.pending.size() && slot.pending[stored].row.id.seq <= cursor.seq) ++stored;
-    hand_on(slot, stored);
+    const auto waiting = slot.pending.front(slot.pending.size());
+    const auto after = std::ranges::find_if(
+        waiting, [&](const state::OutboxRow& row) { return row.id.seq > cursor.seq; });
+    hand_on(slot, static_cast<std::size_t>(after - waiting.begin()));
   }
   return {};
 }
@@ -75,16 +71,17 @@ TimeNs Drain::waiting_since(const state::OutboxRecord& record, TimeNs now_ns) co
 }
 
 void Drain::take_rows(state::SlotId number, Slot& slot, TimeNs seen_ns) {
-  for (const state::OutboxRow& row : scratch_) {
-    if (row.id.seq != slot.read + 1 || row.record.hold.epoch != environment_.epoch()) {
+  while (const state::OutboxRow* row = slot.pending.next_incoming()) {
+    if (row->id.seq != slot.read + 1 || row->record.hold.epoch != environment_.epoch()) {
+      slot.pending.refuse();
       break_slot(number, slot,
                  "row " + std::to_string(slot.read + 1) + " is missing or of another epoch");
       return;
     }
-    slot.pending.push_back({row, read_once_ ? seen_ns : waiting_since(row.record, seen_ns)});
-    slot.read = row.id.seq;
-    pending_nanos_ += owed(row.record);
+    slot.read = row->id.seq;
+    pending_nanos_ += owed(row->record);
     ++pending_rows_;
+    slot.pending.accept(read_once_ ? seen_ns : waiting_since(row->record, seen_ns));
   }
 }
 
@@ -98,9 +95,9 @@ Result<> Drain::poll_slot(state::SlotId number, Slot& slot, TimeNs seen_ns) {
   slot.written = known->outbox_seq;
   if (slot.written <= slot.read || !slot.trouble.empty() || pending_rows_ >= kPendingRows)
     return {};
-  scratch_.clear();
   const std::size_t room = kPendingRows - pending_rows_;
-  const auto read = state::read_outbox(environment_, number, slot.read, room, scratch_);
+  const auto read =
+      state::read_outbox(environment_, number, slot.read, room, slot.pending.incoming());
   take_rows(number, slot, seen_ns);
   if (!read) {
     if (read.error().code != Errc::corrupt) return std::unexpected(read.error());
@@ -126,25 +123,25 @@ Result<> Drain::poll() {
   return {};
 }
 
-ledger::DrainBatch Drain::next_batch(std::vector<std::size_t>& taken) {
-  ledger::DrainBatch batch{environment_.meta().node, environment_.epoch(), {}};
+void Drain::next_batch(std::vector<std::size_t>& taken) {
   taken.assign(slots_.size(), 0);
-  batch.rows.reserve(std::min(batch_rows_, pending_rows_));
-  for (std::size_t i = 0; i < slots_.size() && batch.rows.size() < batch_rows_; ++i) {
+  std::size_t filled = 0;
+  for (std::size_t i = 0; i < slots_.size() && filled < batch_rows_; ++i) {
     const std::size_t number = (first_slot_ + i) % slots_.size();
-    const Slot& slot = slots_[number];
-    const std::size_t rows = std::min(slot.pending.size(), batch_rows_ - batch.rows.size());
-    for (std::size_t k = 0; k < rows; ++k) batch.rows.push_back(to_usage(slot.pending[k].row));
+    const WaitingRows& pending = slots_[number].pending;
+    const std::size_t rows = std::min(pending.size(), batch_rows_ - filled);
+    if (batch_.rows.size() < filled + rows) batch_.rows.resize(filled + rows);
+    for (const state::OutboxRow& row : pending.front(rows)) to_usage(row, batch_.rows[filled++]);
     taken[number] = rows;
   }
-  return batch;
+  batch_.rows.resize(filled);
 }
 
 Result<std::size_t> Drain::commit_batch() {
   if (pending_rows_ == 0) return 0;
   std::vector<std::size_t> taken;
-  const ledger::DrainBatch batch = next_batch(taken);
-  if (const auto drained = ledger_.usage().drain(batch); !drained) {
+  next_batch(taken);
+  if (const auto drained = ledger_.usage().drain(batch_); !drained) {
     return after_conflict(drained.error(), taken);
   }
   batch_rows_ = ledger::kDrainRowsMax;
@@ -153,7 +150,7 @@ Result<std::size_t> Drain::commit_batch() {
     slots_[i].cursor += taken[i];
     hand_on(slots_[i], taken[i]);
   }
-  return batch.rows.size();
+  return batch_.rows.size();
 }
 
 // The books refused: either they have the rows already (a COMMIT whose outcome was unknown), or one
@@ -216,7 +213,7 @@ Lag Drain::lag() const {
   Lag lag{pending_rows_ + unread_rows_, pending_nanos_, 0};
   for (const Slot& slot : slots_) {
     if (slot.pending.empty()) continue;
-    const TimeNs since = slot.pending.front().seen_ns;
+    const TimeNs since = slot.pending.oldest_ns();
     lag.oldest_ns = lag.oldest_ns == 0 ? since : std::min(lag.oldest_ns, since);
   }
   // Rows that were not read yet are like those that were: an estimate that errs by little, far

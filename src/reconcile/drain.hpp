@@ -1,7 +1,6 @@
 // Rows 8 and 9: usage from the outbox into the books, exactly once, and then out of the outbox.
 #pragma once
 
-#include <deque>
 #include <functional>
 #include <string>
 #include <vector>
@@ -10,6 +9,7 @@
 #include "sluice/ledger/ledger.hpp"
 #include "sluice/state/environment.hpp"
 #include "sluice/state/inspect.hpp"
+#include "waiting_rows.hpp"
 
 namespace sluice::reconcile {
 
@@ -60,23 +60,21 @@ class Drain {
   static constexpr std::size_t kPendingRows = 20'000;
 
  private:
-  struct Waiting {
-    state::OutboxRow row;
-    TimeNs seen_ns = 0;
-  };
   struct Slot {
     std::uint64_t cursor = 0;   ///< the ledger has rows up to here
     std::uint64_t read = 0;     ///< rows up to here were copied out
     std::uint64_t written = 0;  ///< last sequence of the slot
     std::uint64_t trimmed = 0;  ///< rows up to here are deleted
-    std::deque<Waiting> pending;
+    WaitingRows pending;
     std::string trouble;
   };
 
   [[nodiscard]] Result<> poll_slot(state::SlotId number, Slot& slot, TimeNs seen_ns);
+  /// Takes the rows that were read behind those that wait already.
   void take_rows(state::SlotId number, Slot& slot, TimeNs seen_ns);
   void break_slot(state::SlotId number, Slot& slot, const std::string& why);
-  [[nodiscard]] ledger::DrainBatch next_batch(std::vector<std::size_t>& taken);
+  /// Fills batch_; taken[i] = how many of its rows are of slot i.
+  void next_batch(std::vector<std::size_t>& taken);
   [[nodiscard]] Result<std::size_t> after_conflict(const Error& error,
                                                    const std::vector<std::size_t>& taken);
   void hand_on(Slot& slot,
@@ -89,7 +87,7 @@ class Drain {
   const Clock& clock_;
   Stored stored_;
   std::vector<Slot> slots_;
-  std::vector<state::OutboxRow> scratch_;
+  ledger::DrainBatch batch_;  ///< kept for its memory
   std::uint64_t last_txn_ = 0;
   bool read_once_ = false;
   std::size_t first_slot_ = 0;  ///< batches begin at another slot each time

@@ -27,15 +27,20 @@ void copy_times(const state::OutboxRecord& record, ledger::UsageRow& row) {
   row.own_ns = number(record.own_ns);
 }
 
-}  // namespace
-
-std::string hex(std::span<const std::uint8_t> bytes) {
+void write_hex(std::span<const std::uint8_t> bytes, std::string& text) {
   constexpr char kDigits[] = "0123456789abcdef";
-  std::string text(bytes.size() * 2, '0');
+  text.resize(bytes.size() * 2);
   for (std::size_t i = 0; i < bytes.size(); ++i) {
     text[2 * i] = kDigits[bytes[i] >> 4];
     text[2 * i + 1] = kDigits[bytes[i] & 15];
   }
+}
+
+}  // namespace
+
+std::string hex(std::span<const std::uint8_t> bytes) {
+  std::string text;
+  write_hex(bytes, text);
   return text;
 }
 
@@ -50,9 +55,8 @@ std::string_view padded_text(std::span<const char> field) {
   return text.substr(0, text.find('\0'));
 }
 
-ledger::UsageRow to_usage(const state::OutboxRow& source) {
+void to_usage(const state::OutboxRow& source, ledger::UsageRow& row) {
   const state::OutboxRecord& record = source.record;
-  ledger::UsageRow row;
   row.slot = source.id.slot;
   row.seq = source.id.seq;
   row.hold_seq = record.hold.seq;
@@ -74,7 +78,7 @@ ledger::UsageRow to_usage(const state::OutboxRow& source) {
   row.multiplier = record.multiplier;
   row.attempts = record.attempts;
   row.client_retry = record.client_retry;
-  row.request_id = hex(record.request_id);
+  write_hex(record.request_id, row.request_id);
   row.client_address = address_text(record.client_address_kind, record.client_address);
   row.tags = padded_text(record.tags);
   copy_counts(record.counts, row);
@@ -91,7 +95,6 @@ ledger::UsageRow to_usage(const state::OutboxRow& source) {
   row.key_month = record.key_windows.month;
   row.wallet_day = record.wallet_windows.day;
   row.wallet_month = record.wallet_windows.month;
-  return row;
 }
 
 }  // namespace sluice::reconcile

@@ -1,6 +1,7 @@
 // Outbox records in the form that the books keep.
 #pragma once
 
+#include <array>
 #include <span>
 #include <string>
 
@@ -16,6 +17,7 @@ namespace sluice::reconcile {
 /// A zero-padded field as text.
 [[nodiscard]] std::string_view padded_text(std::span<const char> field);
 
-[[nodiscard]] ledger::UsageRow to_usage(const state::OutboxRow& row);
+/// Fills all of `row`, whose texts keep their memory.
+void to_usage(const state::OutboxRow& source, ledger::UsageRow& row);
 
 }  // namespace sluice::reconcile
