@@ -1,4 +1,4 @@
-// Rows a second through UsageBook::drain: batches of 500, durable commits, a file in the directory
+// Rows a second through UsageBook::drain: full batches, durable commits, a file in the directory
 // of SLUICE_BENCH_DIR (default: here). Arguments: keys in use, slots.
 #include <benchmark/benchmark.h>
 #include <unistd.h>

@@ -195,6 +195,7 @@ BENCHMARK(drain)
     ->Args({64, 400})
     ->Args({2000, 400})
     ->Args({64, 5000})
+    ->Args({2000, 5000})
     ->Unit(benchmark::kMillisecond)
     ->MeasureProcessCPUTime()
     ->MinTime(2.0);

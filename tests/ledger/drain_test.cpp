@@ -164,8 +164,9 @@ TEST_F(DrainTest, WindowAndDaySumsAddUp) {
 }
 
 TEST_F(DrainTest, FullBatchesOfChangingSizeGoThroughOneStatement) {
+  constexpr std::size_t kSizes[] = {1, kDrainRowsMax, 3, 250};
   std::uint64_t next = 1;
-  for (const std::uint64_t size : {1U, 500U, 3U, 250U}) {
+  for (const std::size_t size : kSizes) {
     ASSERT_TRUE(drain(usage_rows(0, next, next + size - 1, wallet_.id, 1))) << size;
     next += size;
   }

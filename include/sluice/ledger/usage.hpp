@@ -83,7 +83,10 @@ struct DrainBatch {
   std::vector<UsageRow> rows;  ///< at most kDrainRowsMax
 };
 
-inline constexpr std::size_t kDrainRowsMax = 500;
+/// What comes in one drain interval (20 ms) at 50,000 requests a second: fuller batches write the
+/// sums of an owner and the half-filled pages less often, and a transaction still takes only some
+/// milliseconds.
+inline constexpr std::size_t kDrainRowsMax = 1'000;
 
 /// A hole in the sequence of a slot that will never be filled: power cut or salvage. seq in [from,
 /// until).
