@@ -1,4 +1,5 @@
 """Sluice as one of the gateways of a comparison: provisions a ledger, starts reconciler and edge, ends them."""
+import http.client
 import json
 import os
 import shutil
@@ -6,6 +7,19 @@ import subprocess
 import time
 
 from .processes import children, free_port, wait_for_port
+
+
+def one_request(port, key):
+    body = '{"model":"r","max_tokens":64,"messages":[{"role":"user","content":"hello"}]}'
+    try:
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+        connection.request("POST", "/v1/chat/completions", body,
+                           {"Authorization": f"Bearer {key}", "Content-Type": "application/json"})
+        good = connection.getresponse().status == 200
+        connection.close()
+        return good
+    except OSError:
+        return False
 
 
 class Sluice:
@@ -46,6 +60,7 @@ class Sluice:
         self.start_reconciler()
         self.provision()
         self.start_edge()
+        self.wait_for_keys()
         return self
 
     def stop(self):
@@ -108,6 +123,12 @@ requests_per_connection = 1000000000
     def start_edge(self):
         self.edge = self.spawn_edge()
         wait_for_port(self.ports["plain"], self.edge, os.path.join(self.directory, "edge.log"))
+
+    def wait_for_keys(self):
+        """Keys that were made before the reconciler ran are published when it does."""
+        with open(self.keys_file) as file:
+            newest = file.read().split()[-1]
+        self.until_good(lambda: one_request(self.ports["plain"], newest), time.monotonic())
 
     def provision(self):
         """One customer with credit, the models of the stand-in at list prices, and the keys."""
