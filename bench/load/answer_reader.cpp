@@ -41,42 +41,49 @@ bool AnswerReader::read_head() {
   return status_ >= 200;
 }
 
-void AnswerReader::skip_body(std::string_view bytes) {
-  if (until_close_) return;
-  if (!chunked_) {
-    left_ -= std::min<std::uint64_t>(left_, bytes.size());
-    if (left_ == 0) state_ = State::done;
-    return;
-  }
-  while (!bytes.empty() && state_ == State::body) {
-    if (!skip_chunked(bytes)) state_ = State::bad;
-  }
+std::string_view AnswerReader::take_data(std::string_view& bytes) {
+  if (chunked_) return take_chunked(bytes);
+  const std::size_t size =
+      until_close_ ? bytes.size() : std::min<std::uint64_t>(left_, bytes.size());
+  const std::string_view data = bytes.substr(0, size);
+  bytes = {};
+  if (!until_close_ && (left_ -= size) == 0) state_ = State::done;
+  return data;
 }
 
-/// Takes the next piece of a chunked body off `bytes`: part of a size line, or part of a chunk's
-/// data.
-bool AnswerReader::skip_chunked(std::string_view& bytes) {
-  if (left_ > 0) {
-    const std::size_t size = std::min<std::uint64_t>(left_, bytes.size());
-    bytes.remove_prefix(size);
-    left_ -= size;
-    if (left_ == 0 && last_chunk_) state_ = State::done;
-    return true;
+std::string_view AnswerReader::take_chunked(std::string_view& bytes) {
+  constexpr std::uint64_t kLineEnd = 2;
+  if (left_ == 0) {
+    read_size_line(bytes);
+    return {};
   }
+  const std::size_t size = std::min<std::uint64_t>(left_, bytes.size());
+  const std::uint64_t of_data = left_ > kLineEnd ? left_ - kLineEnd : 0;
+  const std::string_view data = bytes.substr(0, std::min<std::uint64_t>(of_data, size));
+  bytes.remove_prefix(size);
+  left_ -= size;
+  if (left_ == 0 && last_chunk_) state_ = State::done;
+  return data;
+}
+
+void AnswerReader::read_size_line(std::string_view& bytes) {
   const std::size_t end = bytes.find('\n');
   line_.append(bytes.substr(0, end));
   if (end == std::string_view::npos) {
     bytes = {};
-    return line_.size() < 64;
+    if (line_.size() >= 64) state_ = State::bad;
+    return;
   }
   bytes.remove_prefix(end + 1);
   std::uint64_t size = 0;
   const auto [stop, error] = std::from_chars(line_.data(), line_.data() + line_.size(), size, 16);
-  if (error != std::errc{} || (*stop != '\r' && *stop != ';')) return false;
+  if (error != std::errc{} || (*stop != '\r' && *stop != ';')) {
+    state_ = State::bad;
+    return;
+  }
   line_.clear();
   last_chunk_ = size == 0;
   left_ = size + 2;
-  return true;
 }
 
 bool AnswerReader::parse_stamp(std::string_view text, std::int64_t& sent_ns,

@@ -24,11 +24,10 @@ class AnswerReader {
       body_start_ = head_.substr(end + 4);
       head_.resize(end + 2);
       if (!read_head()) return state_ = State::bad;
-      state_ = State::body;
+      state_ = !chunked_ && !until_close_ && left_ == 0 ? State::done : State::body;
       bytes = body_start_;
     }
-    scan_stamps(bytes, on_stamp);
-    if (state_ == State::body) skip_body(bytes);
+    while (!bytes.empty() && state_ == State::body) scan_stamps(take_data(bytes), on_stamp);
     return state_;
   }
 
@@ -44,8 +43,10 @@ class AnswerReader {
   static constexpr std::size_t kStampBytes = 30;
 
   [[nodiscard]] bool read_head();
-  void skip_body(std::string_view bytes);
-  [[nodiscard]] bool skip_chunked(std::string_view& bytes);
+  /// Takes the next run of the body's data off `bytes`, or some of its framing (then it is empty).
+  [[nodiscard]] std::string_view take_data(std::string_view& bytes);
+  [[nodiscard]] std::string_view take_chunked(std::string_view& bytes);
+  void read_size_line(std::string_view& bytes);
   static bool parse_stamp(std::string_view text, std::int64_t& sent_ns, std::uint64_t& number);
 
   template <class OnStamp>
@@ -75,12 +76,12 @@ class AnswerReader {
   bool chunked_ = false;
   bool closes_ = false;
   bool until_close_ = false;
-  std::uint64_t left_ = 0;  ///< bytes of the body, or of the chunk and its line end
+  std::uint64_t left_ = 0;  ///< bytes of the body, or of the chunk and its line end (CR LF)
   std::string line_;        ///< size line of a chunk, as far as it has come
   bool last_chunk_ = false;
   std::string head_;
   std::string body_start_;
-  std::string tail_;  ///< start of a stamp that is cut by a read
+  std::string tail_;  ///< start of a stamp that is cut by a read or a chunk
 };
 
 }  // namespace sluice::load

@@ -1,5 +1,7 @@
 #include <gtest/gtest.h>
 
+#include <array>
+#include <cstdio>
 #include <string>
 #include <vector>
 
@@ -30,6 +32,28 @@ TEST(AnswerReader, FindsStampsAndTheEndCutAtAnyByte) {
     EXPECT_EQ(reader.status(), 200);
     const std::vector<std::pair<std::int64_t, std::uint64_t>> expected = {{1234, 0}, {5678, 1}};
     EXPECT_EQ(stamps, expected) << cut;
+  }
+}
+
+// A gateway may end a chunk anywhere.
+TEST(AnswerReader, FindsAStampThatChunksCut) {
+  const std::string stamp = "@00000000000000001234#00000007";
+  for (std::size_t cut = 1; cut < stamp.size(); ++cut) {
+    std::array<char, 4> first{}, second{};
+    std::snprintf(first.data(), first.size(), "%zx", cut);
+    std::snprintf(second.data(), second.size(), "%zx", stamp.size() - cut);
+    AnswerReader reader;
+    std::uint64_t found = 0;
+    const auto on_stamp = [&](std::int64_t sent_ns, std::uint64_t number) {
+      EXPECT_EQ(sent_ns, 1234);
+      found += number;
+    };
+    reader.feed("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", on_stamp);
+    reader.feed(std::string(first.data()) + "\r\n" + stamp.substr(0, cut) + "\r\n", on_stamp);
+    reader.feed(std::string(second.data()) + "\r\n" + stamp.substr(cut) + "\r\n0\r\n\r\n",
+                on_stamp);
+    EXPECT_EQ(found, 7U) << cut;
+    EXPECT_EQ(reader.state(), AnswerReader::State::done);
   }
 }
 

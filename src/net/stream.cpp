@@ -168,7 +168,10 @@ void Stream::on_receive_deadline(ring::Timer&, void* context) {
 }
 
 void Stream::wake_receiver() noexcept {
-  if (receive_waiter_) reactor_.ready(std::exchange(receive_waiter_, nullptr));
+  if (!receive_waiter_) return;
+  prefetch(fetched_, fetched_bytes_);
+  if (sent_on_ != nullptr) prefetch(sent_on_, sizeof *sent_on_);
+  reactor_.ready(std::exchange(receive_waiter_, nullptr));
 }
 
 void Stream::set_end(const Error& end) noexcept {

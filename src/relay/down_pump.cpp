@@ -30,7 +30,11 @@ DownPump::DownPump(const PumpContext& context, const Meter::Kind& meter_kind)
                Source::upstream),
       framing_(client_framing(context, meter_.streamed())),
       last_received_ns_(context.services.reactor.now_ns()),
-      last_sent_ns_(last_received_ns_) {}
+      last_sent_ns_(last_received_ns_) {
+  context_.upstream.fetch_with_piece(this, sizeof *this, &context_.client);
+}
+
+DownPump::~DownPump() { context_.upstream.fetch_with_piece(nullptr, 0, nullptr); }
 
 Tokens DownPump::counted_output() const {
   const Tokens visible = meter_.counted_output();

@@ -43,6 +43,9 @@ struct PumpContext {
 class DownPump {
  public:
   DownPump(const PumpContext& context, const Meter::Kind& meter_kind);
+  DownPump(const DownPump&) = delete;
+  DownPump& operator=(const DownPump&) = delete;
+  ~DownPump();
 
   /// Runs until the answer has ended one way or the other.
   [[nodiscard]] ring::Task<PumpEnd> run();

@@ -191,9 +191,8 @@ ring::Task<> Exchange::answer_models() {
   if (route.operation == dialect::Operation::list_models) {
     dialect::render_model_list(route.format, models, body);
   } else {
-    const auto found = std::find_if(models.begin(), models.end(), [&](const auto& model) {
-      return model.id == route.model;
-    });
+    const auto found = std::find_if(models.begin(), models.end(),
+                                    [&](const auto& model) { return model.id == route.model; });
     if (found == models.end()) {
       co_await refuse({.kind = ErrorKind::model_not_found,
                        .message = "The model does not exist or this API key has no access to it.",
@@ -261,8 +260,8 @@ ring::Task<> Exchange::serve() {
   }
   if (verdict == Verdict::answered || client_left_) co_return;
   if (!failure_) {
-    failure_ = Failure{ErrorKind::upstream_failed,
-                       "Every provider of this model failed; try again soon."};
+    failure_ =
+        Failure{ErrorKind::upstream_failed, "Every provider of this model failed; try again soon."};
   }
   co_await refuse({.kind = failure_->kind, .message = failure_->message});
 }
@@ -327,10 +326,9 @@ Exchange::Verdict Exchange::after_break(bool last, const Error& error) {
   if (!attempt_) return Verdict::failed;  // there is nothing that could be sent
   facts_.error = error.code;
   const bool timed_out = error.code == Errc::timed_out;
-  failure_ = timed_out
-                 ? Failure{ErrorKind::timed_out, "The provider did not answer in time."}
-                 : Failure{ErrorKind::upstream_failed,
-                           "The provider could not be reached or broke the connection."};
+  failure_ = timed_out ? Failure{ErrorKind::timed_out, "The provider did not answer in time."}
+                       : Failure{ErrorKind::upstream_failed,
+                                 "The provider could not be reached or broke the connection."};
   const bool may_retry =
       !attempt_->sent_any() || (plan_->model->flags & state::kModelRetryAfterSend) != 0;
   return !last && may_retry ? Verdict::try_next : Verdict::failed;

@@ -6,6 +6,7 @@ namespace sluice::ring {
 namespace {
 
 constexpr std::size_t kCompletionsATurn = 512;
+constexpr std::size_t kFetchAhead = 4;  ///< completions: as long as a miss takes
 constexpr TimeNs kSleepMostNs = 100 * kMillisecond;
 
 }  // namespace
@@ -56,6 +57,13 @@ void Reactor::cancel(Operation& operation) {
   // The cancel's own completion says nothing that the target's does not: an index beyond the slots.
   submission.user_data = Operation::kNoSlot;
   port_.prepare(submission);
+}
+
+// An operation is a member of what it serves: that lies around it.
+void Reactor::fetch_owner(const Completion& completion) const noexcept {
+  const auto index = static_cast<std::uint32_t>(completion.user_data);
+  if (index >= slots_.size()) return;
+  prefetch(reinterpret_cast<const char*>(slots_[index].operation) - 128, 512);
 }
 
 void Reactor::dispatch(const Completion& completion) {
@@ -137,7 +145,10 @@ void Reactor::run_turn(TimeNs wait_ns) {
   now_ns_ = clock_.monotonic_ns();
   ++stats_.turns;
   stats_.completions += count;
-  for (std::size_t i = 0; i < count; ++i) dispatch(completions_[i]);
+  for (std::size_t i = 0; i < count; ++i) {
+    if (i + kFetchAhead < count) fetch_owner(completions_[i + kFetchAhead]);
+    dispatch(completions_[i]);
+  }
   timers_.advance(now_ns_);
 }
 

@@ -108,6 +108,13 @@ class Stream {
 
   /// Starts receiving ahead of the first receive() (an idle connection notices its end).
   void start_receiving() noexcept { arm_receive(); }
+  /// Memory that whoever receives touches for each piece, and the stream that it sends on: asked
+  /// for when one arrives (see prefetch.hpp). Null = nothing any more.
+  void fetch_with_piece(const void* memory, std::size_t bytes, const Stream* sent_on) noexcept {
+    fetched_ = memory;
+    fetched_bytes_ = static_cast<std::uint32_t>(bytes);
+    sent_on_ = sent_on;
+  }
   void watch_end(EndWatcher watcher, void* context) noexcept {
     end_watcher_ = watcher;
     end_context_ = context;
@@ -185,6 +192,9 @@ class Stream {
   std::coroutine_handle<> receive_waiter_;
   std::coroutine_handle<> send_waiter_;
   std::coroutine_handle<> close_waiter_;
+  const void* fetched_ = nullptr;
+  const Stream* sent_on_ = nullptr;
+  std::uint32_t fetched_bytes_ = 0;
   EndWatcher end_watcher_ = nullptr;
   void* end_context_ = nullptr;
 

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "sluice/base/clock.hpp"
+#include "sluice/base/prefetch.hpp"
 #include "sluice/ring/buffer.hpp"
 #include "sluice/ring/port.hpp"
 #include "sluice/ring/timer.hpp"
@@ -69,7 +70,11 @@ class Reactor {
   void cancel(Operation& operation);
 
   /// Resumes `handle` later in this turn.
-  void ready(std::coroutine_handle<> handle) { ready_.push_back(handle); }
+  void ready(std::coroutine_handle<> handle) {
+    constexpr std::size_t kFrameBytes = 256;  // what most frames have, of others the first part
+    prefetch(handle.address(), kFrameBytes);
+    ready_.push_back(handle);
+  }
 
   struct YieldAwaiter {
     Reactor& reactor;
@@ -109,6 +114,7 @@ class Reactor {
     std::uint32_t next_free = 0;
   };
   void dispatch(const Completion& completion);
+  void fetch_owner(const Completion& completion) const noexcept;
   void add_slots(std::size_t count);
   void run_ready();
   [[nodiscard]] bool spin();
