@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "scratch.hpp"
+#include "slow_head.hpp"
 
 namespace sluice::relay {
 namespace {
@@ -86,18 +87,6 @@ dialect::Format guess_format(std::string_view bytes) {
   return dialect::route("POST", target, {}, {}).format;
 }
 
-// A head that arrives in pieces: its bytes are put together and its parser state kept apart from
-// the shard's. Made out of line, or every reader's frame has room for the parser.
-struct SlowHead {
-  std::string bytes;
-  http::RequestParser parser;
-};
-
-[[gnu::noinline]] std::unique_ptr<SlowHead> make_slow(std::string_view bytes,
-                                                      const http::RequestParser& parser) {
-  return std::make_unique<SlowHead>(SlowHead{std::string(bytes), parser});
-}
-
 }  // namespace
 
 RequestId next_request_id(Services& services) {
@@ -109,7 +98,7 @@ RequestId next_request_id(Services& services) {
 
 ring::Task<Result<>> read_head(Services& services, net::Stream& client, RequestHeadFacts& facts,
                                dialect::Format& format) {
-  std::unique_ptr<SlowHead> slow;
+  std::unique_ptr<SlowHead<http::RequestParser>> slow;
   TimeNs deadline_ns = services.reactor.now_ns() + services.settings.keepalive_idle_ns;
   for (;;) {
     Result<ring::Piece> received = co_await client.receive(deadline_ns);

@@ -7,6 +7,7 @@
 
 #include "field_lines.hpp"
 #include "scratch.hpp"
+#include "slow_head.hpp"
 #include "sluice/http/writer.hpp"
 
 namespace sluice::relay {
@@ -49,17 +50,6 @@ ResponseFacts copy_facts(const http::ResponseHead& head) {
   return facts;
 }
 
-// A head that arrives in pieces, as of a request (head_reader.cpp).
-struct SlowHead {
-  std::string bytes;
-  http::ResponseParser parser;
-};
-
-[[gnu::noinline]] std::unique_ptr<SlowHead> make_slow(std::string_view bytes,
-                                                      const http::ResponseParser& parser) {
-  return std::make_unique<SlowHead>(SlowHead{std::string(bytes), parser});
-}
-
 // RFC 9110 §5.6.7, made once a second.
 std::string_view date_text(TimeNs realtime_ns) {
   thread_local std::time_t made_for = -1;
@@ -95,7 +85,7 @@ void write_own_time(http::HeadWriter& writer, TimeNs own_ns) {
 
 ring::Task<Result<ResponseFacts>> read_response_head(Services& services, net::Stream& upstream,
                                                      http::Method method, TimeNs deadline_ns) {
-  std::unique_ptr<SlowHead> slow;
+  std::unique_ptr<SlowHead<http::ResponseParser>> slow;
   constexpr http::Limits kLimits = http::Limits::upstream();
   for (;;) {
     Result<ring::Piece> received = co_await upstream.receive(deadline_ns);

@@ -62,7 +62,7 @@ void Reactor::cancel(Operation& operation) {
 // An operation is a member of what it serves: that lies around it.
 void Reactor::fetch_owner(const Completion& completion) const noexcept {
   const auto index = static_cast<std::uint32_t>(completion.user_data);
-  if (index >= slots_.size()) return;
+  if (index >= slots_.size() || slots_[index].operation == nullptr) return;
   prefetch(reinterpret_cast<const char*>(slots_[index].operation) - 128, 512);
 }
 
