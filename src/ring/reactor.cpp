@@ -8,6 +8,8 @@ namespace {
 constexpr std::size_t kCompletionsATurn = 512;
 constexpr std::size_t kFetchAhead = 4;  ///< completions: as long as a miss takes
 constexpr TimeNs kSleepMostNs = 100 * kMillisecond;
+constexpr std::int64_t kLoadUnit = 64;  ///< one completion a turn
+constexpr std::int64_t kLoadTurns = 16;
 
 }  // namespace
 
@@ -94,9 +96,12 @@ void Reactor::run_ready() {
   }
 }
 
+// What a sleep costs is shared by the completions of the turn after it: where turns have many, a
+// long spin costs more than it can save.
 bool Reactor::spin() {
   if (spin_now_ns_ <= 0) return false;
-  const TimeNs until_ns = now_ns_ + spin_now_ns_;
+  const TimeNs shared_ns = options_.spin_ns * kLoadUnit / std::max(load_, kLoadUnit);
+  const TimeNs until_ns = now_ns_ + std::min(spin_now_ns_, shared_ns);
   do {
     for (int i = 0; i < 16; ++i) {
       if (port_.has_events()) {
@@ -145,6 +150,7 @@ void Reactor::run_turn(TimeNs wait_ns) {
   now_ns_ = clock_.monotonic_ns();
   ++stats_.turns;
   stats_.completions += count;
+  if (count > 0) load_ += (static_cast<TimeNs>(count) * kLoadUnit - load_) / kLoadTurns;
   for (std::size_t i = 0; i < count; ++i) {
     if (i + kFetchAhead < count) fetch_owner(completions_[i + kFetchAhead]);
     dispatch(completions_[i]);

@@ -27,5 +27,23 @@ TEST(Crc32c, ContinuesAcrossPieces) {
   }
 }
 
+std::uint32_t bit_by_bit(const std::vector<unsigned char>& data, std::size_t bytes) {
+  std::uint32_t crc = 0xffffffff;
+  for (std::size_t i = 0; i < bytes; ++i) {
+    crc ^= data[i];
+    for (int bit = 0; bit < 8; ++bit) crc = crc >> 1U ^ ((crc & 1U) != 0 ? 0x82f63b78U : 0U);
+  }
+  return ~crc;
+}
+
+TEST(Crc32c, EveryLengthIsAsBitByBit) {
+  std::vector<unsigned char> data(700);
+  for (std::size_t i = 0; i < data.size(); ++i)
+    data[i] = static_cast<unsigned char>(i * 7919 >> 3U);
+  for (std::size_t bytes = 0; bytes <= data.size(); ++bytes) {
+    ASSERT_EQ(crc32c(data.data(), bytes), bit_by_bit(data, bytes)) << bytes;
+  }
+}
+
 }  // namespace
 }  // namespace sluice

@@ -280,16 +280,18 @@ TEST_F(ReactorTest, RunReturnsInTheTurnOfTheStop) {
   EXPECT_EQ(clock_.monotonic_ns(), before_ns);  // it did not sleep first
 }
 
-TEST_F(ReactorTest, SpinningLooksBeforeItSleepsAndSleepsInTheEnd) {
-  // A clock that goes on by itself, as the machine's does while somebody spins.
-  class Ticking final : public Clock {
-   public:
-    [[nodiscard]] TimeNs monotonic_ns() const override { return now_ns_ += kMicrosecond; }
-    [[nodiscard]] TimeNs realtime_ns() const override { return now_ns_; }
+/// A clock that goes on by itself, as the machine's does while somebody spins.
+class TickingClock final : public Clock {
+ public:
+  [[nodiscard]] TimeNs monotonic_ns() const override { return now_ns_ += kMicrosecond; }
+  [[nodiscard]] TimeNs realtime_ns() const override { return now_ns_; }
 
-   private:
-    mutable TimeNs now_ns_ = kSecond;
-  } ticking;
+ private:
+  mutable TimeNs now_ns_ = kSecond;
+};
+
+TEST_F(ReactorTest, SpinningLooksBeforeItSleepsAndSleepsInTheEnd) {
+  TickingClock ticking;
   Reactor reactor(ring_, ticking, {.spin_ns = 20 * kMicrosecond, .operation_slots = 4});
   reactor.run_turn(kMillisecond);
   EXPECT_EQ(reactor.stats().sleeps, 1U);
@@ -299,6 +301,31 @@ TEST_F(ReactorTest, SpinningLooksBeforeItSleepsAndSleepsInTheEnd) {
   reactor.run_turn(kMillisecond);
   EXPECT_EQ(noted.seen.size(), 1U);
   EXPECT_EQ(reactor.stats().sleeps, 1U);  // the events were there: no sleep
+}
+
+TEST_F(ReactorTest, SpinsLessTheMoreATurnHasToDo) {
+  TickingClock ticking;
+  Reactor reactor(ring_, ticking, {.spin_ns = 800 * kMicrosecond, .operation_slots = 16});
+  std::array<Noted, 16> noted;
+  const auto busy_turn = [&](std::size_t completions) {
+    for (std::size_t i = 0; i < completions; ++i) {
+      const int fd = static_cast<int>(i) + 1;
+      reactor.start(noted[i].operation, {.code = OpCode::poll, .fd = fd});
+      ring_.complete(OpCode::poll, fd, 0);
+    }
+    reactor.run_turn(0);
+  };
+  const auto spun_ns = [&] {
+    const TimeNs before_ns = ticking.monotonic_ns();
+    reactor.run_turn(kMillisecond);
+    return ticking.monotonic_ns() - before_ns;
+  };
+  for (int i = 0; i < 200; ++i) busy_turn(1);
+  EXPECT_GE(spun_ns(), 800 * kMicrosecond);
+  for (int i = 0; i < 200; ++i) busy_turn(16);
+  EXPECT_LE(spun_ns(), 100 * kMicrosecond);
+  for (int i = 0; i < 200; ++i) busy_turn(1);
+  EXPECT_GE(spun_ns(), 200 * kMicrosecond);  // two spins in vain have halved it twice
 }
 
 TEST_F(ReactorTest, ATurnAllocatesNothing) {

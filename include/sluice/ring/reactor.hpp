@@ -40,7 +40,8 @@ class Operation {
 };
 
 struct ReactorOptions {
-  TimeNs spin_ns = 0;  ///< most that a turn looks for completions before it sleeps
+  /// Most that a turn looks for completions before it sleeps; less the more completions turns have.
+  TimeNs spin_ns = 0;
   std::uint32_t operation_slots =
       4096;  ///< slots at the start; there are as many as were ever in flight at once
 };
@@ -133,7 +134,8 @@ class Reactor {
   std::vector<Completion> completions_;
   TurnHook turn_hook_ = nullptr;
   void* turn_context_ = nullptr;
-  TimeNs spin_now_ns_;  ///< current length of the adaptive spin
+  TimeNs spin_now_ns_;     ///< current length of the adaptive spin
+  std::int64_t load_ = 0;  ///< completions of a turn that had some, in 64ths, over about 16 turns
   ReactorStats stats_;
   bool stopped_ = false;
 };
