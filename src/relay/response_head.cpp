@@ -135,7 +135,7 @@ Result<Body> write_client_head(Services& services, const RequestHeadFacts& reque
   }
   const Result<std::size_t> bytes = writer.finish();
   if (!bytes) return std::unexpected(bytes.error());
-  Body text(*bytes);
+  Body text(*bytes + head.room);
   SLUICE_ASSERT(text.append({services.scratch->head_text.data(), *bytes}, *bytes));
   return text;
 }

@@ -42,6 +42,7 @@ struct ClientHead {
   std::string_view extra;         ///< lines of our own, each ended by CRLF
   std::string_view content_type;  ///< when `forwarded` has none
   TimeNs own_ns = -1;             ///< gateway's own time for Server-Timing; −1 = not said
+  std::size_t room = 0;           ///< bytes that can be appended without another allocation
 };
 
 /// The head as text. Errors: bad_value, full (a forwarded field that may not be sent, or too many).
