@@ -29,7 +29,7 @@ ring::Task<> refuse_head(Services& services, net::Stream& client, const Error& e
   nobody.route.format = format;
   nobody.id = next_request_id(services);
   nobody.received_ns = services.reactor.now_ns();
-  nobody.received_realtime_ns = services.reactor.clock().realtime_ns();
+  nobody.received_realtime_ns = services.reactor.realtime_ns();
   services.count(Counter::protocol_errors);
   const bool usable = co_await send_refusal(services, client, nobody, refusal_of(error), false);
   static_cast<void>(usable);

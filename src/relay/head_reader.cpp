@@ -67,7 +67,7 @@ void copy_facts(Services& services, const http::RequestHead& head, RequestHeadFa
   facts.client_retry = retry_count(head);
   facts.id = next_request_id(services);
   facts.received_ns = services.reactor.now_ns();
-  facts.received_realtime_ns = services.reactor.clock().realtime_ns();
+  facts.received_realtime_ns = services.reactor.realtime_ns();
 }
 
 // The format that the path of a head names which was refused as a whole.

@@ -20,9 +20,9 @@ Result<std::optional<Record>> find(LmdbEnv& lmdb, Table table, ByteSpan key) {
   const Result<ByteSpan> bytes = read.get(table, key);
   if (!bytes) return std::unexpected(bytes.error());
   if (bytes->empty()) return std::nullopt;
-  const Result<Record> record = decode<Record>(*bytes);
-  if (!record) return std::unexpected(record.error());
-  return *record;
+  Result<std::optional<Record>> found(std::in_place, std::in_place);
+  if (!decode_into(*bytes, **found)) return fail(Errc::corrupt);
+  return found;
 }
 
 Result<> check_meta(const MetaRecord& meta, const Boards& boards, std::string& message) {

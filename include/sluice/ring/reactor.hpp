@@ -109,6 +109,14 @@ class Reactor {
   [[nodiscard]] BufferPool& buffers() noexcept { return buffers_; }
   /// Monotonic time at the start of this turn's work: one clock read a turn.
   [[nodiscard]] TimeNs now_ns() const noexcept { return now_ns_; }
+  /// The same by the realtime clock: read when a turn first asks.
+  [[nodiscard]] TimeNs realtime_ns() noexcept {
+    if (realtime_at_ns_ != now_ns_) {
+      realtime_ns_ = clock_.realtime_ns();
+      realtime_at_ns_ = now_ns_;
+    }
+    return realtime_ns_;
+  }
   [[nodiscard]] const Clock& clock() const noexcept { return clock_; }
   [[nodiscard]] const ReactorStats& stats() const noexcept { return stats_; }
   void count_starved_receive() noexcept { ++stats_.starved_receives; }
@@ -130,6 +138,8 @@ class Reactor {
   ReactorOptions options_;
   BufferPool buffers_;
   TimeNs now_ns_;
+  TimeNs realtime_ns_ = 0;
+  TimeNs realtime_at_ns_ = -1;  ///< now_ns_ when it was read
   TimerWheel timers_;
   std::vector<Slot> slots_;
   std::uint32_t first_free_ = 0;
