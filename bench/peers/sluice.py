@@ -3,6 +3,7 @@ import http.client
 import json
 import os
 import shutil
+import sqlite3
 import subprocess
 import time
 
@@ -68,6 +69,37 @@ class Sluice:
             if process is not None:
                 self.processes.stop(process)
         shutil.rmtree(self.state, ignore_errors=True)
+
+    def delays(self, name):
+        """A histogram of /metrics over all shards: {upper bound in seconds: count up to it}."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.metrics_port, timeout=10)
+        connection.request("GET", "/metrics")
+        page = connection.getresponse().read().decode()
+        connection.close()
+        counts = {}
+        for line in page.splitlines():
+            if line.startswith(f"{name}_bucket"):
+                bound = float(line.split('le="')[1].split('"')[0].replace("+Inf", "inf"))
+                counts[bound] = counts.get(bound, 0) + int(line.rsplit(" ", 1)[1])
+        return counts
+
+    def add_keys(self, count):
+        """As many more keys of the same customer; returns when the last one is published."""
+        apply_file = os.path.join(self.directory, "more-keys.toml")
+        with open(apply_file, "w") as file:
+            file.write('[[customer]]\nname = "bench"\n')
+            file.writelines(f'[[customer.key]]\nname = "more-{i}"\n' for i in range(count))
+        report = self.cli("apply", apply_file)
+        newest = [change["key"] for change in report["changes"] if change.get("key")][-1]
+        self.until_good(lambda: one_request(self.ports["plain"], newest), time.monotonic())
+
+    def usage_rows(self):
+        """Rows of usage that are in the ledger."""
+        ledger = sqlite3.connect(f"file:{self.directory}/ledger.db?mode=ro", uri=True, timeout=30)
+        try:
+            return ledger.execute("SELECT COALESCE(SUM(row_count), 0) FROM drain_batch").fetchone()[0]
+        finally:
+            ledger.close()
 
     # ---- how it is done
 

@@ -139,6 +139,7 @@ void read_timeouts(TomlTable table, Timeouts& out) {
   table.duration("total", out.total_ns, least, 24 * kHour);
   table.duration("keepalive_ping", out.keepalive_ping_ns, least, kHour);
   table.duration("drain", out.drain_ns, 0, 24 * kHour);
+  table.duration("upgrade_drain", out.upgrade_drain_ns, 0, 24 * kHour);
   table.finish();
 }
 

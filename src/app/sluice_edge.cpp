@@ -4,7 +4,10 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdio>
+#include <cstring>
+#include <filesystem>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "sluice/app/config.hpp"
@@ -51,6 +54,7 @@ sluice::edge::ShardOptions shard_options(const Config& config, std::uint32_t num
   options.profile_6_1 = config.edge.ring_profile == "6.1";
   options.connections_most = config.limits.connections_per_shard;
   options.drain_ns = config.timeouts.drain_ns;
+  options.upgrade_drain_ns = config.timeouts.upgrade_drain_ns;
   options.pepper_file = config.secrets.pepper_file;
   options.sealing_key_file = config.secrets.sealing_key_file;
   options.ca_file = config.edge.ca_file;
@@ -60,20 +64,23 @@ sluice::edge::ShardOptions shard_options(const Config& config, std::uint32_t num
   return options;
 }
 
-std::string own_path() {
+// As it was called, so that a link that leads to a newer program leads there after an upgrade.
+std::string own_path(const char* called_as) {
+  if (std::strchr(called_as, '/') != nullptr) return std::filesystem::absolute(called_as).string();
   char path[4096];
   const ssize_t bytes = readlink("/proc/self/exe", path, sizeof path);
   return bytes > 0 ? std::string(path, static_cast<std::size_t>(bytes)) : "sluice-edge";
 }
 
-sluice::edge::SupervisorOptions supervisor_options(const Config& config, const std::string& file) {
+sluice::edge::SupervisorOptions supervisor_options(const Config& config, std::string program,
+                                                   const std::string& file) {
   sluice::edge::SupervisorOptions options;
   for (const auto& listener : config.edge.listeners) options.listeners.push_back(listener.address);
   options.metrics_address = config.edge.metrics_address;
   options.shards = config.edge.shards;
   options.state_directory = config.state.directory;
   options.drain_ns = config.timeouts.drain_ns;
-  options.shard_command = {own_path(), "--config", file};
+  options.command = {std::move(program), "--config", std::filesystem::absolute(file).string()};
   return options;
 }
 
@@ -84,11 +91,17 @@ int main(int argc, char** argv) {
   std::string file;
   int shard = -1;
   int control = -1;
+  std::uint64_t generation = 1;
+  bool check = false;
+  std::string take_over;
   std::vector<int> listening;
   app.add_option("--config", file, "configuration file (TOML)")
       ->required()
       ->envname("SLUICE_CONFIG");
+  app.add_flag("--check", check, "check configuration and files, and end");
   app.add_option("--shard", shard)->group("");
+  app.add_option("--generation", generation)->group("");
+  app.add_option("--take-over", take_over)->group("");
   app.add_option("--control", control)->group("");
   app.add_option("--listening", listening)->delimiter(',')->group("");
   CLI11_PARSE(app, argc, argv);
@@ -100,13 +113,17 @@ int main(int argc, char** argv) {
     return 2;
   }
   if (shard >= 0) {
-    return sluice::edge::run_shard(
-        shard_options(*config, static_cast<std::uint32_t>(shard), control, listening));
+    auto options = shard_options(*config, static_cast<std::uint32_t>(shard), control, listening);
+    options.generation = generation;
+    return sluice::edge::run_shard(options);
   }
   const std::vector<int> not_open(config->edge.listeners.size(), -1);
   if (!sluice::edge::check_files(shard_options(*config, 0, -1, not_open), message)) {
     std::fprintf(stderr, "sluice-edge: %s\n", message.c_str());
     return 1;
   }
-  return sluice::edge::run_supervisor(supervisor_options(*config, file));
+  if (check) return 0;
+  auto options = supervisor_options(*config, own_path(argv[0]), file);
+  options.take_over = take_over;
+  return sluice::edge::run_supervisor(options);
 }

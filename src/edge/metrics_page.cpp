@@ -1,5 +1,7 @@
 #include "metrics_page.hpp"
 
+#include <fmt/format.h>
+
 #include "sluice/relay/settings.hpp"
 
 namespace sluice::edge {
@@ -63,6 +65,26 @@ void append_gauge(std::string& page, state::Boards& boards, const char* name, Re
   }
 }
 
+/// A Prometheus histogram without a sum: counts up to each bound, in seconds.
+void append_histogram(std::string& page, state::Boards& boards, std::size_t first,
+                      std::string_view name) {
+  append_type(page, name, "histogram");
+  const auto shards = boards.shards();
+  for (std::size_t slot = 0; slot < shards.size(); ++slot) {
+    if (shards[slot].pid.load(std::memory_order_relaxed) == 0) continue;
+    std::uint64_t total = 0;
+    for (std::size_t i = 0; i < kDelayBuckets; ++i) {
+      total += shards[slot].metrics[first + i].load(std::memory_order_relaxed);
+      const std::string bound =
+          i < kDelayBoundsNs.size()
+              ? fmt::format("{}", static_cast<double>(kDelayBoundsNs[i]) / kSecond)
+              : "+Inf";
+      page += fmt::format("{}_bucket{{slot=\"{}\",le=\"{}\"}} {}\n", name, slot, bound, total);
+    }
+    page += fmt::format("{}_count{{slot=\"{}\"}} {}\n", name, slot, total);
+  }
+}
+
 std::string metrics_text(state::Boards& boards, TimeNs monotonic_ns) {
   std::string page;
   page.reserve(16 * kKiB);
@@ -73,6 +95,8 @@ std::string metrics_text(state::Boards& boards, TimeNs monotonic_ns) {
   for (const Name& name : kStateMetrics) {
     append_counter(page, boards, static_cast<std::size_t>(name.metric), name.text);
   }
+  append_histogram(page, boards, state::kVerbDelays, "sluice_verb_delay_seconds");
+  append_histogram(page, boards, state::kTurnDelays, "sluice_turn_seconds");
   append_gauge(page, boards, "sluice_client_connections",
                [](const auto& s) { return s.client_connections.load(std::memory_order_relaxed); });
   append_gauge(page, boards, "sluice_shard_state",

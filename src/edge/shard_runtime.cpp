@@ -26,6 +26,9 @@ constexpr TimeNs kIdleUpstreamNs = 30 * kSecond;
 constexpr std::uint32_t kAcceptAhead = 4;
 // A dead supervisor leaves its shards this long to finish (design §12).
 constexpr TimeNs kOrphanDrainNs = 5 * kSecond;
+// A client may be sending on an idle connection just when it is closed. Without hurry it gets this
+// long to send, and is told with the answer that the connection ends.
+constexpr TimeNs kIdleGraceNs = 5 * kSecond;
 
 std::array<std::uint8_t, 16> peer_v6(int fd) {
   std::array<std::uint8_t, 16> bytes{};
@@ -162,6 +165,8 @@ void ShardRuntime::on_tick(ring::Timer&, void* context) {
 void ShardRuntime::tick() {
   const TimeNs now_ns = reactor_.now_ns();
   block_.heartbeat_ns.store(now_ns, std::memory_order_release);
+  const auto& delays = reactor_.stats().turn_delays;
+  for (std::size_t i = 0; i < delays.size(); ++i) block_.set(state::kTurnDelays + i, delays[i]);
   if (auto snapshot = snapshots_.poll()) services_.snapshot = std::move(snapshot);
   if (phase_ == Phase::serving) {
     const auto now_is =
@@ -170,8 +175,10 @@ void ShardRuntime::tick() {
     for (const auto& door : doors_) door->listener.arm();
   } else if (phase_ == Phase::draining && (clients_.empty() || now_ns >= drain_deadline_ns_)) {
     phase_ = Phase::closing;
-    abort_connections(true);
+    abort_connections();
     ending_.spawn(end());
+  } else if (phase_ == Phase::draining && !services_.hurried) {
+    abort_idle(now_ns - kIdleGraceNs);
   } else if (phase_ == Phase::stopping && !operations_in_flight()) {
     phase_ = Phase::ended;
     return;
@@ -203,6 +210,7 @@ ring::Task<> ShardRuntime::serve(Door& door, int fd) {
   relay::Client client;
   client.stream = std::make_unique<net::Stream>(reactor_, fd, Source::client);
   client.address_v6 = peer_v6(fd);
+  client.idle_since_ns = reactor_.now_ns();
   const auto place = clients_.insert(clients_.end(), &client);
   block_.client_connections.store(static_cast<std::uint32_t>(clients_.size()),
                                   std::memory_order_relaxed);
@@ -230,9 +238,14 @@ ring::Task<Result<>> ShardRuntime::shake_hands(Door& door, net::Stream& stream) 
   co_return shaken;
 }
 
-void ShardRuntime::abort_connections(bool busy_too) {
+void ShardRuntime::abort_connections() {
+  for (relay::Client* client : clients_) client->stream->abort();
+}
+
+/// Those that have been idle since then or longer.
+void ShardRuntime::abort_idle(TimeNs idle_since_ns) {
   for (relay::Client* client : clients_) {
-    if (busy_too || !client->busy) client->stream->abort();
+    if (!client->busy && client->idle_since_ns <= idle_since_ns) client->stream->abort();
   }
 }
 
@@ -248,24 +261,32 @@ void ShardRuntime::on_control(void* context, const ring::Completion& completion)
   if (completion.result < 0) return;  // cancelled at the end
   char command = 0;
   const ssize_t got = read(self.options_.control, &command, 1);
-  if (got == 1 && command == 'd') {
-    self.start_drain("asked to drain", self.options_.drain_ns);
+  if (got == 1) {
+    if (command == 'd') self.start_drain("asked to drain", Pace::hurried, self.options_.drain_ns);
+    if (command == 'u') {
+      self.start_drain("others have taken over", Pace::unhurried, self.options_.upgrade_drain_ns);
+    }
     self.watch_control();
   } else if (got == 0) {
-    self.start_drain("the supervisor is gone", std::min(kOrphanDrainNs, self.options_.drain_ns));
+    self.start_drain("the supervisor is gone", Pace::hurried,
+                     std::min(kOrphanDrainNs, self.options_.drain_ns));
   }
 }
 
-void ShardRuntime::start_drain(const char* why, TimeNs limit_ns) {
-  if (phase_ != Phase::serving) return;
+void ShardRuntime::start_drain(const char* why, Pace pace, TimeNs limit_ns) {
+  // One that drains without hurry may be asked to make haste.
+  const bool again = phase_ == Phase::draining && !services_.hurried && pace == Pace::hurried;
+  if (phase_ != Phase::serving && !again) return;
+  const TimeNs deadline_ns = reactor_.now_ns() + limit_ns;
+  drain_deadline_ns_ = again ? std::min(drain_deadline_ns_, deadline_ns) : deadline_ns;
   phase_ = Phase::draining;
   services_.draining = true;
-  drain_deadline_ns_ = reactor_.now_ns() + limit_ns;
+  services_.hurried = pace == Pace::hurried;
   block_.state.store(static_cast<std::uint32_t>(state::ShardState::draining),
                      std::memory_order_release);
   log_line(LogLevel::info, "edge", "shard " + std::to_string(options_.number) + ": " + why);
   for (const auto& door : doors_) door->listener.stop();
-  abort_connections(false);
+  if (services_.hurried) abort_idle(reactor_.now_ns());
 }
 
 ring::Task<> ShardRuntime::end() {

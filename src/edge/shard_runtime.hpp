@@ -45,8 +45,10 @@ class ShardRuntime {
   static void on_control(void* context, const ring::Completion& completion);
   void watch_control();
   void tick();
-  void start_drain(const char* why, TimeNs limit_ns);
-  void abort_connections(bool busy_too);
+  enum class Pace : std::uint8_t { hurried, unhurried };
+  void start_drain(const char* why, Pace pace, TimeNs limit_ns);
+  void abort_connections();
+  void abort_idle(TimeNs idle_since_ns);
   [[nodiscard]] ring::Task<> serve(Door& door, int fd);
   [[nodiscard]] ring::Task<Result<>> shake_hands(Door& door, net::Stream& stream);
   [[nodiscard]] bool open_doors(std::string& message);

@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <poll.h>
-#include <spawn.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -14,12 +13,12 @@
 #include <memory>
 #include <utility>
 
+#include "handover.hpp"
 #include "page_server.hpp"
+#include "program.hpp"
 #include "sluice/base/clock.hpp"
 #include "sluice/base/log.hpp"
 #include "sluice/net/address.hpp"
-
-extern char** environ;
 
 namespace sluice::edge {
 namespace {
@@ -29,6 +28,8 @@ constexpr TimeNs kLongestBackoffNs = 5 * kSecond;
 constexpr TimeNs kStableNs =
     10 * kSecond;  // a shard that lived this long starts with the first back-off
 constexpr TimeNs kKillAfterDrainNs = 10 * kSecond;
+constexpr TimeNs kCheckMostNs = 10 * kSecond;
+constexpr std::size_t kEldersPerShard = 2;  ///< slots are four a shard
 
 struct ShardProcess {
   std::uint32_t number = 0;
@@ -52,14 +53,26 @@ class Supervisor {
   void start_due();
   void begin_drain();
   void kill_late();
+  void hand_over();
+  void retire_elders();
+  [[nodiscard]] bool take_over();
+  [[nodiscard]] bool program_is_sound() const;
+  [[nodiscard]] Handover handover() const;
+  [[nodiscard]] bool all_serve();
+  [[nodiscard]] int listener(const std::string& address, std::vector<Handover::Socket>& inherited);
   [[nodiscard]] bool all_gone() const;
   [[nodiscard]] std::uint32_t running() const;
   void attach_boards();
   [[nodiscard]] static TimeNs now_ns() { return system_clock().monotonic_ns(); }
 
   const SupervisorOptions& options_;
-  std::vector<int> listening_;
+  std::uint64_t generation_ = 1;
+  Handover inherited_;  ///< from the program before this one
+  std::vector<Handover::Socket> listening_;
+  std::vector<Handover::Socket> page_sockets_;
   std::vector<ShardProcess> shards_;
+  std::vector<Handover::Elder> elders_;  ///< shards of programs before this one
+  bool elders_retired_ = false;          ///< they were asked to finish
   std::unique_ptr<PageServer> pages_;
   std::unique_ptr<state::Boards> boards_;
   int signals_ = -1;
@@ -67,6 +80,10 @@ class Supervisor {
 };
 
 void complain(const std::string& message) { log_line(LogLevel::error, "edge", message); }
+
+void tell(int control, char what) {
+  if (write(control, &what, 1) != 1) complain("cannot reach a shard");
+}
 
 int open_listener(const std::string& text) {
   const Result<net::Address> address = net::parse_address(text);
@@ -83,31 +100,63 @@ int open_listener(const std::string& text) {
 }
 
 Supervisor::~Supervisor() {
-  for (const int fd : listening_) close(fd);
+  for (const auto& sockets : {listening_, page_sockets_}) {
+    for (const Handover::Socket& socket : sockets) close(socket.fd);
+  }
   for (const ShardProcess& shard : shards_) {
     if (shard.control >= 0) close(shard.control);
   }
   if (signals_ >= 0) close(signals_);
 }
 
+/// The inherited socket of this address, or a new one.
+int Supervisor::listener(const std::string& address, std::vector<Handover::Socket>& inherited) {
+  const auto found = std::ranges::find(inherited, address, &Handover::Socket::address);
+  if (found == inherited.end()) return open_listener(address);
+  const int fd = found->fd;
+  inherited.erase(found);
+  return fd;
+}
+
+bool Supervisor::take_over() {
+  if (options_.take_over.empty()) return true;
+  auto handover = parse_handover(options_.take_over);
+  if (!handover) {
+    complain("--take-over is for a supervisor that replaces itself");
+    return false;
+  }
+  inherited_ = std::move(*handover);
+  set_inherited(inherited_, false);
+  generation_ = inherited_.generation;
+  elders_ = inherited_.elders;
+  return true;
+}
+
 bool Supervisor::prepare() {
+  if (!take_over()) return false;
   for (const std::string& address : options_.listeners) {
-    const int fd = open_listener(address);
+    const int fd = listener(address, inherited_.listening);
     if (fd < 0) return false;
-    listening_.push_back(fd);
+    listening_.push_back({fd, address});
   }
   if (!options_.metrics_address.empty()) {
-    const int fd = open_listener(options_.metrics_address);
+    const int fd = listener(options_.metrics_address, inherited_.pages);
     if (fd < 0) return false;
+    page_sockets_.push_back({fd, options_.metrics_address});
     fcntl(fd, F_SETFL, O_NONBLOCK);
     pages_ = std::make_unique<PageServer>(fd, [this](std::string_view path) {
       attach_boards();
       return render_page(path, boards_.get(), running(), options_.shards, now_ns());
     });
   }
+  // Listeners that the new configuration does not have: old shards accept on theirs to their end.
+  for (const auto& sockets : {inherited_.listening, inherited_.pages}) {
+    for (const Handover::Socket& socket : sockets) close(socket.fd);
+  }
+  std::signal(SIGPIPE, SIG_IGN);  // a shard may be dead that is told something
   sigset_t mask;
   sigemptyset(&mask);
-  for (const int signal : {SIGTERM, SIGINT, SIGCHLD}) sigaddset(&mask, signal);
+  for (const int signal : {SIGTERM, SIGINT, SIGUSR2, SIGCHLD}) sigaddset(&mask, signal);
   sigprocmask(SIG_BLOCK, &mask, nullptr);
   signals_ = signalfd(-1, &mask, SFD_CLOEXEC | SFD_NONBLOCK);
   for (std::uint32_t i = 0; i < options_.shards; ++i) shards_.push_back({.number = i});
@@ -124,38 +173,23 @@ void Supervisor::attach_boards() {
 void Supervisor::start(ShardProcess& shard) {
   int pipe_fds[2];
   if (pipe2(pipe_fds, O_CLOEXEC) != 0) return;
-  std::vector<std::string> arguments = options_.shard_command;
+  std::vector<int> open{pipe_fds[0]};
   std::string listening;
-  for (const int fd : listening_) listening += (listening.empty() ? "" : ",") + std::to_string(fd);
-  for (const std::string& text :
-       {std::string("--shard"), std::to_string(shard.number), std::string("--control"),
-        std::to_string(pipe_fds[0]), std::string("--listening"), listening}) {
-    arguments.push_back(text);
+  for (const Handover::Socket& socket : listening_) {
+    listening += (listening.empty() ? "" : ",") + std::to_string(socket.fd);
+    open.push_back(socket.fd);
   }
-  std::vector<char*> argv;
-  for (std::string& argument : arguments) argv.push_back(argument.data());
-  argv.push_back(nullptr);
-
-  posix_spawn_file_actions_t actions;
-  posix_spawn_file_actions_init(&actions);
-  // dup2 onto itself takes close-on-exec away in the child only.
-  posix_spawn_file_actions_adddup2(&actions, pipe_fds[0], pipe_fds[0]);
-  for (const int fd : listening_) posix_spawn_file_actions_adddup2(&actions, fd, fd);
-  posix_spawnattr_t attributes;
-  posix_spawnattr_init(&attributes);
-  sigset_t none;
-  sigemptyset(&none);
-  posix_spawnattr_setsigmask(&attributes, &none);
-  posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK);
-  const int rc = posix_spawn(&shard.pid, argv[0], &actions, &attributes, argv.data(), environ);
-  posix_spawn_file_actions_destroy(&actions);
-  posix_spawnattr_destroy(&attributes);
+  const int rc =
+      spawn(with(options_.command, {"--shard", std::to_string(shard.number), "--generation",
+                                    std::to_string(generation_), "--control",
+                                    std::to_string(pipe_fds[0]), "--listening", listening}),
+            open, shard.pid);
   close(pipe_fds[0]);
   shard.started_ns = now_ns();
   if (rc != 0) {
     close(pipe_fds[1]);
     shard.pid = -1;
-    complain(std::string("cannot start ") + argv[0] + ": " + std::strerror(rc));
+    complain("cannot start " + options_.command.front() + ": " + std::strerror(rc));
     shard.start_again_ns = shard.started_ns + kLongestBackoffNs;
     return;
   }
@@ -167,7 +201,15 @@ void Supervisor::reap_children() {
   for (pid_t pid = 0; (pid = waitpid(-1, &status, WNOHANG)) > 0;) {
     const auto found = std::find_if(shards_.begin(), shards_.end(),
                                     [&](const ShardProcess& shard) { return shard.pid == pid; });
-    if (found == shards_.end()) continue;
+    if (found == shards_.end()) {
+      std::erase_if(elders_, [&](const Handover::Elder& elder) {
+        if (elder.pid != pid) return false;
+        close(elder.control);
+        log_line(LogLevel::info, "edge", "a shard of the program before this one has ended");
+        return true;
+      });
+      continue;
+    }
     ShardProcess& shard = *found;
     shard.pid = -1;
     close(std::exchange(shard.control, -1));
@@ -196,8 +238,9 @@ void Supervisor::begin_drain() {
   drain_until_ns_ = now_ns() + options_.drain_ns;
   log_line(LogLevel::info, "edge", "draining");
   for (const ShardProcess& shard : shards_) {
-    if (shard.control >= 0 && write(shard.control, "d", 1) != 1) complain("cannot reach a shard");
+    if (shard.control >= 0) tell(shard.control, 'd');
   }
+  for (const Handover::Elder& elder : elders_) tell(elder.control, 'd');
 }
 
 void Supervisor::kill_late() {
@@ -205,9 +248,81 @@ void Supervisor::kill_late() {
   for (const ShardProcess& shard : shards_) {
     if (shard.pid > 0) kill(shard.pid, SIGKILL);
   }
+  for (const Handover::Elder& elder : elders_) kill(elder.pid, SIGKILL);
 }
 
-bool Supervisor::all_gone() const { return running() == 0; }
+// ---- row 19: another program under the same process id
+
+/// Whether the program on disk takes its configuration. Waits for its answer: the shards go on.
+bool Supervisor::program_is_sound() const {
+  pid_t pid = -1;
+  if (spawn(with(options_.command, {"--check"}), {}, pid) != 0) return false;
+  const TimeNs until_ns = now_ns() + kCheckMostNs;
+  int status = 0;
+  while (waitpid(pid, &status, WNOHANG) == 0) {
+    if (now_ns() > until_ns) kill(pid, SIGKILL);
+    poll(nullptr, 0, 5);
+  }
+  return WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
+Handover Supervisor::handover() const {
+  Handover out{.generation = generation_ + 1,
+               .listening = listening_,
+               .pages = page_sockets_,
+               .elders = elders_};
+  for (const ShardProcess& shard : shards_) {
+    if (shard.pid > 0) out.elders.push_back({shard.pid, shard.control});
+  }
+  return out;
+}
+
+void Supervisor::hand_over() {
+  if (drain_until_ns_ != 0) return;
+  if (elders_.size() > kEldersPerShard * shards_.size()) {
+    return complain("no upgrade now: too many shards of earlier ones have not finished");
+  }
+  if (!program_is_sound()) {
+    return complain(
+        "no upgrade: the program or its configuration is not sound; going on as before");
+  }
+  const Handover next = handover();
+  std::vector<std::string> command = with(options_.command, {"--take-over", to_text(next)});
+  std::vector<char*> argv;
+  for (std::string& argument : command) argv.push_back(argument.data());
+  argv.push_back(nullptr);
+  log_line(LogLevel::info, "edge", "handing over to generation " + std::to_string(next.generation));
+  set_inherited(next, true);
+  execv(argv[0], argv.data());
+  set_inherited(next, false);
+  complain("no upgrade: cannot execute " + command.front() + ": " + std::strerror(errno));
+}
+
+bool Supervisor::all_serve() {
+  attach_boards();
+  if (!boards_) return false;
+  std::size_t serving = 0;
+  for (const state::ShardBlock& block : boards_->shards()) {
+    const bool fresh =
+        now_ns() - block.heartbeat_ns.load(std::memory_order_acquire) < state::kHeartbeatStaleNs;
+    serving += fresh && block.generation.load(std::memory_order_relaxed) == generation_ &&
+               block.state.load(std::memory_order_acquire) ==
+                   static_cast<std::uint32_t>(state::ShardState::serving);
+  }
+  return serving >= shards_.size();
+}
+
+/// Old shards finish when every new one serves; until then they serve as well.
+void Supervisor::retire_elders() {
+  if (elders_retired_ || elders_.empty() || drain_until_ns_ != 0 || !all_serve()) return;
+  elders_retired_ = true;
+  for (const Handover::Elder& elder : elders_) tell(elder.control, 'u');
+  log_line(LogLevel::info, "edge",
+           "generation " + std::to_string(generation_) + " serves; " +
+               std::to_string(elders_.size()) + " older shards finish");
+}
+
+bool Supervisor::all_gone() const { return running() == 0 && elders_.empty(); }
 
 std::uint32_t Supervisor::running() const {
   return static_cast<std::uint32_t>(std::count_if(
@@ -225,8 +340,10 @@ int Supervisor::run() {
     signalfd_siginfo info{};
     while (read(signals_, &info, sizeof info) == sizeof info) {
       if (info.ssi_signo == SIGTERM || info.ssi_signo == SIGINT) begin_drain();
+      if (info.ssi_signo == SIGUSR2) hand_over();
     }
     reap_children();
+    retire_elders();
     if (pages_) pages_->run(polls, now_ns());
     kill_late();
   }

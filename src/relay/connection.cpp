@@ -60,7 +60,10 @@ ring::Task<> serve_connection(Services& services, Client& client) {
       reusable = exchange.reusable();
     }
     client.busy = false;
-    if (!reusable || services.draining) break;
+    client.idle_since_ns = services.reactor.now_ns();
+    // An answer that began before the drain has promised to keep the connection: the next one will
+    // say that it ends.
+    if (!reusable || services.hurried) break;
   }
   if (lingers && stream.end().code == Errc::none) co_await linger(services, stream);
   co_await stream.close();

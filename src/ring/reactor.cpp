@@ -133,7 +133,9 @@ void Reactor::run_turn(TimeNs wait_ns) {
   if (stopped_ || !yielded_.empty()) wait_ns = 0;
 
   const TimeNs worked_until_ns = clock_.monotonic_ns();
-  stats_.longest_turn_ns = std::max(stats_.longest_turn_ns, worked_until_ns - now_ns_);
+  const TimeNs worked_ns = worked_until_ns - now_ns_;
+  stats_.longest_turn_ns = std::max(stats_.longest_turn_ns, worked_ns);
+  ++stats_.turn_delays[delay_bucket(worked_ns)];
   now_ns_ = worked_until_ns;
   std::size_t count = 0;
   if (wait_ns <= 0 || options_.spin_ns > 0) count = port_.enter(completions_, 0);

@@ -88,6 +88,7 @@ struct VerbQueue::Impl {
   void requeue(PendingVerb& pending);
   void fail_waiting(Batch& batch);
   void complete(Batch& batch);
+  void count_delays(const Batch& batch, TimeNs now_ns);
 
   QueueParts parts;
   List alone;    ///< settles and voids whose transaction failed: repeated one by one
@@ -265,6 +266,12 @@ void VerbQueue::Impl::complete(Batch& batch) {
   }
 }
 
+void VerbQueue::Impl::count_delays(const Batch& batch, TimeNs now_ns) {
+  for (const PendingVerb* pending : batch.span()) {
+    parts.block->add(kVerbDelays + delay_bucket(now_ns - pending->queued_at_ns_));
+  }
+}
+
 VerbQueue::VerbQueue(const QueueParts& parts) : impl_(std::make_unique<Impl>(parts)) {}
 
 VerbQueue::VerbQueue(Environment& environment, const SlotLock& slot)
@@ -311,7 +318,9 @@ VerbQueue::Turn VerbQueue::commit_turn(TimeNs now_monotonic_ns) {
     worked = q.run(batch);
   }
   q.parts.gate->leave();
-  q.count(Metric::commit_ns, static_cast<std::uint64_t>(system_clock().monotonic_ns() - from));
+  const TimeNs until = system_clock().monotonic_ns();
+  q.count(Metric::commit_ns, static_cast<std::uint64_t>(until - from));
+  q.count_delays(batch, until);
   q.parts.block->set(static_cast<std::size_t>(Metric::verb_queue_depth), q.size());
   const bool answered = batch.count > 0;
   q.complete(batch);

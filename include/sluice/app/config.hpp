@@ -41,6 +41,7 @@ struct Timeouts {
   TimeNs total_ns = 3600 * kSecond;
   TimeNs keepalive_ping_ns = 15 * kSecond;
   TimeNs drain_ns = 30 * kSecond;  ///< graceful stop: how long open streams may go on
+  TimeNs upgrade_drain_ns = 600 * kSecond;  ///< the same in shards that others have replaced
 };
 
 struct Tls {

@@ -21,7 +21,9 @@ struct ListenerOptions {
 struct ShardOptions {
   std::uint32_t number = 0;  ///< 0 … shards - 1
   std::vector<ListenerOptions> listeners;
-  int control = -1;  ///< inherited pipe: 'd' = drain; its end = the supervisor died
+  /// Inherited pipe: 'd' = drain, 'u' = others have taken over: finish without hurry; its end = the
+  /// supervisor died.
+  int control = -1;
   std::string state_directory;
   std::uint64_t generation = 1;  ///< of the edge that started it
   int cpu = -1;                  ///< pin to this core; -1 = not
@@ -29,6 +31,7 @@ struct ShardOptions {
   bool profile_6_1 = false;
   std::uint32_t connections_most = 9000;
   TimeNs drain_ns = 30 * kSecond;
+  TimeNs upgrade_drain_ns = 600 * kSecond;
   std::string pepper_file;
   std::string sealing_key_file;
   std::string ca_file;  ///< trusted authorities of providers

@@ -15,13 +15,20 @@ struct SupervisorOptions {
   std::uint32_t shards = 1;
   std::string state_directory;
   TimeNs drain_ns = 30 * kSecond;
-  /// Command that starts a shard, but for the options that the supervisor adds:
-  /// --shard N --control FD --listening FD,FD
-  std::vector<std::string> shard_command;
+  /// The program with its configuration: started with --shard N --generation N --control FD
+  /// --listening FD,FD as a shard, with --check to ask whether it could take over, and with
+  /// --take-over TEXT to do so.
+  std::vector<std::string> command;
+  std::string take_over;  ///< what the supervisor before it left; empty = a fresh start
 };
 
 /// Runs until SIGTERM or SIGINT and the drain after it. Returns the exit status; problems at start
 /// (used port, bad address) are one line on stderr.
+///
+/// SIGUSR2 replaces program and configuration (row 19 of state-machine.md): `command` is executed
+/// under the same process id, keeps the sockets, starts its own shards beside the old ones and,
+/// when all of them serve, asks the old ones to finish. If the new program refuses its
+/// configuration, nothing changes.
 [[nodiscard]] int run_supervisor(const SupervisorOptions& options);
 
 }  // namespace sluice::edge

@@ -16,6 +16,7 @@ struct Client {
   std::unique_ptr<net::Stream> stream;
   std::array<std::uint8_t, 16> address_v6{};  ///< IPv4 as ::ffff:a.b.c.d
   bool busy = false;                          ///< a request is under way
+  TimeNs idle_since_ns = 0;                   ///< when not busy
 };
 
 /// Runs until the connection is closed; joins everything it started. `client` outlives it.

@@ -51,6 +51,7 @@ struct Services {
   std::uint64_t id_low = 0;      ///< counts up from a random start
   std::uint64_t body_bytes = 0;  ///< held by requests now
   bool draining = false;         ///< answers close their connections
+  bool hurried = false;          ///< a connection ends with its answer, whatever that has said
   LogLimit tls_faults;           ///< lines about channels whose TLS fails
 
   void count(Counter counter, std::uint64_t by = 1) {

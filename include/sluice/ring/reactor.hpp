@@ -2,11 +2,13 @@
 // Everything on it runs on one thread.
 #pragma once
 
+#include <array>
 #include <coroutine>
 #include <cstdint>
 #include <vector>
 
 #include "sluice/base/clock.hpp"
+#include "sluice/base/delay_buckets.hpp"
 #include "sluice/base/prefetch.hpp"
 #include "sluice/ring/buffer.hpp"
 #include "sluice/ring/port.hpp"
@@ -53,6 +55,7 @@ struct ReactorStats {
   std::uint64_t starved_receives = 0;   ///< a receive found no provided buffer
   std::uint64_t stale_completions = 0;  ///< completions of operations that had ended
   TimeNs longest_turn_ns = 0;
+  std::array<std::uint64_t, kDelayBuckets> turn_delays{};  ///< how long turns worked
 };
 
 class Reactor {

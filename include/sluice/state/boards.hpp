@@ -13,6 +13,7 @@
 #include <span>
 #include <string>
 
+#include "sluice/base/delay_buckets.hpp"
 #include "sluice/base/error.hpp"
 #include "sluice/base/units.hpp"
 #include "sluice/price/charge.hpp"
@@ -110,6 +111,10 @@ enum class Metric : std::uint32_t {
   stale_epochs,
 };
 inline constexpr std::size_t kFirstEdgeMetric = 32;
+/// Histograms, kDelayBuckets counters each: how long verbs waited for their commit, how long turns
+/// of the loop worked.
+inline constexpr std::size_t kVerbDelays = 256;
+inline constexpr std::size_t kTurnDelays = kVerbDelays + kDelayBuckets;
 inline constexpr std::size_t kMetricSlots = 512;
 
 /// One slot's block. Written by the shard that holds the slot.

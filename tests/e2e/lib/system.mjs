@@ -143,7 +143,7 @@ ${priceToml(PRICE)}
   }
 
   spawnEdge() {
-    this.edge = start(program('sluice-edge'), ['--config', this.configFile], { log: this.file('edge.log') })
+    this.edge = start(this.edgeProgram ?? program('sluice-edge'), ['--config', this.configFile], { log: this.file('edge.log') })
   }
 
   async startEdge() {
