@@ -5,6 +5,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/epoll.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -87,12 +88,15 @@ std::string Driver::run() {
   }
   measure_from_ns_ = start_ns + options_.ramp_ns + options_.warmup_ns;
   const std::int64_t stop_ns = measure_from_ns_ + options_.seconds_ns;
+  prctl(PR_SET_TIMERSLACK, 1UL);  // a request that is due is sent then and not 50 µs later
   std::array<epoll_event, 512> events{};
   while (now_ns_ < stop_ns && (options_.requests == 0 || results_.good < options_.requests)) {
     start_due();
-    const int wait_ms = waiting_.empty() ? 10 : (options_.fresh ? 0 : 1);
+    send_due();
+    const std::int64_t wait = wait_ns();
+    const timespec timeout{.tv_sec = wait / 1'000'000'000, .tv_nsec = wait % 1'000'000'000};
     const int count =
-        epoll_wait(epoll_fd_, events.data(), static_cast<int>(events.size()), wait_ms);
+        epoll_pwait2(epoll_fd_, events.data(), static_cast<int>(events.size()), &timeout, nullptr);
     now_ns_ = monotonic_ns();
     for (int i = 0; i < count; ++i) {
       const epoll_event& event = events[static_cast<std::size_t>(i)];
@@ -105,6 +109,50 @@ std::string Driver::run() {
   results_.seconds =
       static_cast<double>(std::max<std::int64_t>(0, now_ns_ - measure_from_ns_)) / 1e9;
   return {};
+}
+
+std::int64_t Driver::period_ns() const {
+  return static_cast<std::int64_t>(1e9 * options_.connections / options_.rate);
+}
+
+std::int64_t Driver::wait_ns() const {
+  std::int64_t until_ns = now_ns_ + 10'000'000;
+  if (!waiting_.empty()) until_ns = now_ns_ + (options_.fresh ? 0 : 1'000'000);
+  for (const Client* const client : resting_) until_ns = std::min(until_ns, client->due_ns);
+  return std::max<std::int64_t>(0, until_ns - monotonic_ns());
+}
+
+void Driver::send_due() {
+  const std::int64_t now_ns = resting_.empty() ? 0 : monotonic_ns();
+  for (std::size_t i = 0; i < resting_.size();) {
+    Client& client = *resting_[i];
+    if (client.due_ns > now_ns) {
+      ++i;
+      continue;
+    }
+    resting_[i] = resting_.back();
+    resting_.pop_back();
+    client.due_ns += period_ns();
+    send_request(client);
+    flush(client);
+  }
+}
+
+/// At once, or when it is due.
+void Driver::send_next(Client& client) {
+  if (options_.rate <= 0) {
+    send_request(client);
+    return flush(client);
+  }
+  if (client.due_ns == 0) {  // not all at the same moment
+    const auto share = static_cast<std::int64_t>(client.index + 1);
+    client.due_ns = now_ns_ + period_ns() * share / options_.connections;
+  }
+  if (client.due_ns > now_ns_) return resting_.push_back(&client);
+  send_request(client);
+  client.sent_ns = client.due_ns;  // it has waited for the answer before it: that is latency too
+  client.due_ns += period_ns();
+  flush(client);
 }
 
 void Driver::start_due() {
@@ -272,8 +320,7 @@ void Driver::answered(Client& client) {
     client.start_at_ns = now_ns_;
     return;
   }
-  send_request(client);
-  flush(client);
+  send_next(client);
 }
 
 void Driver::drop(Client& client) {
@@ -284,6 +331,8 @@ void Driver::drop(Client& client) {
   client.out.clear();
   client.out_at = 0;
   client.reader.reset();
+  client.due_ns = 0;
+  std::erase(resting_, &client);
   client.start_at_ns = now_ns_ + options_.reconnect_ns;
   waiting_.push_back(&client);
 }

@@ -33,6 +33,7 @@ struct Options {
   std::string ca_file;                 ///< TLS: who vouches for the target; empty = plain
   std::string tls_name = "localhost";  ///< TLS: the name in its certificate
   bool fresh = false;                  ///< a new connection for each request
+  double rate = 0;                     ///< requests a second of all connections; 0 = closed loop
   std::size_t body_bytes = 200;        ///< about: the prompt is filled up to it
 };
 
@@ -72,7 +73,8 @@ class Driver {
     std::string out;
     std::size_t out_at = 0;
     AnswerReader reader;
-    std::int64_t sent_ns = 0;
+    std::int64_t sent_ns = 0;      ///< or when it was due, if the answer before it was late
+    std::int64_t due_ns = 0;       ///< with a rate: when its next request is due
     std::int64_t start_at_ns = 0;  ///< when it connects (again)
     std::uint64_t next_number = 0;
     bool first_seen = false;
@@ -83,6 +85,7 @@ class Driver {
 
   void connect(Client& client);
   void send_request(Client& client);
+  void send_next(Client& client);
   void flush(Client& client);
   void read(Client& client);
   void received(Client& client, std::string_view bytes);
@@ -90,6 +93,9 @@ class Driver {
   void answered(Client& client);
   void drop(Client& client);
   void start_due();
+  void send_due();
+  [[nodiscard]] std::int64_t wait_ns() const;
+  [[nodiscard]] std::int64_t period_ns() const;
   [[nodiscard]] bool measuring() const { return now_ns_ >= measure_from_ns_; }
   [[nodiscard]] std::string request_text(std::size_t key) const;
 
@@ -98,6 +104,7 @@ class Driver {
   std::vector<std::unique_ptr<Client>> clients_;
   std::vector<std::string> requests_;  ///< one a key
   std::vector<Client*> waiting_;       ///< to be connected at their start_at_ns
+  std::vector<Client*> resting_;       ///< with a rate: answered, their next request is not due yet
   std::size_t next_key_ = 0;
   int epoll_fd_ = -1;
   std::int64_t now_ns_ = 0;

@@ -27,6 +27,8 @@ constexpr std::string_view kUsage =
     "answers\n"
     "  --ca PEM            TLS, vouched for by it           --tls-name N   default localhost\n"
     "  --fresh yes         a new connection for each request\n"
+    "  --rate N            requests a second of all connections, default 0: each as soon as it "
+    "can\n"
     "  --chunks N          chunks each stream must bring    --abort-after N  close after N "
     "chunks\n";
 
@@ -61,6 +63,7 @@ bool take(std::string_view name, const std::string& value, Options& options) {
   if (!number(value, amount)) return false;
   const auto nanoseconds = static_cast<std::int64_t>(amount * 1e9);
   const auto count = static_cast<std::uint64_t>(amount);
+  if (name == "--rate") return options.rate = amount, true;
   if (name == "--connections") return options.connections = static_cast<int>(amount), amount >= 1;
   if (name == "--body-bytes") return options.body_bytes = count, true;
   if (name == "--seconds") return options.seconds_ns = nanoseconds, true;

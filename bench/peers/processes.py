@@ -75,6 +75,19 @@ def pin(pids, core):
                 pass
 
 
+def prefer(pid, preferred):
+    """The process goes before others on its core, or no longer."""
+    os.setpriority(os.PRIO_PROCESS, pid, -10 if preferred else 0)
+
+
+def signal_all(pids, number):
+    for pid in pids:
+        try:
+            os.kill(pid, number)
+        except ProcessLookupError:
+            pass
+
+
 class Processes:
     """Owns the child processes of one run and ends them when it ends, however it ends."""
 

@@ -116,6 +116,8 @@ BENCHMARK(piece_queue)->Arg(0)->Arg(1)->Arg(30);
 class NoRing final : public RingPort {
  public:
   void prepare(const Submission&) override {}
+  void keep(int) override {}
+  void forget(int) override {}
   std::size_t enter(std::span<Completion>, TimeNs) override { return 0; }
   [[nodiscard]] bool has_events() const override { return false; }
   [[nodiscard]] std::size_t buffer_count() const override { return 1; }

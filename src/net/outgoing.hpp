@@ -20,7 +20,7 @@ struct Stream::Outgoing : ring::Pooled {
   msghdr header{};
 
   /// What is still to be sent.
-  [[nodiscard]] std::span<const iovec> rest() const { return {&pieces[first], count}; }
+  [[nodiscard]] std::span<const iovec> rest() const { return {pieces.data() + first, count}; }
 };
 
 }  // namespace sluice::net

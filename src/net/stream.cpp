@@ -61,7 +61,9 @@ Stream::Stream(ring::Reactor& reactor, int fd, Source peer)
       send_op_(&Stream::on_send, this),
       buffer_user_(&Stream::on_buffers_back, &Stream::on_buffer_pressure, this),
       receive_timer_(&Stream::on_receive_deadline, this),
-      send_timer_(&Stream::on_send_stall, this) {}
+      send_timer_(&Stream::on_send_stall, this) {
+  reactor_.keep(fd_);
+}
 
 Stream::~Stream() { SLUICE_ASSERT(fd_ < 0); }
 
@@ -414,7 +416,9 @@ void Stream::CloseAwaiter::await_resume() const noexcept {
   SLUICE_ASSERT(await_ready());
   stream.receive_timer_.disarm();
   stream.send_timer_.disarm();
-  if (stream.fd_ >= 0) ::close(std::exchange(stream.fd_, -1));
+  if (stream.fd_ < 0) return;
+  stream.reactor_.forget(stream.fd_);
+  ::close(std::exchange(stream.fd_, -1));
 }
 
 void Stream::finish_close_if_idle() noexcept {

@@ -166,7 +166,7 @@ bool DownPump::make_head() {
                                          .content_length = context_.response.content_length,
                                          .keep_alive = keep_alive,
                                          .http_1_0 = context_.request.http_1_0,
-                                         .forwarded = context_.response.forwarded,
+                                         .forwarded = context_.response.forwarded.view(),
                                          .own_ns = std::max<TimeNs>(own_ns, 0)});
   if (!head) return false;
   head_ = std::move(*head);

@@ -68,7 +68,7 @@ void Exchange::release_body() {
 // What only the last candidate's request needed is not kept while its answer streams.
 void Exchange::release_sent() {
   release_body();
-  std::string().swap(request_.head.forwarded);
+  request_.head.forwarded.reset();
   std::string().swap(request_.head.query);
 }
 
@@ -455,7 +455,7 @@ ring::Task<Exchange::Verdict> Exchange::relay_error(const ResponseFacts& respons
   if (hold_) co_await close_hold(price::End::no_candidate, nullptr, 0);
   upstream_reusable_ = decoder.done() && response.keep_alive;
   reusable_ = co_await send_json(services_, *client_.stream, request_.head, response.status,
-                                 body.view(), response.forwarded, true);
+                                 body.view(), response.forwarded.view(), true);
   co_return Verdict::answered;
 }
 

@@ -2,11 +2,31 @@
 // they go into.
 #pragma once
 
+#include <limits>
 #include <string_view>
 
+#include "request.hpp"
 #include "sluice/http/writer.hpp"
 
 namespace sluice::relay {
+
+/// The lines of those fields of a head that are chosen, but for what its Connection names.
+template <class Head>
+Body chosen_lines(const Head& head, bool (*is_chosen)(const http::FieldView& field)) {
+  constexpr std::size_t kUsualBytes = 224;
+  constexpr std::size_t kNoLimit = std::numeric_limits<std::size_t>::max();
+  Body lines;
+  for (std::size_t i = 0; i < head.field_count(); ++i) {
+    const http::FieldView field = head.field(i);
+    if (!is_chosen(field) || head.connection_names(field.name)) continue;
+    if (lines.capacity() == 0) lines = Body(kUsualBytes);
+    for (const std::string_view part :
+         {field.name, std::string_view(": "), field.value, std::string_view("\r\n")}) {
+      static_cast<void>(lines.append(part, kNoLimit));
+    }
+  }
+  return lines;
+}
 
 /// Writes each line as a field; the writer checks names and values.
 inline void write_lines(http::HeadWriter& writer, std::string_view lines) {

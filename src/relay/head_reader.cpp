@@ -4,6 +4,7 @@
 #include <cstring>
 #include <memory>
 
+#include "field_lines.hpp"
 #include "scratch.hpp"
 #include "slow_head.hpp"
 
@@ -23,17 +24,6 @@ bool is_forwarded(const http::FieldView& field) {
       return true;
     default:
       return false;
-  }
-}
-
-void copy_forwarded(const http::RequestHead& head, RequestHeadFacts& facts) {
-  std::string& lines = facts.forwarded;
-  lines.reserve(256);  // one allocation for what clients usually send
-  for (std::size_t i = 0; i < head.field_count(); ++i) {
-    const http::FieldView field = head.field(i);
-    if (!is_forwarded(field) || head.connection_names(field.name)) continue;
-    facts.forwards_content_type |= field.id == http::Field::content_type;
-    lines.append(field.name).append(": ").append(field.value).append("\r\n");
   }
 }
 
@@ -70,7 +60,9 @@ void copy_facts(Services& services, const http::RequestHead& head, RequestHeadFa
   facts.has_key = !key.empty();
   if (facts.has_key) facts.key_digest = services.hasher.hash(key);
   facts.query = head.query();
-  copy_forwarded(head, facts);
+  facts.forwarded = chosen_lines(head, is_forwarded);
+  facts.forwards_content_type =
+      !head.value(http::Field::content_type).empty() && !head.connection_names("content-type");
   facts.tag = head.value(http::Field::x_request_id).substr(0, state::kTagBytes);
   facts.client_retry = retry_count(head);
   facts.id = next_request_id(services);

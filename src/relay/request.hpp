@@ -58,7 +58,7 @@ struct RequestHeadFacts {
   Digest256 key_digest{};              ///< of the API key, if has_key
   RequestId id{};
   std::string query;       ///< behind "?", as sent
-  std::string forwarded;   ///< "name: value\r\n" lines that go upstream
+  Body forwarded;          ///< "name: value\r\n" lines that go upstream
   std::string tag;         ///< the client's own x-request-id, at most 64 bytes
   TimeNs received_ns = 0;  ///< monotonic, when the head was complete
   TimeNs received_realtime_ns = 0;

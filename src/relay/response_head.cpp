@@ -42,11 +42,7 @@ ResponseFacts copy_facts(const http::ResponseHead& head) {
       head.value(http::Field::content_type).substr(0, kEventStream.size()), kEventStream);
   const std::string_view encoding = head.value(http::Field::content_encoding);
   facts.encoded = !encoding.empty() && !http::equal_ignoring_case(encoding, "identity");
-  for (std::size_t i = 0; i < head.field_count(); ++i) {
-    const http::FieldView field = head.field(i);
-    if (!is_forwarded(field) || head.connection_names(field.name)) continue;
-    facts.forwarded.append(field.name).append(": ").append(field.value).append("\r\n");
-  }
+  facts.forwarded = chosen_lines(head, is_forwarded);
   return facts;
 }
 

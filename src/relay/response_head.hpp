@@ -19,7 +19,7 @@ struct ResponseFacts {
   bool keep_alive = false;
   bool event_stream = false;  ///< Content-Type: text/event-stream
   bool encoded = false;       ///< a Content-Encoding that we did not ask for
-  std::string forwarded;      ///< "name: value\r\n" lines that go to the client
+  Body forwarded;             ///< "name: value\r\n" lines that go to the client
 };
 
 /// Reads the head of the answer to `method`. What follows stays in the stream. Errors: those of

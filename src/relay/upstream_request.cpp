@@ -79,7 +79,7 @@ Result<> UpstreamRequest::build(Services& services, const Request& request,
   writer.request_line(request.head.method, path, query);
   write_host(writer, catalog.text(channel.host), channel);
   write_auth(writer, channel.auth, target.provider_key);
-  writer.checked_lines(request.head.forwarded);
+  writer.checked_lines(request.head.forwarded.view());
   write_lines(writer, catalog.text(channel.extra_headers));
   if (!request.head.forwards_content_type && request.body.size() > 0) {
     writer.checked_lines("content-type: application/json\r\n");

@@ -9,6 +9,8 @@
 #include <cstring>
 #include <limits>
 
+#include "key_order.hpp"
+
 namespace sluice::state {
 namespace {
 
@@ -17,6 +19,39 @@ constexpr mdb_mode_t kFileMode = 0660;
 
 /// Tables whose key is one number: LMDB compares those as integers.
 bool number_keyed(Table table) { return table == Table::slots; }
+
+/// LMDB's default order, which other programs use, for keys of the usual length by words.
+template <std::size_t Bytes>
+int compare(const MDB_val* a, const MDB_val* b) {
+  if (a->mv_size == Bytes && b->mv_size == Bytes) [[likely]] {
+    return compare_keys<Bytes>(static_cast<const std::byte*>(a->mv_data),
+                               static_cast<const std::byte*>(b->mv_data));
+  }
+  const int order = std::memcmp(a->mv_data, b->mv_data, std::min(a->mv_size, b->mv_size));
+  if (order != 0 || a->mv_size == b->mv_size) return order;
+  return a->mv_size < b->mv_size ? -1 : 1;
+}
+
+/// Null where LMDB knows a quick way itself, or the table is small.
+MDB_cmp_func* comparison_of(Table table) {
+  switch (table) {
+    case Table::keys:
+      return compare<sizeof(Digest256)>;
+    case Table::accounts:
+      return compare<sizeof(AccountKey)>;
+    case Table::holds:
+      return compare<sizeof(HoldKey)>;
+    case Table::outbox:
+      return compare<sizeof(OutboxKey)>;
+    case Table::idem:
+      return compare<sizeof(IdemKey)>;
+    case Table::meta:
+    case Table::slots:
+    case Table::catalog:
+      break;
+  }
+  return nullptr;
+}
 
 struct Readers {
   std::uint32_t count = 0;
@@ -144,6 +179,8 @@ Result<> LmdbEnv::open_tables(bool create, std::string& message) {
     unsigned flags = create ? MDB_CREATE : 0;
     if (number_keyed(table)) flags |= MDB_INTEGERKEY;
     rc = mdb_dbi_open(txn, table_name(table), flags, &tables_[i]);
+    MDB_cmp_func* const by_words = comparison_of(table);
+    if (rc == 0 && by_words != nullptr) rc = mdb_set_compare(txn, tables_[i], by_words);
   }
   if (rc != 0) {
     mdb_txn_abort(txn);

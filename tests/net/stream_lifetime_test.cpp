@@ -129,8 +129,10 @@ TEST_F(StreamLifetime, AnAbortedSendWithProgressIsStillCancelled) {
 
 TEST_F(StreamLifetime, CloseOfAnIdleStreamDoesNotSuspend) {
   bool closed = false;
+  EXPECT_TRUE(ring_.keeps(fd_));
   scope_.spawn(close_stream(*stream_, closed));
   EXPECT_TRUE(closed);
+  EXPECT_FALSE(ring_.keeps(fd_));
 }
 
 TEST_F(StreamLifetime, CloseMayBeRepeated) {

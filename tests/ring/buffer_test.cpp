@@ -36,6 +36,8 @@ class Buffers final : public RingPort {
   explicit Buffers(std::size_t count) : count_(count), memory_(count * kBytes) {}
   static constexpr std::size_t kBytes = 100;
   void prepare(const Submission&) override {}
+  void keep(int) override {}
+  void forget(int) override {}
   std::size_t enter(std::span<Completion>, TimeNs) override { return 0; }
   [[nodiscard]] bool has_events() const override { return false; }
   [[nodiscard]] std::size_t buffer_count() const override { return count_; }

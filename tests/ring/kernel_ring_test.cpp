@@ -75,6 +75,44 @@ TEST_P(KernelRingTest, TheTwoProfilesShareOutTheSameMemory) {
   EXPECT_EQ(ring_->buffer_bytes(), GetParam() ? 4096U : 32768U);
 }
 
+// What is kept is used through the ring's table: also after its number was closed and given anew.
+TEST_P(KernelRingTest, KeptDescriptorsAreTheOnesThatTheirNumbersMean) {
+  for (int round = 0; round < 3; ++round) {
+    const auto [here, there] = tcp_pair();
+    fds_.clear();
+    ring_->keep(here);
+    ring_->prepare(
+        {.code = OpCode::send, .fd = here, .address = "abc", .length = 3, .user_data = 5});
+    const auto done = turn();
+    ASSERT_EQ(done.size(), 1U);  // keeping says nothing
+    EXPECT_EQ(done[0].result, 3);
+    std::array<char, 8> got{};
+    EXPECT_EQ(recv(there, got.data(), got.size(), 0), 3);
+    ring_->forget(here);
+    ::close(here);
+    // The file ends with the table's reference, which the next turn drops.
+    turn(0);
+    EXPECT_EQ(recv(there, got.data(), got.size(), 0), 0);
+    ::close(there);
+  }
+}
+
+TEST_P(KernelRingTest, ForgettingAndKeepingInOneTurnLeavesTheNewFile) {
+  const auto [old_here, old_there] = tcp_pair();
+  ring_->keep(old_here);
+  turn(0);
+  const auto [here, there] = tcp_pair();
+  ring_->forget(old_here);
+  ASSERT_EQ(dup2(here, old_here), old_here);  // the number means another connection now
+  ring_->keep(old_here);
+  ring_->prepare(
+      {.code = OpCode::send, .fd = old_here, .address = "new", .length = 3, .user_data = 6});
+  ASSERT_EQ(turn().size(), 1U);
+  std::array<char, 8> got{};
+  EXPECT_EQ(recv(there, got.data(), got.size(), 0), 3);
+  EXPECT_EQ(recv(old_there, got.data(), got.size(), 0), 0);
+}
+
 TEST_P(KernelRingTest, AReceiveStaysArmedAndFillsBuffersInTurn) {
   const auto [here, there] = tcp_pair();
   ring_->prepare({.code = OpCode::recv_multishot, .fd = here, .user_data = 7});

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <deque>
 #include <map>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -58,6 +59,8 @@ class ScriptedRing final : public RingPort {
 
   // RingPort
   void prepare(const Submission& submission) override;
+  void keep(int fd) override { kept_.insert(fd); }
+  void forget(int fd) override { kept_.erase(fd); }
   std::size_t enter(std::span<Completion> out, TimeNs wait_ns) override;
   [[nodiscard]] bool has_events() const override { return !completions_.empty(); }
   [[nodiscard]] std::size_t buffer_count() const override { return options_.buffer_count; }
@@ -73,6 +76,7 @@ class ScriptedRing final : public RingPort {
   void sleep_on(ManualClock& clock) { clock_ = &clock; }
 
   // The peer of a descriptor.
+  [[nodiscard]] bool keeps(int fd) const { return kept_.contains(fd); }
   /// Bytes arrive, now or when a receive is armed.
   void deliver(int fd, std::string_view bytes);
   /// The peer's end, or an error, after the bytes that were given before.
@@ -147,6 +151,7 @@ class ScriptedRing final : public RingPort {
   Ops ops_;
   std::deque<Completion> completions_;
   std::map<int, Peer> peers_;
+  std::set<int> kept_;
   std::map<OpCode, std::size_t> prepared_;
   std::uint64_t next_number_ = 1;
   std::size_t enters_ = 0;

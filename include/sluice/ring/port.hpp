@@ -54,6 +54,12 @@ class RingPort {
   /// Queues one operation; submits what is queued when there is no room. Never fails.
   virtual void prepare(const Submission& submission) = 0;
 
+  /// `fd` will have many operations: from the next enter() on they look it up in the ring's own
+  /// table, which spares each a reference on the file. Before the descriptor is closed, forget()
+  /// it. Without effect where there is no such table.
+  virtual void keep(int fd) = 0;
+  virtual void forget(int fd) = 0;
+
   /// Submits what is queued and takes up to out.size() completions. Waits up to `wait_ns` when
   /// there is none (0: not at all). Returns how many were taken; an interrupted wait gives 0.
   virtual std::size_t enter(std::span<Completion> out, TimeNs wait_ns) = 0;

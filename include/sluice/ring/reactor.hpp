@@ -77,6 +77,11 @@ class Reactor {
     ready_.push_back(handle);
   }
 
+  /// A descriptor that will have many operations, until forget(), which comes before its close
+  /// (RingPort::keep).
+  void keep(int fd) { port_.keep(fd); }
+  void forget(int fd) { port_.forget(fd); }
+
   struct YieldAwaiter {
     Reactor& reactor;
     [[nodiscard]] bool await_ready() const noexcept { return false; }
