@@ -28,6 +28,17 @@ bool window_valid(const Window& window) {
          window.end_minute <= 1440 && window.weekdays != 0 && window.weekdays < 128;
 }
 
+/// Used slots come first: window_multiplier() looks no further than the first unused one.
+bool windows_valid(const PriceRow& row) {
+  bool ended = false;
+  for (const Window& window : row.windows) {
+    if (ended && window.multiplier != 0) return false;
+    ended = window.multiplier == 0;
+    if (!window_valid(window)) return false;
+  }
+  return true;
+}
+
 bool bands_valid(const PriceRow& row) {
   Tokens last = 0;
   bool ended = false;
@@ -62,8 +73,7 @@ bool free_is_meant(const PriceRow& row) {
 
 Result<> validate(const PriceRow& row) {
   if (row.version == 0 || !rates_valid(row.base) || !bands_valid(row)) return fail(Errc::bad_value);
-  if (!std::ranges::all_of(row.windows, window_valid)) return fail(Errc::bad_value);
-  if (row.tiers[0] == 0) return fail(Errc::bad_value);
+  if (!windows_valid(row) || row.tiers[0] == 0) return fail(Errc::bad_value);
   for (const std::uint32_t tier : row.tiers) {
     if (tier > kMaxMultiplier) return fail(Errc::bad_value);
   }

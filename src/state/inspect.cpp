@@ -41,6 +41,15 @@ class Cursor {
   bool started_ = false;
 };
 
+std::string hex(ByteSpan bytes) {
+  std::string text;
+  for (const std::byte byte : bytes) {
+    for (const unsigned shift : {4U, 0U})
+      text += "0123456789abcdef"[std::to_integer<unsigned>(byte) >> shift & 15U];
+  }
+  return text;
+}
+
 /// Walks a table; `take(row)` is false when the row fails its check.
 template <class Take>
 Result<> walk(LmdbEnv& env, MDB_txn* txn, Table table, std::vector<CorruptRow>& corrupt,
@@ -50,7 +59,7 @@ Result<> walk(LmdbEnv& env, MDB_txn* txn, Table table, std::vector<CorruptRow>& 
     const Result<Row> row = cursor.next();
     if (!row) return std::unexpected(row.error());
     if (row->key.empty()) return {};
-    if (!take(*row)) corrupt.push_back({table, ordinal});
+    if (!take(*row)) corrupt.push_back({table, ordinal, hex(row->key)});
   }
 }
 

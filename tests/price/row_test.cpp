@@ -37,6 +37,7 @@ TEST(PriceRow, RefusesRowsThatCouldCostNothingByMistake) {
       {"window past midnight", [](PriceRow& row) { row.windows[0] = {2000, 1400, 1441, 1, {}}; }},
       {"window turned round", [](PriceRow& row) { row.windows[0] = {2000, 60, 60, 1, {}}; }},
       {"window on no day", [](PriceRow& row) { row.windows[0] = {2000, 0, 60, 0, {}}; }},
+      {"window after an unused slot", [](PriceRow& row) { row.windows[1] = {2000, 0, 60, 1, {}}; }},
       {"window multiplier",
        [](PriceRow& row) { row.windows[0] = {kMaxMultiplier + 1, 0, 60, 1, {}}; }},
       {"standard tier missing", [](PriceRow& row) { row.tiers[0] = 0; }},

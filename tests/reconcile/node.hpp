@@ -57,6 +57,10 @@ class PlayedShard {
     return run(verb);
   }
   state::Outcome settle(const state::HoldId& hold, Nanos cost, ledger::Id wallet, ledger::Id key) {
+    return settle(hold, price::split(cost, cost, 0), wallet, key);
+  }
+  state::Outcome settle(const state::HoldId& hold, const price::Charge& charge, ledger::Id wallet,
+                        ledger::Id key) {
     state::OutboxRecord record;
     record.end = price::End::finished;
     record.phase = price::Phase::final;
@@ -73,7 +77,7 @@ class PlayedShard {
     record.total_ns = 5 * kMillisecond;
     state::SettleVerb verb;
     verb.hold = hold;
-    verb.charge = price::split(cost, cost, 0);
+    verb.charge = charge;
     verb.record = &record;
     return run(verb);
   }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <functional>
+#include <string>
 #include <vector>
 
 #include "sluice/base/error.hpp"
@@ -15,6 +16,7 @@ class Db;
 /// Totals of an account, from its entries and as posted.
 struct AccountSums {
   Id account_id = 0;
+  std::string name;
   Nanos debits = 0;  ///< Σ entries
   Nanos credits = 0;
   Nanos posted_debits = 0;
@@ -41,6 +43,46 @@ struct RemovedRows {
   std::vector<RemovedSum> sums;
 };
 
+/// A batch, wallet and price version whose entries are not the sum of its rows; rows − entries.
+struct BatchDifference {
+  std::int64_t batch = 0;
+  Id wallet_id = 0;
+  Id price_version = 0;
+  Nanos charged = 0;
+  Nanos excess = 0;
+  Nanos loss = 0;
+};
+
+/// Numbers of a wallet's credits and debits: with nothing wrong there are `last_no` entries, 1 …
+/// last_no.
+struct WalletNumbers {
+  Id wallet_id = 0;
+  std::int64_t last_no = 0;  ///< last one handed out
+  std::int64_t entries = 0;
+  std::int64_t different = 0;  ///< different numbers among them
+  std::int64_t highest = 0;
+};
+
+/// What is stored of one slot of one epoch.
+struct SlotRows {
+  std::uint32_t node = 0;
+  std::uint64_t epoch = 0;
+  std::uint32_t slot = 0;
+  std::uint64_t cursor = 0;  ///< 0 = none
+  std::int64_t rows = 0;
+  std::uint64_t first = 0;  ///< 0 = no rows (they may have been removed by age)
+  std::uint64_t last = 0;
+};
+
+/// Rows of an epoch: with nothing wrong stored + removed = Σ cursors.
+struct EpochRows {
+  std::uint32_t node = 0;
+  std::uint64_t epoch = 0;
+  std::int64_t cursors = 0;
+  std::int64_t stored = 0;
+  std::int64_t removed = 0;
+};
+
 class AuditBook {
  public:
   explicit AuditBook(Db& db) : db_(db) {}
@@ -51,8 +93,14 @@ class AuditBook {
   [[nodiscard]] Result<RemovedRows> removed(std::uint32_t node, std::uint64_t epoch);
   [[nodiscard]] Result<std::vector<AccountSums>> accounts();
   [[nodiscard]] Result<std::vector<NumberedEntry>> numbered_entries();
-  /// Pairs of wallet and price version in a batch whose entries are not the sum of its rows.
-  [[nodiscard]] Result<std::int64_t> batches_that_differ();
+  [[nodiscard]] Result<std::vector<BatchDifference>> batches_that_differ();
+  /// Entries that name an account which does not exist, by id.
+  [[nodiscard]] Result<std::vector<Id>> entries_without_account();
+  [[nodiscard]] Result<std::vector<WalletNumbers>> wallet_numbers();
+  [[nodiscard]] Result<std::vector<SlotRows>> slot_rows();
+  [[nodiscard]] Result<std::vector<EpochRows>> epoch_rows();
+  /// The whole publish queue, by wallet and number.
+  [[nodiscard]] Result<std::vector<NumberedEntry>> queue();
 
  private:
   Db& db_;

@@ -45,7 +45,7 @@ struct Band {
 };
 
 /// A span of minutes on some weekdays in which rates are multiplied. Fees are not. Does not pass
-/// midnight.
+/// midnight. Used slots come first; where spans overlap, the first one counts.
 struct Window {
   std::uint32_t multiplier = 0;    ///< thousandths; 0 = unused slot
   std::uint16_t start_minute = 0;  ///< of the UTC day, inclusive
@@ -111,8 +111,8 @@ struct Terms {
 /// Base rates, or those of the highest band that `prompt_tokens` exceeds.
 [[nodiscard]] const Rates& rates_for(const PriceRow& row, Tokens prompt_tokens);
 
-/// Multiplier of the time-of-day window that contains `at_ns` (realtime), thousandths; kOne outside
-/// of all.
+/// Multiplier of the first time-of-day window that contains `at_ns` (realtime), thousandths; kOne
+/// outside of all.
 [[nodiscard]] std::uint32_t window_multiplier(const PriceRow& row, TimeNs at_ns);
 
 }  // namespace sluice::price

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 #include <vector>
 
 #include "sluice/base/error.hpp"
@@ -27,6 +28,7 @@ struct KeyRow {
 struct CorruptRow {
   Table table = Table::meta;
   std::uint64_t ordinal = 0;  ///< position in its table
+  std::string key;            ///< as it is in the table, bytes in hex
 };
 
 enum CopyWhat : std::uint32_t {

@@ -1,5 +1,7 @@
 #include "audit_price.hpp"
 
+#include <limits>
+
 #include "sluice/state/records.hpp"
 
 namespace sluice::cli {
@@ -41,23 +43,22 @@ AuditPrices::AuditPrices(const std::vector<ledger::Price>& prices) {
     prices_[static_cast<ledger::Id>(price.row.version)] = price;
 }
 
-void AuditPrices::check(const ledger::UsageRow& row) const {
+std::optional<std::string> AuditPrices::wrong(const ledger::UsageRow& row) const {
+  const Wide paid = Wide{row.charged} + row.excess + row.loss;
   const bool voided = row.kind == static_cast<std::int64_t>(state::OutboxKind::voided) ||
                       (row.flags & price::kChargeVoid) != 0;
-  if (voided) {
-    ++checked_;
-    wrong_ += row.charged + row.excess + row.loss == 0 ? 0 : 1;
-    return;
-  }
+  if (voided) return paid == 0 ? std::nullopt : std::optional<std::string>("nothing: it is void");
   const auto price = prices_.find(row.price_version);
   constexpr std::int64_t kUncertain = price::kChargeClamped | price::kChargePriceMissing;
   if (price == prices_.end() || has_windows_or_tiers(price->second.row) ||
       (row.flags & kUncertain) != 0) {
     ++skipped_;
-    return;
+    return std::nullopt;
   }
-  ++checked_;
-  wrong_ += cost_of(row, price->second.row) == Wide{row.charged} + row.excess + row.loss ? 0 : 1;
+  const Wide exact = cost_of(row, price->second.row);
+  if (exact == paid) return std::nullopt;
+  if (exact > std::numeric_limits<Nanos>::max()) return "more than there is";
+  return std::to_string(static_cast<Nanos>(exact));
 }
 
 }  // namespace sluice::cli

@@ -3,6 +3,8 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
+#include <string>
 #include <vector>
 
 #include "sluice/ledger/records.hpp"
@@ -13,16 +15,14 @@ namespace sluice::cli {
 class AuditPrices {
  public:
   explicit AuditPrices(const std::vector<ledger::Price>& prices);
-  /// Compares one row. Rows whose price depends on what the row does not say (time windows, service
-  /// tiers) or whose usage was not to be believed are skipped.
-  void check(const ledger::UsageRow& row) const;
-  [[nodiscard]] std::int64_t checked() const { return checked_; }
-  [[nodiscard]] std::int64_t wrong() const { return wrong_; }
+  /// What the row should have cost, when it did not. Rows whose price depends on what the row does
+  /// not say (time windows, service tiers) or whose usage was not to be believed are skipped.
+  [[nodiscard]] std::optional<std::string> wrong(const ledger::UsageRow& row) const;
   [[nodiscard]] std::int64_t skipped() const { return skipped_; }
 
  private:
   std::map<ledger::Id, ledger::Price> prices_;
-  mutable std::int64_t checked_ = 0, wrong_ = 0, skipped_ = 0;
+  mutable std::int64_t skipped_ = 0;
 };
 
 }  // namespace sluice::cli
