@@ -1,6 +1,7 @@
 #include "epoch_start.hpp"
 
 #include <algorithm>
+#include <map>
 
 #include "audit.hpp"
 #include "catalog_publisher.hpp"
@@ -68,17 +69,20 @@ Result<Started> EpochStart::attach(std::string& message) {
   return Started{std::move(*environment), Origin::attached};
 }
 
-/// What ended without its outbox being readable: each slot from its cursor on.
+/// What ended without its outbox being readable: each slot from its cursor on. One that the ledger
+/// never heard of has no cursor, and may have had rows all the same.
 void EpochStart::add_lost_gaps(const std::string& reason) {
   const auto newest = ledger_.epochs().newest(options_.node);
   // Left in order: nothing was undrained.
   if (!newest || newest->closed_ns != 0 || newest->clean) return;
   const auto cursors = ledger_.usage().cursors(options_.node, newest->epoch);
   if (!cursors) return;
-  for (const ledger::Cursor& cursor : *cursors) {
-    gaps_.push_back({options_.node, newest->epoch, cursor.slot, cursor.seq + 1, 0, reason, 0});
-  }
-  if (gaps_.empty()) gaps_.push_back({options_.node, newest->epoch, 0, 1, 0, reason, 0});
+  std::map<std::uint32_t, std::uint64_t> drained;
+  for (std::uint32_t slot = 0; slot < std::max(options_.slots, check_.meta.slots); ++slot)
+    drained[slot] = 0;
+  for (const ledger::Cursor& cursor : *cursors) drained[cursor.slot] = cursor.seq;
+  for (const auto& [slot, seq] : drained)
+    gaps_.push_back({options_.node, newest->epoch, slot, seq + 1, 0, reason, 0});
 }
 
 // Row 15: reap, drain, audit. What fails makes it row 17.

@@ -113,9 +113,13 @@ TEST_F(EpochTest, LostEnvironmentIsAGapAndBalancesStay) {
   EXPECT_EQ(environment().epoch(), 2U);
   EXPECT_EQ(live(account).available, 5 * kNanosPerUsd - 900);
   const auto gaps = books_->usage().gaps();
-  ASSERT_EQ(gaps->size(), 1U);
-  EXPECT_EQ(gaps->front().epoch, 1U);
-  EXPECT_EQ(gaps->front().from_seq, 4U);
+  // Slots that were never drained may have lost rows too.
+  ASSERT_EQ(gaps->size(), options_.slots);
+  for (const ledger::Gap& gap : *gaps) {
+    EXPECT_EQ(gap.epoch, 1U);
+    EXPECT_EQ(gap.from_seq, gap.slot == 0 ? 4U : 1U);
+    EXPECT_EQ(gap.until_seq, 0U);
+  }
 }
 
 TEST_F(EpochTest, EpochThatWasLeftInOrderIsNoGap) {
@@ -137,7 +141,7 @@ TEST_F(EpochTest, EpochThatWasLeftInOrderIsNoGap) {
   // In use again: from now on a loss is one.
   reboot();
   start();
-  EXPECT_EQ(books_->usage().gaps()->size(), 1U);
+  EXPECT_EQ(books_->usage().gaps()->size(), options_.slots);
 }
 
 TEST_F(EpochTest, TornRowIsSalvagedAroundAndIsAGap) {
