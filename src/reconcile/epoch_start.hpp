@@ -34,9 +34,12 @@ class EpochStart {
   [[nodiscard]] Result<std::unique_ptr<state::Environment>> try_warm(std::string& message);
   [[nodiscard]] Result<> close_old(state::Environment& old, std::string& why);
   [[nodiscard]] bool is_newest(const state::MetaRecord& meta);
+  [[nodiscard]] Result<> name_epoch(const state::MetaRecord& meta, std::string& message);
+  [[nodiscard]] Result<> drain_superseded(std::string& message);
   [[nodiscard]] Result<Started> rebuild(std::string& message);
   [[nodiscard]] Result<ledger::EpochSnapshot> next_epoch(std::string& message);
-  void add_lost_gaps(const std::string& reason);
+  void note_loss();
+  void add_lost_gaps(std::uint64_t epoch, const std::string& reason);
 
   const Options& options_;
   const Clock& clock_;

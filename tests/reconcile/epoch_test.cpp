@@ -192,6 +192,47 @@ TEST_F(EpochTest, WalletThatDoesNotAddUpIsSalvaged) {
   EXPECT_EQ(live(account).available, kNanosPerUsd);
 }
 
+TEST_F(EpochTest, EpochThatWasCompletedAndNotNamedIsKept) {
+  const Account account = add_account("acme", kNanosPerUsd);
+  start();
+  const auto named = books_->epochs().newest(options_.node);
+  // The reconciler died before it told the ledger; a shard came in meanwhile.
+  ASSERT_TRUE(books_->epochs().set_uuid(options_.node, named->epoch, ""));
+  {
+    const auto lock = state::SlotLock::acquire(state_.path(), 2);
+    start();
+    EXPECT_EQ(reconciler_->origin(), Origin::attached);
+    EXPECT_EQ(books_->epochs().newest(options_.node)->uuid, named->uuid);
+    shard().request(account.wallet.id, account.key.id, 1000, 300);
+  }
+  ASSERT_TRUE(books_->epochs().set_uuid(options_.node, named->epoch, ""));
+  start();
+  EXPECT_EQ(reconciler_->origin(), Origin::warm);
+  EXPECT_EQ(books_->epochs().newest(options_.node)->uuid, named->uuid);
+  EXPECT_EQ(live(account).available, kNanosPerUsd - 300);
+}
+
+TEST_F(EpochTest, EpochThatWasAboutToBeReplacedIsDrainedFirst) {
+  const Account account = add_account("acme", kNanosPerUsd);
+  start();
+  // A start took a number for the next epoch and died; shards go on in this one.
+  ASSERT_TRUE(books_->epochs().open_next(options_.node, {}));
+  {
+    const auto lock = state::SlotLock::acquire(state_.path(), 2);
+    start();
+    EXPECT_EQ(reconciler_->origin(), Origin::attached);
+    PlayedShard shard = this->shard();
+    shard.request(account.wallet.id, account.key.id, 1000, 300);
+    EXPECT_EQ(shard.reserve(account.wallet.id, account.key.id, 5000).verdict, state::Verdict::done);
+  }
+  start();
+  EXPECT_EQ(reconciler_->origin(), Origin::rebuilt);
+  EXPECT_EQ(environment().epoch(), 3U);
+  EXPECT_EQ(usage().size(), 2U) << "the row that waited, and the hold that was left";
+  EXPECT_EQ(live(account).available, kNanosPerUsd - 300);
+  EXPECT_TRUE(books_->usage().gaps()->empty());
+}
+
 TEST_F(EpochTest, MoreSlotsInTheConfigurationBuildANewEpochWithoutAGap) {
   const Account account = add_account("acme", kNanosPerUsd);
   start();
