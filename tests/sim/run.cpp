@@ -7,7 +7,7 @@ namespace sluice::sim {
 namespace {
 
 constexpr std::uint64_t kSteps = 220;
-constexpr std::uint64_t kMapBytes = 4 * kMiB;
+constexpr std::uint64_t kMapBytes = 2 * kMiB;
 constexpr TimeNs kDay = 86'400 * kSecond;
 
 }  // namespace
@@ -92,8 +92,9 @@ void Run::one_step() {
   if (choice < 84) return step_reconciler();
   if (choice < 91) return step_clerk();
   if (choice < 94) return step_clock();
-  if (choice < 98) return kill_somebody();
-  if (choice < 99) return second_reconciler();
+  if (choice < 97) return kill_somebody();
+  if (choice < 98) return second_reconciler();
+  if (choice < 99) return step_reconciler();
   if (dice_.percent(50)) return reboot();
 }
 
@@ -145,10 +146,10 @@ void Run::step_shard(Instance& shard) {
     return audit();
   }
   Command turn = command(Do::turn);
-  const std::uint64_t most = 1 + dice_.below(6);
+  const std::uint64_t most = 1 + dice_.below(8);
   for (std::uint64_t i = 0; i < most; ++i)
     next_op(shard, static_cast<std::uint8_t>(dice_.below(kPlaces)), turn);
-  may_die(turn, 6, 2);
+  may_die(turn, 3, 2);
   if (turn.die_at == 0 && dice_.percent(6)) {
     turn.store_fault = static_cast<StoreFault>(1 + dice_.below(4));
     turn.write_fault_at = static_cast<std::uint32_t>(1 + dice_.below(12));

@@ -90,6 +90,8 @@ class Run {
   void next_op(Instance& shard, std::uint8_t place, Command& command);
   void push(Instance& shard, Command& command, const Op& op);
   void reserve_op(Instance& shard, std::uint8_t place, Command& command);
+  void phase_ops(Instance& shard, std::uint8_t place, Command& command);
+  void stream_op(Instance& shard, std::uint8_t place, Command& command);
   void end_op(Instance& shard, std::uint8_t place, Command& command);
 
   // machinery

@@ -18,7 +18,7 @@
 namespace sluice::sim {
 
 inline constexpr std::size_t kSeats = 8;
-inline constexpr std::size_t kPlaces = 12;  ///< exchanges that a shard can have open
+inline constexpr std::size_t kPlaces = 8;   ///< exchanges that a shard can have open
 inline constexpr std::size_t kOps = 16;     ///< of one turn
 inline constexpr std::size_t kPathBytes = 128;
 inline constexpr std::uint32_t kMeterEntries = 16;

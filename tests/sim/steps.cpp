@@ -249,18 +249,48 @@ void Run::end_op(Instance& shard, std::uint8_t place, Command& step) {
   push(shard, step, op);
 }
 
+/// Sends a request on its way: one to three steps of row 2b.
+void Run::phase_ops(Instance& shard, std::uint8_t place, Command& step) {
+  using price::Phase;
+  const Attempt& attempt = shadow_.attempt(shard.serials[place]);
+  const std::uint64_t most = 1 + dice_.below(3);
+  for (std::uint64_t i = 0; i < most && attempt.phase < Phase::streaming; ++i) {
+    Op op;
+    op.place = place;
+    op.kind = OpKind::phase;
+    op.phase = static_cast<Phase>(static_cast<int>(attempt.phase) + 1);
+    push(shard, step, op);
+  }
+}
+
+void Run::stream_op(Instance& shard, std::uint8_t place, Command& step) {
+  const Attempt& attempt = shadow_.attempt(shard.serials[place]);
+  Op op;
+  op.place = place;
+  if (dice_.percent(75)) {
+    op.kind = OpKind::counted;
+    op.counted = attempt.counted + dice_.between(0, 150);
+  } else {
+    op.kind = OpKind::usage;
+    op.usage_state = price::UsageState::partial;
+    op.usage.input = dice_.between(1, 500);
+    op.usage.output = dice_.between(0, 5);
+  }
+  push(shard, step, op);
+}
+
 void Run::next_op(Instance& shard, std::uint8_t place, Command& step) {
   using price::Phase;
-  if (shard.busy[place] || step.op_count + 2 > kOps) return;
+  if (shard.busy[place] || step.op_count + 3 > kOps) return;
   if (shard.serials[place] == 0) {
     if (!shard.retiring && dice_.percent(80)) reserve_op(shard, place, step);
     return;
   }
   const Attempt& attempt = shadow_.attempt(shard.serials[place]);
+  const std::uint64_t choice = dice_.below(100);
+  if (choice < (attempt.phase < Phase::streaming ? 10 : 35)) return end_op(shard, place, step);
   Op op;
   op.place = place;
-  const std::uint64_t choice = dice_.below(100);
-  if (choice < 35) return end_op(shard, place, step);
   if (choice < 45) {
     op.kind = OpKind::extend;
     op.amount = dice_.between(1, 3'000'000);
@@ -270,23 +300,8 @@ void Run::next_op(Instance& shard, std::uint8_t place, Command& step) {
     op.kind = OpKind::attempt;
     return push(shard, step, op);
   }
-  if (attempt.phase < Phase::streaming) {
-    op.kind = OpKind::phase;
-    op.phase = static_cast<Phase>(static_cast<int>(attempt.phase) + 1);
-    return push(shard, step, op);
-  }
-  if (attempt.phase == Phase::streaming && choice < 85) {
-    op.kind = OpKind::counted;
-    op.counted = attempt.counted + dice_.between(0, 150);
-    return push(shard, step, op);
-  }
-  if (attempt.phase == Phase::streaming) {
-    op.kind = OpKind::usage;
-    op.usage_state = price::UsageState::partial;
-    op.usage.input = dice_.between(1, 500);
-    op.usage.output = dice_.between(0, 5);
-    push(shard, step, op);
-  }
+  if (attempt.phase < Phase::streaming) return phase_ops(shard, place, step);
+  if (attempt.phase == Phase::streaming) stream_op(shard, place, step);
 }
 
 }  // namespace sluice::sim
