@@ -39,15 +39,28 @@ bool EpochStart::is_newest(const state::MetaRecord& meta) {
 /// Tells the ledger which environment its newest epoch is. Again after a death between its
 /// completion and this: shards may be at work in it by now.
 Result<> EpochStart::name_epoch(const state::MetaRecord& meta, std::string& message) {
-  const auto named =
-      ledger_.epochs().set_uuid(options_.node, meta.epoch, hex(meta.uuid));
+  const auto named = ledger_.epochs().set_uuid(options_.node, meta.epoch, hex(meta.uuid));
   if (!named) message = ledger_line(ledger_, "cannot name an epoch");
   return named;
 }
 
 Result<Started> EpochStart::run(std::string& message) {
   check_ = state::check_warm(options_.state_directory, boot_id_file_);
-  if (check_.slot_locked) return attach(message);
+  // From here to the end no shard can begin: what it did in an environment that is being drained
+  // and replaced would be lost.
+  auto slots = state::AllSlots::acquire(options_.state_directory);
+  if (!slots && slots.error().code != Errc::conflict) {
+    message = "cannot lock " + options_.state_directory + "/slots.lock";
+    return std::unexpected(slots.error());
+  }
+  if (!slots) return attach(message);
+  slots_ = &*slots;
+  auto started = check_and_serve(message);
+  slots_ = nullptr;
+  return started;
+}
+
+Result<Started> EpochStart::check_and_serve(std::string& message) {
   const bool readable = check_.exists && check_.same_schema && check_.same_boot;
   if (readable && is_newest(check_.meta)) {
     auto warm = try_warm(message);
@@ -108,7 +121,7 @@ Result<> EpochStart::close_old(state::Environment& old, std::string& why) {
   Drain drain(old, ledger_, clock_, {});
   CatalogPublisher catalog(old, clock_, options_.zone_directory, 0);
   SlotKeeper slots(old, clock_, options_.state_directory);
-  const auto reaped = slots.reap_free(catalog.prices());
+  const auto reaped = slots.reap_all(*slots_, catalog.prices());
   if (!reaped) why = "holds of dead shards cannot be closed";
   if (auto loaded = drain.load_cursors(); !loaded) {
     if (loaded.error().code != Errc::corrupt) return loaded;
@@ -160,8 +173,7 @@ Result<std::unique_ptr<state::Environment>> EpochStart::try_warm(std::string& me
         "new epoch: the configuration asks for another number of slots or size of map");
     return nullptr;
   }
-  if (auto named = name_epoch(check_.meta, message); !named)
-    return std::unexpected(named.error());
+  if (auto named = name_epoch(check_.meta, message); !named) return std::unexpected(named.error());
   return std::move(*environment);
 }
 
@@ -204,6 +216,7 @@ Result<Started> EpochStart::rebuild(std::string& message) {
   build.published_generation = static_cast<std::uint64_t>(snapshot->generation);
   build.realtime_ns = clock_.realtime_ns();
   build.boot_id_file = boot_id_file_;
+  build.slots_held = slots_;
   if (auto built = state::build_epoch(build, lock_, rows.wallets, rows.keys, system_rng(), message);
       !built) {
     return std::unexpected(built.error());

@@ -28,6 +28,7 @@ class EpochStart {
   [[nodiscard]] Result<Started> run(std::string& message);
 
  private:
+  [[nodiscard]] Result<Started> check_and_serve(std::string& message);
   [[nodiscard]] Result<Started> attach(std::string& message);
   /// Row 15. Nothing when the environment must not go on; then `gaps_` and `origin_` say how to
   /// begin anew.
@@ -46,6 +47,7 @@ class EpochStart {
   ledger::Ledger& ledger_;
   const state::EnvironmentLock& lock_;
   std::string boot_id_file_;
+  const state::AllSlots* slots_ = nullptr;  ///< held while this is set
   state::WarmCheck check_;
   std::vector<ledger::Gap> gaps_;  ///< of the epoch that ends
   Origin origin_ = Origin::rebuilt;

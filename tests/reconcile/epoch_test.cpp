@@ -5,6 +5,7 @@
 #include <fstream>
 
 #include "node.hpp"
+#include "sluice/base/crash_point.hpp"
 #include "sluice/state/gate.hpp"
 #include "sluice/state/inspect.hpp"
 #include "sluice/state/tables.hpp"
@@ -134,6 +135,8 @@ TEST_F(EpochTest, EpochThatWasLeftInOrderIsNoGap) {
   ASSERT_TRUE(reconciler_->run(stop[0]));
   close(stop[0]);
   close(stop[1]);
+  EXPECT_EQ(environment().boards().admission().stop.load(), state::kStopUndrained)
+      << "nothing is admitted that nobody would drain";
   reboot();
   start();
   EXPECT_TRUE(books_->usage().gaps()->empty());
@@ -245,6 +248,29 @@ TEST_F(EpochTest, MoreSlotsInTheConfigurationBuildANewEpochWithoutAGap) {
   EXPECT_EQ(environment().meta().slots, 9U);
   EXPECT_TRUE(books_->usage().gaps()->empty());
   EXPECT_EQ(live(account).available, kNanosPerUsd - 100);
+}
+
+// What a shard did in an environment after it was drained for the last time would be lost.
+TEST_F(EpochTest, NoShardBeginsInAnEnvironmentThatIsBeingReplaced) {
+  add_account("acme", kNanosPerUsd);
+  start();
+  static std::string directory;
+  static int looks, begun;
+  directory = state_.path();
+  looks = begun = 0;
+  set_crash_hook([]() noexcept {
+    std::error_code ignored;
+    if (std::filesystem::read_symlink(directory + "/current", ignored) != "epoch.1") return;
+    ++looks;
+    begun += state::SlotLock::acquire(directory, 1) ? 1 : 0;
+  });
+  options_.slots = 9;
+  start();
+  set_crash_hook(nullptr);
+  EXPECT_EQ(reconciler_->origin(), Origin::rebuilt);
+  EXPECT_GT(looks, 10);
+  EXPECT_EQ(begun, 0);
+  EXPECT_TRUE(state::SlotLock::acquire(directory, 1)) << "free again when it serves";
 }
 
 TEST_F(EpochTest, SpentWindowsSurviveARebuild) {
