@@ -75,8 +75,8 @@ void live(Stage& stage, Seat& seat) {
     if (command.what == Do::leave) return;
     if (!books) {
       std::string message;
-      auto opened = ledger::Ledger::open(stage.database.data(), ledger::Access::read_write, clock,
-                                         message);
+      auto opened =
+          ledger::Ledger::open(stage.database.data(), ledger::Access::read_write, clock, message);
       if (opened)
         books = std::move(*opened);
       else

@@ -23,9 +23,7 @@ static_assert(sizeof(state::WalletRecord) != sizeof(state::CounterRecord));
 
 }  // namespace
 
-bool FaultyTables::write_fails() {
-  return write_fault_at_ != 0 && ++writes_ == write_fault_at_;
-}
+bool FaultyTables::write_fails() { return write_fault_at_ != 0 && ++writes_ == write_fault_at_; }
 
 bool FaultyTables::drops(Table table, ByteSpan key, ByteSpan value) {
   if (fault_ == Fault::outbox_row_lost) return table == Table::outbox;

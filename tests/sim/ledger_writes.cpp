@@ -1,5 +1,6 @@
 // SQLite's writes, seen from below: the program's own pwrite64() (which is pwrite() where
-// files are large, as here) and fdatasync() come before the C library's. In an actor each is a crash point, and the disk can be full from the n-th on.
+// files are large, as here) and fdatasync() come before the C library's. In an actor each is a
+// crash point, and the disk can be full from the n-th on.
 #include <sys/syscall.h>
 #include <sys/types.h>
 #include <unistd.h>

@@ -106,9 +106,9 @@ int run_all(Stage& stage, const Arguments& arguments) {
       static_cast<unsigned long long>(all.ends.late),
       static_cast<unsigned long long>(all.ends.excess),
       static_cast<unsigned long long>(all.ends.lost),
-      static_cast<unsigned long long>(all.ends.expired),
-      static_cast<unsigned long long>(all.kills), static_cast<unsigned long long>(all.crashes),
-      static_cast<unsigned long long>(all.reboots), static_cast<unsigned long long>(all.epochs),
+      static_cast<unsigned long long>(all.ends.expired), static_cast<unsigned long long>(all.kills),
+      static_cast<unsigned long long>(all.crashes), static_cast<unsigned long long>(all.reboots),
+      static_cast<unsigned long long>(all.epochs),
       static_cast<unsigned long long>(all.store_faults),
       static_cast<unsigned long long>(all.disk_faults),
       static_cast<unsigned long long>(all.pauses));

@@ -3,12 +3,15 @@
 #include <algorithm>
 #include <iterator>
 
+#include "sluice/state/gate.hpp"
+
 namespace sluice::sim {
 namespace {
 
 constexpr std::uint64_t kSteps = 220;
 constexpr std::uint64_t kMapBytes = 2 * kMiB;
 constexpr TimeNs kDay = 86'400 * kSecond;
+constexpr TimeNs kNever = INT64_MAX / 2;  // in this boot: what is served is of another one
 
 }  // namespace
 
@@ -96,27 +99,65 @@ void Run::one_step() {
   if (choice < 98) return second_reconciler();
   if (choice < 99) return step_reconciler();
   if (dice_.percent(50)) return reboot();
+  // The next start that finds no shard at work builds anew.
+  stage_.map_bytes = stage_.map_bytes == kMapBytes ? kMapBytes * 3 / 2 : kMapBytes;
+  note("another size of map in the configuration");
 }
 
 void Run::start_missing() {
-  if (find(Role::reconciler) == nullptr && dice_.percent(50)) {
-    Instance& actor = begin(Role::reconciler);
-    Command start = command(Do::start);
-    may_die(start, 20, 60);
-    if (dice_.percent(3)) start.disk_full_at = 1 + dice_.below(20);
-    const Reply& reply = seat(actor).reply;
-    const StepEnd end = send(actor, start);
-    if (end != StepEnd::died && reply.error != Errc::none) {
-      note("  refused: " + std::string(to_string(reply.error)) + " " + reply.message.data());
-      kill_actor(seat(actor));
-      forget(actor);
-    }
-    audit();
-  }
+  if (find(Role::reconciler) == nullptr && dice_.percent(50)) start_reconciler();
   std::size_t shards = 0;
   for (const Instance& actor : actors_)
     shards += actor.role == Role::shard && !actor.retiring ? 1 : 0;
-  if (shards >= 2 || !dice_.percent(40) || !ok()) return;
+  if (shards < 2 && dice_.percent(40) && ok()) start_shard();
+}
+
+void Run::start_reconciler() {
+  Instance& actor = begin(Role::reconciler);
+  Command start = command(Do::start);
+  may_die(start, 20, 60);
+  if (dice_.percent(3)) start.disk_full_at = 1 + dice_.below(20);
+  if (dice_.percent(25)) start.pause_at = 1 + dice_.below(40);
+  const Reply& reply = seat(actor).reply;
+  StepEnd end = send(actor, start);
+  while (end == StepEnd::paused) {
+    if (drained_ns_ != kNever) drained_ns_ = monotonic_ns_;  // it is there, and stands
+    meanwhile();
+    end = go_on(actor);
+  }
+  if (end != StepEnd::died && reply.error != Errc::none) {
+    note("  refused: " + std::string(to_string(reply.error)) + " " + reply.message.data());
+    kill_actor(seat(actor));
+    forget(actor);
+  }
+  const bool refused = end != StepEnd::died && find(Role::reconciler) == nullptr;
+  if (!refused && drained_ns_ != kNever) drained_ns_ = monotonic_ns_;
+  if (find(Role::reconciler) != nullptr) drained_ns_ = monotonic_ns_;
+  audit();
+}
+
+/// The reconciler stands still in the middle of its start: shards come and serve, unless it stands
+/// inside a transaction, where they would wait for it.
+void Run::meanwhile() {
+  ++figures_.pauses;
+  audit();
+  const std::uint64_t most = dice_.below(5);
+  for (std::uint64_t i = 0; i < most && ok(); ++i) {
+    state::Environment* environment = world_.environment();
+    if (environment != nullptr && environment->boards().gate().holder() != state::Gate::kNobody)
+      return;
+    std::vector<Instance*> shards;
+    for (Instance& actor : actors_) {
+      if (actor.role == Role::shard && actor.entered) shards.push_back(&actor);
+    }
+    if (shards.size() < 2 && dice_.percent(60))
+      start_shard();
+    else if (!shards.empty())
+      step_shard(*shards[dice_.below(shards.size())]);
+  }
+}
+
+void Run::start_shard() {
   Instance& actor = begin(Role::shard);
   const StepEnd opened = send(actor, command(Do::open));
   if (opened == StepEnd::died) return audit();
@@ -162,17 +203,13 @@ void Run::step_shard(Instance& shard) {
 void Run::step_reconciler() {
   Instance* reconciler = find(Role::reconciler);
   if (reconciler == nullptr) return;
-  constexpr TimeNs kPassing[] = {0,
-                               5 * kMillisecond,
-                               20 * kMillisecond,
-                               60 * kMillisecond,
-                               300 * kMillisecond,
-                               kSecond,
-                               6 * kSecond,
-                               12 * kSecond};
+  constexpr TimeNs kPassing[] = {
+      0,       5 * kMillisecond, 20 * kMillisecond, 60 * kMillisecond, 300 * kMillisecond,
+      kSecond, 6 * kSecond,      12 * kSecond};
   const TimeNs by_ns = kPassing[dice_.below(std::size(kPassing))];
   monotonic_ns_ += by_ns;
   realtime_ns_ += by_ns;
+  drained_ns_ = monotonic_ns_;
   if (dice_.percent(2)) {
     send(*reconciler, command(Do::leave));
     return audit();
@@ -195,8 +232,8 @@ void Run::step_reconciler() {
 void Run::step_clerk() {
   Instance* clerk = find(Role::clerk);
   if (clerk == nullptr) clerk = &begin(Role::clerk);
-  constexpr Do kWhat[] = {Do::credit, Do::credit, Do::debit, Do::set_key, Do::set_wallet,
-                          Do::add_price};
+  constexpr Do kWhat[] = {Do::credit,  Do::credit,     Do::debit,
+                          Do::set_key, Do::set_wallet, Do::add_price};
   Command step = command(kWhat[dice_.below(std::size(kWhat))]);
   step.wallet = 1 + dice_.below(kWallets);
   step.key = 1 + dice_.below(kWallets * kKeysAWallet);
@@ -216,8 +253,7 @@ void Run::step_clerk() {
   const StepEnd end = send(*clerk, step);
   const bool certain = end != StepEnd::died && reply.error == Errc::none;
   if (step.what == Do::credit || step.what == Do::debit)
-    shadow_.money_moved(step.wallet, step.what == Do::credit ? step.amount : -step.amount,
-                        certain);
+    shadow_.money_moved(step.wallet, step.what == Do::credit ? step.amount : -step.amount, certain);
   if (step.what == Do::add_price && certain) {
     shadow_.add_price(reply.price_version, {step.amount, 5 * step.amount});
   }
@@ -260,6 +296,7 @@ void Run::reboot() {
   shadow_.power_cut();
   world_.reboot(wiped);
   monotonic_ns_ = dice_.between(1, 50) * kSecond;
+  drained_ns_ = kNever;
 }
 
 void Run::second_reconciler() {

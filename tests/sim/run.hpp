@@ -58,7 +58,6 @@ struct Instance {
   Role role = Role::shard;
   bool entered = false;
   bool retiring = false;  ///< of the older generation: takes nothing new
-  bool paused = false;
   std::uint64_t epoch = 0;
   std::array<std::uint64_t, kPlaces> serials{};  ///< of attempts by place; 0 = free
   std::array<bool, kPlaces> busy{};              ///< a verb is under way
@@ -76,6 +75,9 @@ class Run {
   // what happens
   void one_step();
   void start_missing();
+  void start_reconciler();
+  void start_shard();
+  void meanwhile();
   void step_shard(Instance& shard);
   void step_reconciler();
   void step_clerk();
@@ -98,6 +100,8 @@ class Run {
   Instance& begin(Role role);
   Instance* find(Role role);
   StepEnd send(Instance& actor, const Command& command);
+  StepEnd go_on(Instance& actor);
+  StepEnd take_end(Instance& actor, bool hung, StepEnd end);
   void take_completions(Instance& shard);
   void forget(Instance& actor);
   [[nodiscard]] Command command(Do what) const;
@@ -120,6 +124,7 @@ class Run {
   std::uint32_t instances_ = 0;
   std::uint64_t serials_ = 0;
   std::uint64_t epoch_ = 0;
+  TimeNs drained_ns_ = INT64_MAX / 2;  ///< when the reconciler last did anything in this boot
   RunFigures figures_;
   std::deque<std::string> steps_;
 };

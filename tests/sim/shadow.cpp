@@ -56,11 +56,20 @@ Billed billed(const Attempt& a, price::End end) {
 }  // namespace
 
 const char* to_string(Fault fault) {
-  constexpr const char* kNames[] = {
-      "none",           "hold_kept",         "outbox_row_lost", "counters_forgotten",
-      "charge_not_moved", "board_late",      "lock_dropped",    "extension_unheld",
-      "cursor_not_moved", "row_not_stored",  "entry_twice",     "delta_not_queued",
-      "gap_not_noted",  "uncommitted_kept"};
+  constexpr const char* kNames[] = {"none",
+                                    "hold_kept",
+                                    "outbox_row_lost",
+                                    "counters_forgotten",
+                                    "charge_not_moved",
+                                    "board_late",
+                                    "lock_dropped",
+                                    "extension_unheld",
+                                    "cursor_not_moved",
+                                    "row_not_stored",
+                                    "entry_twice",
+                                    "delta_not_queued",
+                                    "gap_not_noted",
+                                    "uncommitted_kept"};
   static_assert(std::size(kNames) == static_cast<std::size_t>(Fault::count));
   return kNames[static_cast<std::size_t>(fault)];
 }
@@ -115,9 +124,9 @@ Split Shadow::owed(const Attempt& attempt, price::End end) const {
   const auto price = prices_.find(attempt.price_version);
   if (price == prices_.end()) return {-1, -1, -1};
   const Wide unit = Wide{1'000'000} * 1'000;
-  const Wide cost = (Wide{tokens.input} * price->second.input +
-                     Wide{tokens.output} * price->second.output) *
-                    attempt.multiplier;
+  const Wide cost =
+      (Wide{tokens.input} * price->second.input + Wide{tokens.output} * price->second.output) *
+      attempt.multiplier;
   const Nanos nanos = static_cast<Nanos>((cost + unit - 1) / unit);
   Split split;
   split.charged = std::min(nanos, attempt.amount);
@@ -291,8 +300,8 @@ Nanos Shadow::balance(std::uint64_t wallet) const {
 void Shadow::see_balance(std::uint64_t wallet, Nanos seen) {
   const Nanos expected = balance(wallet);
   if (seen != expected) {
-    wrong("wallet " + std::to_string(wallet) + ": the ledger's balance is " +
-          std::to_string(seen) + ", should be " + std::to_string(expected));
+    wrong("wallet " + std::to_string(wallet) + ": the ledger's balance is " + std::to_string(seen) +
+          ", should be " + std::to_string(expected));
   }
 }
 
@@ -304,8 +313,8 @@ void Shadow::see_epoch(std::uint64_t epoch, const std::vector<ledger::Gap>& gaps
     const std::string name = "row " + name_of(row.epoch, row.slot, row.seq);
     if (!may_lose_) wrong(name + ": lost without a reason");
     const bool noted = std::ranges::any_of(gaps, [&, &seen = row](const ledger::Gap& gap) {
-      return gap.epoch == seen.epoch && gap.slot == seen.slot &&
-             gap.from_seq <= seen.seq && (gap.until_seq == 0 || seen.seq < gap.until_seq);
+      return gap.epoch == seen.epoch && gap.slot == seen.slot && gap.from_seq <= seen.seq &&
+             (gap.until_seq == 0 || seen.seq < gap.until_seq);
     });
     if (!noted) wrong(name + ": lost, and no gap says so");
   }
@@ -376,8 +385,7 @@ void Shadow::see_absent(const state::StateCopy& copy) {
     if (open.contains({a.id.slot, a.id.seq})) continue;
     const bool voided = a.closing && !a.with_record && owed(a, a.end) == Split{};
     const bool dropped = a.tombstone && is_dead(a.owner);
-    if (!voided && !dropped)
-      return wrong("hold " + name_of(a.id) + ": gone, and no row says how");
+    if (!voided && !dropped) return wrong("hold " + name_of(a.id) + ": gone, and no row says how");
     a.known = Attempt::Known::closed;
     ++ends_.voided;
   }
@@ -386,8 +394,7 @@ void Shadow::see_absent(const state::StateCopy& copy) {
 void Shadow::see_wallet(const state::StateCopy& copy, const state::WalletRecord& wallet) {
   Nanos held = 0, charged = 0, excess = 0;
   for (const state::HoldRow& hold : copy.holds) {
-    if (hold.record.wallet_id == wallet.wallet_id &&
-        hold.record.state == state::HoldState::open)
+    if (hold.record.wallet_id == wallet.wallet_id && hold.record.state == state::HoldState::open)
       held += hold.record.amount;
   }
   Nanos base = 0, applied = 0;
@@ -427,8 +434,7 @@ void Shadow::see_counter(const state::StateCopy& copy, const state::CounterRecor
         !mine(hold.record.wallet_id, hold.record.key_id))
       continue;
     ++in_flight;
-    const state::WindowIds& windows =
-        of_key ? hold.record.key_windows : hold.record.wallet_windows;
+    const state::WindowIds& windows = of_key ? hold.record.key_windows : hold.record.wallet_windows;
     total.reserved += hold.record.amount;
     if (windows.day == counter.windows.day) day.reserved += hold.record.amount;
     if (windows.month == counter.windows.month) month.reserved += hold.record.amount;

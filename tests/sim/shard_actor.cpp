@@ -70,8 +70,8 @@ class Shard {
   }
 
   bool enter(const Command& command) {
-    auto slot = state::SlotLock::acquire_any(stage_.state_directory.data(),
-                                             environment_->meta().slots);
+    auto slot =
+        state::SlotLock::acquire_any(stage_.state_directory.data(), environment_->meta().slots);
     if (!slot) return refuse(slot.error(), "no free slot");
     slot_.emplace(std::move(*slot));
     number_ = slot_->slot();
@@ -87,9 +87,9 @@ class Shard {
     block_ = &environment_->boards().shard(number_);
     board_ = environment_->boards().meter(number_);
     store_ = std::make_unique<FaultyStore>(*environment_);
-    queue_ = std::make_unique<state::VerbQueue>(state::QueueParts{
-        store_.get(), &environment_->boards().gate(), board_, block_,
-        &environment_->boards().admission(), number_, environment_->epoch()});
+    queue_ = std::make_unique<state::VerbQueue>(
+        state::QueueParts{store_.get(), &environment_->boards().gate(), board_, block_,
+                          &environment_->boards().admission(), number_, environment_->epoch()});
     if (command.fault == Fault::lock_dropped) slot_->release();
     seat_.reply.slot = number_;
     seat_.reply.epoch = environment_->epoch();
@@ -104,10 +104,9 @@ class Shard {
     const auto pointer = environment_->catalog_pointer();
     if (!pointer || pointer->catalog_generation == 0) return;
     if (catalog_ && pointer->catalog_generation == catalog_->generation()) return;
-    auto opened = state::Catalog::open(
-        environment_->epoch_directory() + "/" +
-            state::catalog_file_name(pointer->catalog_generation),
-        pointer->catalog_hash);
+    auto opened = state::Catalog::open(environment_->epoch_directory() + "/" +
+                                           state::catalog_file_name(pointer->catalog_generation),
+                                       pointer->catalog_hash);
     if (opened) catalog_ = std::move(*opened);
   }
 
@@ -240,8 +239,7 @@ class Shard {
 
   void completed(state::PendingVerb& verb) noexcept {
     Exchange& exchange = exchanges_[verb.board_index];
-    const bool done =
-        verb.error.code == Errc::none && verb.outcome.verdict == state::Verdict::done;
+    const bool done = verb.error.code == Errc::none && verb.outcome.verdict == state::Verdict::done;
     if (done && exchange.kind == OpKind::reserve) exchange.hold = verb.outcome.hold;
     if (done && exchange.kind == OpKind::extend) {
       ++exchange.extensions;

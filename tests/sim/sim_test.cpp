@@ -55,12 +55,12 @@ TEST_P(SeedThatFailed, IsClean) { expect_clean(GetParam().seed); }
 
 // Named by what was wrong. A change of the simulator gives seeds another meaning: the unit tests
 // that came with each fix keep it fixed, these keep the neighbourhood walked.
-INSTANTIATE_TEST_SUITE_P(
-    Seeds, SeedThatFailed,
-    testing::Values(Regression{"SlotWithoutACursorHadNoGap", 20},
-                    Regression{"HeldPriceLeftTheCatalogWhenTheClockWentBack", 69},
-                    Regression{"EpochWasCompletedAndNotNamed", 436}),
-    [](const auto& each) { return each.param.name; });
+INSTANTIATE_TEST_SUITE_P(Seeds, SeedThatFailed,
+                         testing::Values(Regression{"SlotWithoutACursorHadNoGap", 20},
+                                         Regression{"HeldPriceLeftTheCatalogWhenTheClockWentBack",
+                                                    69},
+                                         Regression{"EpochWasCompletedAndNotNamed", 436}),
+                         [](const auto& each) { return each.param.name; });
 
 class PlantedFault : public testing::TestWithParam<Fault> {};
 

@@ -17,9 +17,9 @@
 
 namespace sluice::sim {
 
-inline constexpr std::size_t kSeats = 8;
-inline constexpr std::size_t kPlaces = 8;   ///< exchanges that a shard can have open
-inline constexpr std::size_t kOps = 16;     ///< of one turn
+inline constexpr std::size_t kSeats = 12;
+inline constexpr std::size_t kPlaces = 8;  ///< exchanges that a shard can have open
+inline constexpr std::size_t kOps = 16;    ///< of one turn
 inline constexpr std::size_t kPathBytes = 128;
 inline constexpr std::uint32_t kMeterEntries = 16;
 inline constexpr std::uint32_t kSlots = 5;
@@ -51,7 +51,16 @@ enum class Fault : std::uint8_t {
 /// How the store fails under one turn of a shard.
 enum class StoreFault : std::uint8_t { none, begin, write, commit_lost, commit_kept };
 
-enum class OpKind : std::uint8_t { attempt, phase, counted, usage, reserve, extend, settle, nothing };
+enum class OpKind : std::uint8_t {
+  attempt,
+  phase,
+  counted,
+  usage,
+  reserve,
+  extend,
+  settle,
+  nothing
+};
 
 /// One thing that a shard does for one of its exchanges.
 struct Op {
@@ -60,7 +69,7 @@ struct Op {
   price::Phase phase = price::Phase::reserved;
   price::End end = price::End::finished;
   price::UsageState usage_state = price::UsageState::none;
-  bool with_record = true;  ///< settle of nothing: whether an outbox row is wanted
+  bool with_record = true;   ///< settle of nothing: whether an outbox row is wanted
   std::uint64_t serial = 0;  ///< of the reservation
   std::uint64_t wallet = 0, key = 0;
   Nanos amount = 0, excess_max = 0;
@@ -71,13 +80,13 @@ struct Op {
 };
 
 enum class Do : std::uint8_t {
-  open,       ///< shard: attaches to the environment
-  enter,      ///< shard: takes a slot and reaps it
-  turn,       ///< shard: ops, then one commit_turn()
-  start,      ///< reconciler
-  step,       ///< reconciler
-  leave,      ///< reconciler: run() to its end; shard: gives its slot back; then the process ends
-  credit,     ///< clerk …
+  open,    ///< shard: attaches to the environment
+  enter,   ///< shard: takes a slot and reaps it
+  turn,    ///< shard: ops, then one commit_turn()
+  start,   ///< reconciler
+  step,    ///< reconciler
+  leave,   ///< reconciler: run() to its end; shard: gives its slot back; then the process ends
+  credit,  ///< clerk …
   debit,
   set_key,
   set_wallet,
@@ -86,8 +95,8 @@ enum class Do : std::uint8_t {
 
 struct Command {
   Do what = Do::turn;
-  std::uint64_t die_at = 0;        ///< at the n-th crash point of this step; 0 = not
-  std::uint64_t pause_at = 0;      ///< stops at the n-th crash point until the next command; 0 = not
+  std::uint64_t die_at = 0;    ///< at the n-th crash point of this step; 0 = not
+  std::uint64_t pause_at = 0;  ///< stops at the n-th crash point until the next command; 0 = not
   std::uint64_t disk_full_at = 0;  ///< the n-th write to the ledger's files and all later ones fail
   TimeNs monotonic_ns = 0;
   TimeNs realtime_ns = 0;
@@ -128,7 +137,7 @@ struct Reply {
 struct Seat {
   sem_t go, done;
   Role role = Role::shard;
-  std::atomic<int> pid{0};    ///< 0 = nobody
+  std::atomic<int> pid{0};  ///< 0 = nobody
   std::atomic<bool> dead{false};
   int status = 0;  ///< of waitpid, when dead
   Command command;

@@ -8,8 +8,11 @@
 namespace sluice::sim {
 namespace {
 
+// Admission's limit is 5 s; a reconciler that does nothing because nothing is due is not gone.
+constexpr TimeNs kUnattended = 7 * kSecond;
+
 const char* name_of(Do what) {
-  constexpr const char* kNames[] = {"open", "enter",  "turn",  "start",   "step",      "leave",
+  constexpr const char* kNames[] = {"open",   "enter", "turn",    "start",      "step",     "leave",
                                     "credit", "debit", "set_key", "set_wallet", "add_price"};
   return kNames[static_cast<std::size_t>(what)];
 }
@@ -26,7 +29,8 @@ std::string text_of(const Op& op) {
                     std::to_string(op.place) + "#" + std::to_string(op.serial);
   if (op.kind == OpKind::phase) out += "=" + std::to_string(static_cast<int>(op.phase));
   if (op.kind == OpKind::settle) out += "=" + std::to_string(static_cast<int>(op.end));
-  if (op.kind == OpKind::reserve || op.kind == OpKind::extend) out += "=" + std::to_string(op.amount);
+  if (op.kind == OpKind::reserve || op.kind == OpKind::extend)
+    out += "=" + std::to_string(op.amount);
   return out;
 }
 
@@ -90,7 +94,29 @@ StepEnd Run::send(Instance& actor, const Command& step) {
   note(text);
   bool hung = false;
   const StepEnd end = run_step(at, hung);
+  return take_end(actor, hung, end);
+}
+
+/// After a pause.
+StepEnd Run::go_on(Instance& actor) {
+  Command& step = seat(actor).command;
+  step.monotonic_ns = monotonic_ns_;
+  step.realtime_ns = realtime_ns_;
+  step.pause_at = dice_.percent(50) ? seat(actor).reply.crash_points + 1 + dice_.below(12) : 0;
+  note("  goes on");
+  bool hung = false;
+  const StepEnd end = run_step(seat(actor), hung);
+  return take_end(actor, hung, end);
+}
+
+StepEnd Run::take_end(Instance& actor, bool hung, StepEnd end) {
+  Seat& at = seat(actor);
+  const Command& step = at.command;
   if (hung) shadow_.wrong("an actor hangs");
+  if (end == StepEnd::paused) {
+    note("  stands at crash point " + std::to_string(at.reply.crash_points));
+    return end;
+  }
   if (actor.role == Role::shard && step.what == Do::turn && end != StepEnd::died)
     take_completions(actor);
   if (end == StepEnd::died) {
@@ -122,10 +148,13 @@ void Run::take_completions(Instance& shard) {
     Attempt& attempt = shadow_.attempt(shard.serials[completion.place]);
     shadow_.answered(attempt, completion);
     shard.busy[completion.place] = false;
-    const bool over = completion.kind == OpKind::settle ||
-                      (completion.kind == OpKind::reserve &&
-                       attempt.known == Attempt::Known::refused);
+    const bool over =
+        completion.kind == OpKind::settle ||
+        (completion.kind == OpKind::reserve && attempt.known == Attempt::Known::refused);
     if (over) shard.serials[completion.place] = 0;
+    if (completion.kind == OpKind::reserve && attempt.known == Attempt::Known::held &&
+        monotonic_ns_ - drained_ns_ > kUnattended)
+      shadow_.wrong("admitted although nobody drains");
     if (completion.kind == OpKind::reserve)
       ++(attempt.known == Attempt::Known::refused ? figures_.refused : figures_.reserves);
   }

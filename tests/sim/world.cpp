@@ -82,8 +82,7 @@ void fill(ledger::Ledger& books) {
       ledger::ApiKey key;
       key.wallet_id = wallet.id;
       key.name = "k" + std::to_string(k);
-      key.digest = std::string(63, '0') +
-                   "0123456789abcdef"[((i - 1) * kKeysAWallet + k) % 16];
+      key.digest = std::string(63, '0') + "0123456789abcdef"[((i - 1) * kKeysAWallet + k) % 16];
       must(books.keys().add(key).has_value(), "key " + books.last_error());
       must(key.id == static_cast<ledger::Id>((i - 1) * kKeysAWallet + k), "key id");
     }
