@@ -13,6 +13,7 @@
 #include <deque>
 
 #include "shard_runtime.hpp"
+#include "sluice/base/clock.hpp"
 #include "sluice/base/log.hpp"
 #include "sluice/base/random.hpp"
 #include "sluice/ring/kernel_ring.hpp"
@@ -22,6 +23,7 @@ namespace sluice::edge {
 namespace {
 
 constexpr TimeNs kWaitForStateNs = 30 * kSecond;
+constexpr TimeNs kWaitForSlotNs = 5 * kSecond;
 
 int refuse_start(const ShardOptions& options, const std::string& message) {
   log_line(LogLevel::error, "edge", "shard " + std::to_string(options.number) + ": " + message);
@@ -34,6 +36,17 @@ void pin_to(int cpu) {
   CPU_ZERO(&set);
   CPU_SET(static_cast<std::size_t>(cpu), &set);
   sched_setaffinity(0, sizeof set, &set);
+}
+
+/// A reconciler that starts holds every slot for a moment.
+Result<state::SlotLock> take_slot(const std::string& directory, std::uint32_t slots) {
+  const TimeNs until_ns = system_clock().monotonic_ns() + kWaitForSlotNs;
+  for (;;) {
+    auto slot = state::SlotLock::acquire_any(directory, slots);
+    if (slot || slot.error().code != Errc::full || system_clock().monotonic_ns() > until_ns)
+      return slot;
+    usleep(10'000);
+  }
 }
 
 // The supervisor decides when a shard ends; a terminal's Ctrl-C reaches the whole group.
@@ -75,7 +88,7 @@ int run_shard(const ShardOptions& options) {
   auto environment = state::open(
       {.directory = options.state_directory, .wait_ready_ns = kWaitForStateNs}, message);
   if (!environment) return refuse_start(options, message);
-  auto slot = state::SlotLock::acquire_any(options.state_directory, (*environment)->meta().slots);
+  auto slot = take_slot(options.state_directory, (*environment)->meta().slots);
   if (!slot) return refuse_start(options, "no free slot in the shared state");
   auto port = ring::open_kernel_ring({.profile_6_1 = options.profile_6_1}, message);
   if (!port) return refuse_start(options, message);

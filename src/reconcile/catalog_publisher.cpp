@@ -11,6 +11,7 @@ namespace sluice::reconcile {
 namespace {
 
 constexpr TimeNs kDayNs = 86'400 * kSecond;
+constexpr TimeNs kClockStepNs = kSecond;  // less is a clock being slewed
 
 }  // namespace
 
@@ -92,7 +93,8 @@ Result<> CatalogPublisher::publish(const ledger::CatalogSnapshot& snapshot) {
 bool CatalogPublisher::due() const {
   const TimeNs now_ns = clock_.realtime_ns();
   if (next_change_ns_ != 0 && now_ns >= next_change_ns_) return true;
-  return now_ns - built_at_ns_ >= kDayNs || now_ns < built_at_ns_ - kDayNs;
+  // A clock that was set back may be before the price that the file takes for the present one.
+  return now_ns - built_at_ns_ >= kDayNs || now_ns < built_at_ns_ - kClockStepNs;
 }
 
 state::PriceLookup CatalogPublisher::prices() {

@@ -21,7 +21,8 @@ class CatalogPublisher {
   /// stays in force; what was wrong is logged.
   [[nodiscard]] Result<> publish(const ledger::CatalogSnapshot& snapshot);
 
-  /// A price comes into force, or a day has passed since the windows were published.
+  /// A price comes into force, a day has passed since the windows were published, or the clock was
+  /// set back.
   [[nodiscard]] bool due() const;
   [[nodiscard]] const std::vector<HostPort>& hosts() const { return hosts_; }
   [[nodiscard]] std::uint64_t generation() const { return generation_; }

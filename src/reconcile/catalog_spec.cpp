@@ -168,11 +168,13 @@ void Planner::add_prices_of(std::span<const ledger::Price> prices) {
     plan_.next_change_ns =
         plan_.next_change_ns == 0 ? at_ns : std::min(plan_.next_change_ns, at_ns);
   }
-  if (!current) return;
-  if (add_price(prices[*current])) in_force.current = prices[*current].row.version;
-  for (std::size_t i = 0; i < *current; ++i) {
+  if (current && add_price(prices[*current])) in_force.current = prices[*current].row.version;
+  for (std::size_t i = 0; i < prices.size(); ++i) {
+    if (i == current || i == next) continue;
     const bool recent =
+        current && i < *current &&
         prices[i + 1].row.effective_from_ns > inputs_.realtime_ns - inputs_.keep_superseded_ns;
+    // A hold may have a price of a day that is yet to come: the clock was set back.
     if (recent || inputs_.held_prices.contains(prices[i].row.version)) add_price(prices[i]);
   }
 }

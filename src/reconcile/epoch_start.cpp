@@ -1,6 +1,7 @@
 #include "epoch_start.hpp"
 
 #include <algorithm>
+#include <map>
 
 #include "audit.hpp"
 #include "catalog_publisher.hpp"
@@ -32,20 +33,44 @@ EpochStart::EpochStart(const Options& options, const Clock& clock, ledger::Ledge
 bool EpochStart::is_newest(const state::MetaRecord& meta) {
   const auto newest = ledger_.epochs().newest(options_.node);
   return newest && meta.node == options_.node && newest->epoch == meta.epoch &&
-         newest->closed_ns == 0 && newest->uuid == hex(meta.uuid);
+         newest->closed_ns == 0 && (newest->uuid.empty() || newest->uuid == hex(meta.uuid));
+}
+
+/// Tells the ledger which environment its newest epoch is. Again after a death between its
+/// completion and this: shards may be at work in it by now.
+Result<> EpochStart::name_epoch(const state::MetaRecord& meta, std::string& message) {
+  const auto named = ledger_.epochs().set_uuid(options_.node, meta.epoch, hex(meta.uuid));
+  if (!named) message = ledger_line(ledger_, "cannot name an epoch");
+  return named;
 }
 
 Result<Started> EpochStart::run(std::string& message) {
   check_ = state::check_warm(options_.state_directory, boot_id_file_);
-  if (check_.slot_locked) return attach(message);
-  if (check_.exists && check_.same_schema && check_.same_boot && is_newest(check_.meta)) {
+  // From here to the end no shard can begin: what it did in an environment that is being drained
+  // and replaced would be lost.
+  auto slots = state::AllSlots::acquire(options_.state_directory);
+  if (!slots && slots.error().code != Errc::conflict) {
+    message = "cannot lock " + options_.state_directory + "/slots.lock";
+    return std::unexpected(slots.error());
+  }
+  if (!slots) return attach(message);
+  slots_ = &*slots;
+  auto started = check_and_serve(message);
+  slots_ = nullptr;
+  return started;
+}
+
+Result<Started> EpochStart::check_and_serve(std::string& message) {
+  const bool readable = check_.exists && check_.same_schema && check_.same_boot;
+  if (readable && is_newest(check_.meta)) {
     auto warm = try_warm(message);
     if (!warm) return std::unexpected(warm.error());
     if (*warm) return Started{std::move(*warm), Origin::warm};
+  } else if (readable) {
+    if (auto drained = drain_superseded(message); !drained) return std::unexpected(drained.error());
   } else {
     if (!check_.detail.empty()) say(LogLevel::info, "new epoch: " + check_.detail);
-    add_lost_gaps(check_.exists && check_.same_boot ? "the environment was not the ledger's newest"
-                                                    : "the environment was lost");
+    note_loss();
   }
   return rebuild(message);
 }
@@ -64,21 +89,31 @@ Result<Started> EpochStart::attach(std::string& message) {
     // closed.
     say(LogLevel::error, "ALARM shards serve epoch " + std::to_string(check_.meta.epoch) +
                              ", which is not the ledger's newest" + hint);
+  } else if (auto named = name_epoch(check_.meta, message); !named) {
+    return std::unexpected(named.error());
   }
   return Started{std::move(*environment), Origin::attached};
 }
 
-/// What ended without its outbox being readable: each slot from its cursor on.
-void EpochStart::add_lost_gaps(const std::string& reason) {
+/// The environment is gone: what was in it and not in the ledger is lost.
+void EpochStart::note_loss() {
   const auto newest = ledger_.epochs().newest(options_.node);
-  // Left in order: nothing was undrained.
-  if (!newest || newest->closed_ns != 0 || newest->clean) return;
-  const auto cursors = ledger_.usage().cursors(options_.node, newest->epoch);
+  // Left in order: nothing was undrained. Without a name: never completed, nobody was served.
+  if (!newest || newest->closed_ns != 0 || newest->clean || newest->uuid.empty()) return;
+  add_lost_gaps(newest->epoch, "the environment was lost");
+}
+
+/// An outbox that cannot be read: each slot from its cursor on. One that the ledger never heard of
+/// has no cursor, and may have had rows all the same.
+void EpochStart::add_lost_gaps(std::uint64_t epoch, const std::string& reason) {
+  const auto cursors = ledger_.usage().cursors(options_.node, epoch);
   if (!cursors) return;
-  for (const ledger::Cursor& cursor : *cursors) {
-    gaps_.push_back({options_.node, newest->epoch, cursor.slot, cursor.seq + 1, 0, reason, 0});
-  }
-  if (gaps_.empty()) gaps_.push_back({options_.node, newest->epoch, 0, 1, 0, reason, 0});
+  std::map<std::uint32_t, std::uint64_t> drained;
+  for (std::uint32_t slot = 0; slot < std::max(options_.slots, check_.meta.slots); ++slot)
+    drained[slot] = 0;
+  for (const ledger::Cursor& cursor : *cursors) drained[cursor.slot] = cursor.seq;
+  for (const auto& [slot, seq] : drained)
+    gaps_.push_back({options_.node, epoch, slot, seq + 1, 0, reason, 0});
 }
 
 // Row 15: reap, drain, audit. What fails makes it row 17.
@@ -86,12 +121,12 @@ Result<> EpochStart::close_old(state::Environment& old, std::string& why) {
   Drain drain(old, ledger_, clock_, {});
   CatalogPublisher catalog(old, clock_, options_.zone_directory, 0);
   SlotKeeper slots(old, clock_, options_.state_directory);
-  const auto reaped = slots.reap_free(catalog.prices());
+  const auto reaped = slots.reap_all(*slots_, catalog.prices());
   if (!reaped) why = "holds of dead shards cannot be closed";
   if (auto loaded = drain.load_cursors(); !loaded) {
     if (loaded.error().code != Errc::corrupt) return loaded;
     why = "the ledger is ahead of it";
-    add_lost_gaps(why);
+    add_lost_gaps(check_.meta.epoch, why);
     return {};
   }
   if (auto drained = drain.drain_good_rows(); !drained) return drained;
@@ -100,6 +135,21 @@ Result<> EpochStart::close_old(state::Environment& old, std::string& why) {
   std::string message;
   if (auto audited = audit(old, message); !audited && why.empty()) why = message;
   if (!why.empty()) gaps_ = drain.gaps(options_.node);
+  return {};
+}
+
+/// An environment that a start before this one was about to replace, and did not get to: shards may
+/// have served from it since. Its usage counts, its balances do not.
+Result<> EpochStart::drain_superseded(std::string& message) {
+  say(LogLevel::warning, "epoch " + std::to_string(check_.meta.epoch) +
+                             " is not the ledger's newest: drained and replaced");
+  auto old = state::open({.directory = options_.state_directory}, message);
+  if (!old) return std::unexpected(old.error());
+  std::string why;
+  if (auto closed = close_old(**old, why); !closed) {
+    message = ledger_line(ledger_, "cannot drain the environment");
+    return closed;
+  }
   return {};
 }
 
@@ -123,6 +173,7 @@ Result<std::unique_ptr<state::Environment>> EpochStart::try_warm(std::string& me
         "new epoch: the configuration asks for another number of slots or size of map");
     return nullptr;
   }
+  if (auto named = name_epoch(check_.meta, message); !named) return std::unexpected(named.error());
   return std::move(*environment);
 }
 
@@ -165,6 +216,7 @@ Result<Started> EpochStart::rebuild(std::string& message) {
   build.published_generation = static_cast<std::uint64_t>(snapshot->generation);
   build.realtime_ns = clock_.realtime_ns();
   build.boot_id_file = boot_id_file_;
+  build.slots_held = slots_;
   if (auto built = state::build_epoch(build, lock_, rows.wallets, rows.keys, system_rng(), message);
       !built) {
     return std::unexpected(built.error());
@@ -172,11 +224,8 @@ Result<Started> EpochStart::rebuild(std::string& message) {
   auto environment = state::open({.directory = options_.state_directory}, message);
   if (!environment) return std::unexpected(environment.error());
   // From here on the environment is the ledger's newest; a crash before it costs one more number.
-  const std::string uuid = hex((*environment)->meta().uuid);
-  if (auto named = ledger_.epochs().set_uuid(options_.node, build.epoch, uuid); !named) {
-    message = ledger_line(ledger_, "cannot name an epoch");
+  if (auto named = name_epoch((*environment)->meta(), message); !named)
     return std::unexpected(named.error());
-  }
   const std::uint64_t keep = origin_ == Origin::salvaged ? check_.meta.epoch : 0;
   if (!state::remove_old_epochs(options_.state_directory, lock_, keep)) {
     say(LogLevel::warning, "old epochs in " + options_.state_directory + " cannot be removed");

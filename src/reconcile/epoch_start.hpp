@@ -28,21 +28,26 @@ class EpochStart {
   [[nodiscard]] Result<Started> run(std::string& message);
 
  private:
+  [[nodiscard]] Result<Started> check_and_serve(std::string& message);
   [[nodiscard]] Result<Started> attach(std::string& message);
   /// Row 15. Nothing when the environment must not go on; then `gaps_` and `origin_` say how to
   /// begin anew.
   [[nodiscard]] Result<std::unique_ptr<state::Environment>> try_warm(std::string& message);
   [[nodiscard]] Result<> close_old(state::Environment& old, std::string& why);
   [[nodiscard]] bool is_newest(const state::MetaRecord& meta);
+  [[nodiscard]] Result<> name_epoch(const state::MetaRecord& meta, std::string& message);
+  [[nodiscard]] Result<> drain_superseded(std::string& message);
   [[nodiscard]] Result<Started> rebuild(std::string& message);
   [[nodiscard]] Result<ledger::EpochSnapshot> next_epoch(std::string& message);
-  void add_lost_gaps(const std::string& reason);
+  void note_loss();
+  void add_lost_gaps(std::uint64_t epoch, const std::string& reason);
 
   const Options& options_;
   const Clock& clock_;
   ledger::Ledger& ledger_;
   const state::EnvironmentLock& lock_;
   std::string boot_id_file_;
+  const state::AllSlots* slots_ = nullptr;  ///< held while this is set
   state::WarmCheck check_;
   std::vector<ledger::Gap> gaps_;  ///< of the epoch that ends
   Origin origin_ = Origin::rebuilt;

@@ -83,6 +83,8 @@ struct Reconciler::Impl {
   Result<> open_parts(std::string& message);
   void wait_for_addresses();
   Result<> mark_epoch(bool clean);
+  void leave_in_order();
+  void set_limits();
   void begin_serving();
 
   Result<> step();
@@ -170,6 +172,7 @@ Result<> Reconciler::Impl::open_parts(std::string& message) {
     message = "the ledger's cursors do not fit the shared state" + ledger_words();
     return loaded;
   }
+  set_limits();
   slots.emplace(environment, clock, options.state_directory);
   publisher.emplace(environment, *ledger, clock, options);
   auto socket = QuestionSocket::open(
@@ -207,11 +210,30 @@ Result<> Reconciler::Impl::mark_epoch(bool clean) {
   return ledger->epochs().set_clean(options.node, started.environment->epoch(), clean);
 }
 
-void Reconciler::Impl::begin_serving() {
+/// When no shard is at work nothing is left behind, and nothing comes in until the next start:
+/// what a shard did alone would be lost with the power, and no gap would say so.
+void Reconciler::Impl::leave_in_order() {
+  const auto held = state::AllSlots::acquire(options.state_directory);
+  if (!held || !drain_all(kLastDrainNs)) return;
+  started.environment->boards().admission().stop.store(state::kStopUndrained,
+                                                       std::memory_order_relaxed);
+  if (!mark_epoch(true)) {
+    log_line(LogLevel::warning, "reconcile",
+             "the ledger cannot be told that all is drained" + ledger_words());
+  }
+}
+
+/// Before the catalog, with which shards can begin: the limits hold whenever this process dies.
+void Reconciler::Impl::set_limits() {
   state::AdmissionBlock& block = started.environment->boards().admission();
   block.max_undrained_nanos.store(options.max_undrained_nanos, std::memory_order_relaxed);
   block.max_undrained_age_ns.store(options.max_undrained_age_ns, std::memory_order_relaxed);
   block.stop.store(0, std::memory_order_relaxed);
+  tell_admission();
+}
+
+void Reconciler::Impl::begin_serving() {
+  state::AdmissionBlock& block = started.environment->boards().admission();
   tell_admission();
   block.ready.store(1, std::memory_order_release);
   log_line(LogLevel::info, "reconcile",
@@ -455,11 +477,7 @@ Result<> Reconciler::run(int stop_fd) {
     impl_->questions->serve();
   }
   if (impl_->drain_all(kLastDrainNs)) {
-    const auto locked = state::any_slot_locked(impl_->options.state_directory);
-    if (locked && !*locked && !impl_->mark_epoch(true)) {
-      log_line(LogLevel::warning, "reconcile",
-               "the ledger cannot be told that all is drained" + impl_->ledger_words());
-    }
+    impl_->leave_in_order();
   } else {
     log_line(LogLevel::warning, "reconcile",
              std::to_string(impl_->drain->lag().rows) +

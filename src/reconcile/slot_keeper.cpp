@@ -29,13 +29,9 @@ Result<bool> SlotKeeper::needs_reaping(state::SlotId number, const Slot& slot) {
   return record->incarnation != slot.reaped_incarnation || record->hold_seq != slot.reaped_hold_seq;
 }
 
-Result<> SlotKeeper::reap(state::SlotId number, Slot& slot, state::PriceLookup prices) {
-  auto lock = state::SlotLock::acquire(directory_, number);
-  if (!lock) {
-    if (lock.error().code == Errc::conflict) return {};
-    return std::unexpected(lock.error());
-  }
-  const auto totals = state::reap_slot(environment_, *lock, prices);
+Result<> SlotKeeper::reap(const state::SlotLock& lock, Slot& slot, state::PriceLookup prices) {
+  const state::SlotId number = lock.slot();
+  const auto totals = state::reap_slot(environment_, lock, prices);
   if (!totals) return std::unexpected(totals.error());
   const auto record = environment_.find_slot(number);
   if (!record) return std::unexpected(record.error());
@@ -74,14 +70,17 @@ Result<> SlotKeeper::step(state::PriceLookup prices) {
     const auto needed = needs_reaping(number, slot);
     if (!needed) return std::unexpected(needed.error());
     if (!*needed) continue;
-    if (auto reaped = reap(number, slot, prices); !reaped) return reaped;
+    const auto lock = state::SlotLock::acquire(directory_, number);
+    if (!lock && lock.error().code == Errc::conflict) continue;  // taken meanwhile: his to reap
+    if (!lock) return std::unexpected(lock.error());
+    if (auto reaped = reap(*lock, slot, prices); !reaped) return reaped;
   }
   return {};
 }
 
-Result<> SlotKeeper::reap_free(state::PriceLookup prices) {
+Result<> SlotKeeper::reap_all(const state::AllSlots& held, state::PriceLookup prices) {
   for (std::size_t i = 0; i < slots_.size(); ++i) {
-    if (auto reaped = reap(static_cast<state::SlotId>(i), slots_[i], prices); !reaped)
+    if (auto reaped = reap(held.slot(static_cast<state::SlotId>(i)), slots_[i], prices); !reaped)
       return reaped;
   }
   return {};

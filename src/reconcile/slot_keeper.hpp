@@ -17,9 +17,8 @@ class SlotKeeper {
   /// Looks at every slot's lock; reaps those that were left free for 5 s. Once a second is enough.
   /// Errors: corrupt (a hold cannot be closed), io.
   [[nodiscard]] Result<> step(state::PriceLookup prices);
-  /// Reaps every slot that is free now (start, end). A slot that somebody takes meanwhile is his to
-  /// reap.
-  [[nodiscard]] Result<> reap_free(state::PriceLookup prices);
+  /// Reaps every slot (start).
+  [[nodiscard]] Result<> reap_all(const state::AllSlots& held, state::PriceLookup prices);
   /// Expires holds that are over their deadline although their slot's owner lives.
   [[nodiscard]] Result<> expire_leaked();
 
@@ -32,7 +31,7 @@ class SlotKeeper {
     bool reaped = false;
   };
   [[nodiscard]] Result<bool> needs_reaping(state::SlotId number, const Slot& slot);
-  [[nodiscard]] Result<> reap(state::SlotId number, Slot& slot, state::PriceLookup prices);
+  [[nodiscard]] Result<> reap(const state::SlotLock& lock, Slot& slot, state::PriceLookup prices);
 
   state::Environment& environment_;
   const Clock& clock_;

@@ -207,6 +207,9 @@ std::uint32_t admission_stop(const AdmissionBlock& block, TimeNs monotonic_ns) {
   const TimeNs oldest = block.undrained_oldest_ns.load(std::memory_order_relaxed);
   const TimeNs max_age = block.max_undrained_age_ns.load(std::memory_order_relaxed);
   if (max_age > 0 && oldest > 0 && monotonic_ns - oldest > max_age) stop |= kStopUndrained;
+  // Who would count the rows is not there.
+  const TimeNs seen = block.reconciler_heartbeat_ns.load(std::memory_order_relaxed);
+  if (max_age > 0 && seen > 0 && monotonic_ns - seen > max_age) stop |= kStopUndrained;
   return stop;
 }
 

@@ -9,6 +9,7 @@
 #include <filesystem>
 #include <fstream>
 #include <numeric>
+#include <optional>
 #include <utility>
 
 #include "environment_impl.hpp"
@@ -303,11 +304,17 @@ Result<> build_epoch(const BuildOptions& options, const EnvironmentLock&,
     message = "an epoch has a number above 0 and a map of at least 1 MiB in whole pages";
     return fail(Errc::bad_value);
   }
-  const Result<bool> locked = any_slot_locked(options.directory);
-  if (!locked) return std::unexpected(locked.error());
-  if (*locked) {
-    message = "a shard still holds a slot of " + options.directory;
-    return fail(Errc::conflict);
+  std::optional<AllSlots> slots;
+  if (options.slots_held == nullptr) {
+    auto taken = AllSlots::acquire(options.directory);
+    if (!taken) {
+      message = taken.error().code == Errc::conflict
+                    ? "a shard still holds a slot of " + options.directory
+                    : "cannot create " + options.directory +
+                          "/slots.lock: " + std::strerror(taken.error().sys_errno);
+      return std::unexpected(taken.error());
+    }
+    slots.emplace(std::move(*taken));
   }
   const std::string previous = current_epoch_directory(options.directory);
   const std::string name = epoch_name(options.epoch);

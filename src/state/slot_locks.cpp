@@ -92,6 +92,30 @@ void SlotLock::release() {
   if (fd_ >= 0) close(std::exchange(fd_, -1));
 }
 
+Result<AllSlots> AllSlots::acquire(const std::string& directory) {
+  const Result<int> fd = open_lock_file(slots_path(directory));
+  if (!fd) return std::unexpected(fd.error());
+  if (const Result<> locked = lock_range(*fd, 0, static_cast<off_t>(kMaxSlots)); !locked) {
+    close(*fd);
+    return std::unexpected(locked.error());
+  }
+  return AllSlots(*fd);
+}
+
+AllSlots::AllSlots(AllSlots&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
+
+AllSlots& AllSlots::operator=(AllSlots&& other) noexcept {
+  if (this != &other) {
+    if (fd_ >= 0) close(fd_);
+    fd_ = std::exchange(other.fd_, -1);
+  }
+  return *this;
+}
+
+AllSlots::~AllSlots() {
+  if (fd_ >= 0) close(fd_);
+}
+
 Result<bool> slot_is_locked(const std::string& directory, SlotId slot) {
   return range_is_locked(slots_path(directory), static_cast<off_t>(slot), 1);
 }

@@ -13,5 +13,15 @@ TEST(CrashPoint, DoesNothingWhenUnset) {
   EXPECT_EQ(crash_points_passed(), 0U);
 }
 
+TEST(CrashPoint, CallsTheHookAtEachPointWhileThereIsOne) {
+  static int calls = 0;
+  set_crash_hook([]() noexcept { ++calls; });
+  crash_point();
+  crash_point();
+  set_crash_hook(nullptr);
+  crash_point();
+  EXPECT_EQ(calls, 2);
+}
+
 }  // namespace
 }  // namespace sluice

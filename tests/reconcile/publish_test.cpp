@@ -255,6 +255,32 @@ TEST_F(PublishTest, PriceThatAHoldNamesStaysInTheCatalogAndThenGoes) {
   EXPECT_LE(files, 2U);
 }
 
+TEST_F(PublishTest, ClockThatIsSetBackFindsAPriceAndLosesNone) {
+  add_model("m");
+  const TimeNs begin_ns = clock_.realtime_ns();
+  const std::uint64_t first = add_price(model_id_, 1000, begin_ns - 7200 * kSecond);
+  const std::uint64_t second = add_price(model_id_, 2000, begin_ns - 10 * kSecond);
+  const Account account = add_account("acme", kNanosPerUsd);
+  start();
+  PlayedShard shard = this->shard();
+  shard.reserve(account.wallet.id, account.key.id, 1000, second);
+  clock_.set_realtime_ns(begin_ns - 3600 * kSecond);
+  clock_.advance(kSecond);
+  ASSERT_TRUE(reconciler_->step());
+  settle_down();
+  const auto price_now = [&] {
+    const auto present = catalog();
+    const auto* row = present->price_of(*present->find_model("m"), clock_.realtime_ns());
+    return row == nullptr ? 0 : row->version;
+  };
+  EXPECT_EQ(price_now(), first) << "what is not in force yet again is no price";
+  // The hold's price is now two dates ahead.
+  add_price(model_id_, 3000, begin_ns - 3000 * kSecond);
+  settle_down();
+  EXPECT_EQ(price_now(), first);
+  EXPECT_NE(catalog()->find_price(second), nullptr) << "a hold has it";
+}
+
 TEST_F(PublishTest, OneBadModelDoesNotStopTheOthers) {
   add_model("good");
   add_price(model_id_, 1000, 1);

@@ -161,6 +161,11 @@ TEST(Admission, StopsAtLagInMoneyOrAge) {
   EXPECT_EQ(admission_stop(block, 100 * kSecond + 1), static_cast<std::uint32_t>(kStopUndrained))
       << "also when the reconciler is dead and writes nothing any more";
   block.undrained_oldest_ns.store(0);
+  block.reconciler_heartbeat_ns.store(95 * kSecond);
+  EXPECT_EQ(admission_stop(block, 100 * kSecond), 0U);
+  EXPECT_EQ(admission_stop(block, 100 * kSecond + 1), static_cast<std::uint32_t>(kStopUndrained))
+      << "also when it died with nothing undrained: nobody counts what comes now";
+  block.reconciler_heartbeat_ns.store(0);
   block.stop.store(kStopOperator);
   EXPECT_EQ(admission_stop(block, 100 * kSecond), static_cast<std::uint32_t>(kStopOperator));
 }
@@ -208,6 +213,21 @@ TEST(Gate, OneInsideOthersBusyAndADeathIsRecovered) {
   gate.leave();
   EXPECT_EQ(gate.try_enter(1), Gate::Entry::entered);
   gate.leave();
+}
+
+TEST(SlotLock, AllOfThemAtOnceOrNone) {
+  ScratchDirectory scratch;
+  auto slot = SlotLock::acquire(scratch.path(), kMaxSlots - 1);
+  EXPECT_EQ(AllSlots::acquire(scratch.path()).error().code, Errc::conflict);
+  slot->release();
+  {
+    const auto all = AllSlots::acquire(scratch.path());
+    ASSERT_TRUE(all);
+    EXPECT_EQ(SlotLock::acquire_any(scratch.path(), 5).error().code, Errc::full);
+    EXPECT_EQ(all->slot(3).slot(), 3U);
+    EXPECT_TRUE(slot_is_locked(scratch.path(), 3).value()) << "its name holds and frees nothing";
+  }
+  EXPECT_FALSE(any_slot_locked(scratch.path()).value());
 }
 
 TEST(SlotLock, OneOwnerAndFreeAfterADeath) {

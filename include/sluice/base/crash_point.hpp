@@ -12,4 +12,9 @@ void crash_point() noexcept;
 /// Crash points passed so far (only counted while SLUICE_CRASH_AT is set).
 [[nodiscard]] unsigned long crash_points_passed() noexcept;
 
+/// What is done at each crash point instead, for the simulator, which decides by itself who dies
+/// where. Null = nothing.
+using CrashHook = void (*)() noexcept;
+void set_crash_hook(CrashHook at_point) noexcept;
+
 }  // namespace sluice

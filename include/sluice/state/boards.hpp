@@ -168,8 +168,8 @@ enum AdmissionStop : std::uint32_t {
   kStopOperator = 1U << 2,
 };
 /// Why nothing may be admitted now, 0 if all is well: `stop`, and the lag checked against its
-/// limits. A lag limit counts only rows that exist: a dead reconciler stops admission after
-/// max_undrained_age_ns.
+/// limits. A lag limit counts only rows that were seen: a dead reconciler, who sees none, stops
+/// admission after max_undrained_age_ns by its heartbeat.
 [[nodiscard]] std::uint32_t admission_stop(const AdmissionBlock& block, TimeNs monotonic_ns);
 
 /// The minimum of client connections over slots that serve and have a fresh heartbeat; nothing when

@@ -42,11 +42,13 @@ struct BuildOptions {
   std::uint64_t published_generation = 0;
   TimeNs realtime_ns = 0;
   std::string boot_id_file = kBootIdFile;  ///< tests name another
+  /// The caller holds every slot already. Null: they are taken for as long as the call lasts.
+  const AllSlots* slots_held = nullptr;
 };
 
 /// Row 16: builds the epoch in a new directory (fallocate of the whole map, sorted inserts, boards,
-/// meta.ready last), then points `current` at it in one rename. The caller holds `lock` and knows
-/// that no slot is locked (checked again here: conflict), and has closed the environment before
+/// meta.ready last), then points `current` at it in one rename. The caller holds `lock`; no shard
+/// holds a slot, nor can one take any until the end (conflict); the environment was closed before
 /// (LMDB may have it open only once in a process): the old epoch is retired, so that a process that
 /// is still attached to it gets stale_epoch. Wallets and keys in any order. Errors with a line in
 /// `message`: full (tmpfs or map too small), io (directory not writable), conflict.

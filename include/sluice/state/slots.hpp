@@ -31,9 +31,27 @@ class SlotLock {
   void release();
 
  private:
+  friend class AllSlots;
   SlotLock(int fd, SlotId slot) : fd_(fd), slot_(slot) {}
   int fd_ = -1;
   SlotId slot_ = 0;
+};
+
+/// Every slot at once: held while an environment is drained and replaced, so that no shard begins
+/// to work in what is about to go away.
+class AllSlots {
+ public:
+  /// Errors: conflict (somebody holds a slot), io.
+  [[nodiscard]] static Result<AllSlots> acquire(const std::string& directory);
+  AllSlots(AllSlots&& other) noexcept;
+  AllSlots& operator=(AllSlots&& other) noexcept;
+  ~AllSlots();
+  /// One of them, for reap_slot(). Holds nothing by itself.
+  [[nodiscard]] SlotLock slot(SlotId slot) const { return SlotLock(-1, slot); }
+
+ private:
+  explicit AllSlots(int fd) : fd_(fd) {}
+  int fd_ = -1;
 };
 
 /// Whether anybody holds the slot's lock now. Errors: io.

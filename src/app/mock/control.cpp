@@ -104,9 +104,8 @@ void Server::list_models(Connection& connection, const RequestFacts& facts) {
   Exchange& exchange = connection.exchange;
   exchange.record.status = 200;
   exchange.record.answered_ns = now_ns_;
-  scratch_.clear();
   append_json(scratch_, 200, family_of(facts.call), exchange.record.number, body);
-  send_bytes(connection, scratch_);
+  send_scratch(connection);
   finish(connection, End::complete);
 }
 

@@ -210,11 +210,9 @@ void Server::answer(Connection& connection) {
   if (!streams(exchange)) return answer_whole(connection);
   connection.phase = Phase::streaming;
   exchange.stream_start_ns = now_ns_ + behaviour.first_ns;
-  scratch_.clear();
   append_stream_start(scratch_, *exchange.script, exchange.answer);
   if (behaviour.first_ns > 0 || behaviour.cut_after == 0) {
-    send_bytes(connection, scratch_);
-    scratch_.clear();
+    send_scratch(connection);
   }
   pump(connection);
 }
@@ -222,14 +220,13 @@ void Server::answer(Connection& connection) {
 void Server::answer_whole(Connection& connection) {
   Exchange& exchange = connection.exchange;
   const Behaviour& behaviour = exchange.script->behaviour;
-  scratch_.clear();
   exchange.close = exchange.close || behaviour.until_eof;
   append_whole(scratch_, *exchange.script, exchange.answer);
   const bool cut = behaviour.cut_after >= 0;
   const bool stall = behaviour.stall_after > 0;
   if (cut || stall)
     scratch_.resize(scratch_.size() - std::min<std::size_t>(scratch_.size() / 3, 100));
-  send_bytes(connection, scratch_);
+  send_scratch(connection);
   if (stall) {
     connection.phase = Phase::stalled;
     return;
@@ -267,8 +264,7 @@ void Server::pump(Connection& connection) {
           (exchange.record.include_usage ||
            (script.call != Call::chat && script.call != Call::completions));
     }
-    if (!scratch_.empty()) send_bytes(connection, scratch_);
-    scratch_.clear();
+    send_scratch(connection);
     if (all) return finish(connection, End::complete);
     if (!connection.out.empty()) return;  // goes on when the socket takes bytes again
     if (due_ns(exchange) > now_ns_) return wheel_.set(connection, due_ns(exchange));
@@ -286,8 +282,7 @@ bool Server::interrupted(Connection& connection) {
   const bool error = behaviour.error_after >= 0 && sent >= behaviour.error_after;
   if (!cut && !stall && !error) return false;
   if (error) append_stream_error(scratch_, *exchange.script, exchange.answer);
-  if (!scratch_.empty()) send_bytes(connection, scratch_);
-  scratch_.clear();
+  send_scratch(connection);
   if (stall) {
     connection.phase = Phase::stalled;
   } else if (cut) {
@@ -306,10 +301,9 @@ void Server::refuse(Connection& connection, int status, std::string_view message
   exchange.record.answered_ns = now_ns_;
   const int retry_after =
       exchange.script != nullptr ? exchange.script->behaviour.retry_after_s : -1;
-  scratch_.clear();
   append_error(scratch_, status, family_of(exchange.record.call), exchange.record.number, message,
                retry_after);
-  send_bytes(connection, scratch_);
+  send_scratch(connection);
   finish(connection, end);
 }
 

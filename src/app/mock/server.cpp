@@ -244,6 +244,11 @@ void Server::send_bytes(Connection& connection, std::string_view bytes) {
   send_raw(connection, cipher_);
 }
 
+void Server::send_scratch(Connection& connection) {
+  if (!scratch_.empty()) send_bytes(connection, scratch_);
+  scratch_.clear();
+}
+
 void Server::send_raw(Connection& connection, std::string_view bytes) {
   if (connection.out.empty() && connection.split_bytes == 0) {
     const ssize_t sent = ::send(connection.fd, bytes.data(), bytes.size(), MSG_NOSIGNAL);

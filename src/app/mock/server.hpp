@@ -66,6 +66,8 @@ class Server {
   void write_ready(Connection& connection);
   void received(Connection& connection, std::string_view bytes);
   void send_bytes(Connection& connection, std::string_view bytes);
+  /// Sends what was put together for this connection, and leaves nothing for the next one.
+  void send_scratch(Connection& connection);
   void send_raw(Connection& connection, std::string_view bytes);
   [[nodiscard]] bool flush(Connection& connection);
   void watch(Connection& connection, bool writable);

@@ -1,0 +1,336 @@
+// How a step is made and sent, and what is looked at after it.
+#include <algorithm>
+#include <cstdio>
+#include <utility>
+
+#include "run.hpp"
+
+namespace sluice::sim {
+namespace {
+
+// Admission's limit is 5 s; a reconciler that does nothing because nothing is due is not gone.
+constexpr TimeNs kUnattended = 7 * kSecond;
+
+const char* name_of(Do what) {
+  constexpr const char* kNames[] = {"open",   "enter", "turn",    "start",      "step",     "leave",
+                                    "credit", "debit", "set_key", "set_wallet", "add_price"};
+  return kNames[static_cast<std::size_t>(what)];
+}
+
+const char* name_of(Role role) {
+  constexpr const char* kNames[] = {"shard", "reconciler", "clerk"};
+  return kNames[static_cast<std::size_t>(role)];
+}
+
+std::string text_of(const Op& op) {
+  constexpr const char* kNames[] = {"attempt", "phase",  "counted", "usage",
+                                    "reserve", "extend", "settle",  "nothing"};
+  std::string out = std::string(" ") + kNames[static_cast<std::size_t>(op.kind)] + "@" +
+                    std::to_string(op.place) + "#" + std::to_string(op.serial);
+  if (op.kind == OpKind::phase) out += "=" + std::to_string(static_cast<int>(op.phase));
+  if (op.kind == OpKind::settle) out += "=" + std::to_string(static_cast<int>(op.end));
+  if (op.kind == OpKind::reserve || op.kind == OpKind::extend)
+    out += "=" + std::to_string(op.amount);
+  return out;
+}
+
+}  // namespace
+
+void Run::note(std::string text) {
+  text = std::to_string(figures_.steps) + " " + std::move(text);
+  if (options_.trace) std::printf("%s\n", text.c_str());
+  steps_.push_back(std::move(text));
+  if (steps_.size() > 60) steps_.pop_front();
+}
+
+Instance* Run::find(Role role) {
+  const auto found =
+      std::ranges::find_if(actors_, [&](const Instance& actor) { return actor.role == role; });
+  return found == actors_.end() ? nullptr : &*found;
+}
+
+Instance& Run::begin(Role role) {
+  std::uint32_t seat_number = 0;
+  while (stage_.seats[seat_number].pid.load() != 0) ++seat_number;
+  Instance actor;
+  actor.number = ++instances_;
+  actor.seat = seat_number;
+  actor.role = role;
+  fork_actor(stage_, seat_number, role);
+  actors_.push_back(actor);
+  return actors_.back();
+}
+
+void Run::forget(Instance& actor) {
+  shadow_.owner_died(actor.number);
+  const std::uint32_t number = actor.number;
+  std::erase_if(actors_, [&](const Instance& other) { return other.number == number; });
+}
+
+Command Run::command(Do what) const {
+  Command out;
+  out.what = what;
+  out.monotonic_ns = monotonic_ns_;
+  out.realtime_ns = realtime_ns_;
+  out.fault = options_.fault;
+  return out;
+}
+
+void Run::may_die(Command& step, std::uint64_t chance, std::uint64_t points) {
+  if (dice_.percent(chance)) step.die_at = 1 + dice_.below(points);
+}
+
+/// After it, `actor` is gone when the step ended with its death.
+StepEnd Run::send(Instance& actor, const Command& step) {
+  Seat& at = seat(actor);
+  at.command = step;
+  std::string text = std::string(name_of(actor.role)) + " " + std::to_string(actor.number) + ": " +
+                     name_of(step.what);
+  for (std::uint32_t i = 0; i < step.op_count; ++i) text += text_of(step.ops[i]);
+  if (step.die_at != 0) text += " die_at=" + std::to_string(step.die_at);
+  if (step.disk_full_at != 0) text += " disk_full_at=" + std::to_string(step.disk_full_at);
+  if (step.store_fault != StoreFault::none)
+    text += " store_fault=" + std::to_string(static_cast<int>(step.store_fault));
+  note(text);
+  bool hung = false;
+  const StepEnd end = run_step(at, hung);
+  return take_end(actor, hung, end);
+}
+
+/// After a pause.
+StepEnd Run::go_on(Instance& actor) {
+  Command& step = seat(actor).command;
+  step.monotonic_ns = monotonic_ns_;
+  step.realtime_ns = realtime_ns_;
+  step.pause_at = dice_.percent(50) ? seat(actor).reply.crash_points + 1 + dice_.below(12) : 0;
+  note("  goes on");
+  bool hung = false;
+  const StepEnd end = run_step(seat(actor), hung);
+  return take_end(actor, hung, end);
+}
+
+StepEnd Run::take_end(Instance& actor, bool hung, StepEnd end) {
+  Seat& at = seat(actor);
+  const Command& step = at.command;
+  if (hung) shadow_.wrong("an actor hangs");
+  if (end == StepEnd::paused) {
+    note("  stands at crash point " + std::to_string(at.reply.crash_points));
+    return end;
+  }
+  if (actor.role == Role::shard && step.what == Do::turn && end != StepEnd::died)
+    take_completions(actor);
+  if (end == StepEnd::died) {
+    std::string how;
+    const bool left = step.what == Do::leave;
+    if (died_by_itself(at, how) && !(left && how == "exit status 0"))
+      shadow_.wrong("an actor died by itself: " + how);
+    note("  is gone, after " + std::to_string(at.reply.crash_points) + " crash points");
+    if (!left) ++figures_.crashes;
+    forget(actor);
+  } else if (at.reply.error != Errc::none) {
+    note("  error " + std::string(to_string(at.reply.error)) + " " + at.reply.message.data());
+  }
+  return end;
+}
+
+void Run::take_completions(Instance& shard) {
+  const Reply& reply = seat(shard).reply;
+  if (reply.error != Errc::none) {  // no catalog: nothing was submitted
+    for (std::size_t place = 0; place < kPlaces; ++place) {
+      shard.busy[place] = false;
+      if (shard.serials[place] == 0) continue;
+      Attempt& attempt = shadow_.attempt(std::exchange(shard.serials[place], 0));
+      attempt.known = Attempt::Known::refused;
+    }
+  }
+  for (std::uint32_t i = 0; i < reply.completion_count; ++i) {
+    const Completion& completion = reply.completions[i];
+    Attempt& attempt = shadow_.attempt(shard.serials[completion.place]);
+    shadow_.answered(attempt, completion);
+    shard.busy[completion.place] = false;
+    const bool over =
+        completion.kind == OpKind::settle ||
+        (completion.kind == OpKind::reserve && attempt.known == Attempt::Known::refused);
+    if (over) shard.serials[completion.place] = 0;
+    if (completion.kind == OpKind::reserve && attempt.known == Attempt::Known::held &&
+        monotonic_ns_ - drained_ns_ > kUnattended)
+      shadow_.wrong("admitted although nobody drains");
+    if (completion.kind == OpKind::reserve)
+      ++(attempt.known == Attempt::Known::refused ? figures_.refused : figures_.reserves);
+  }
+}
+
+void Run::audit() {
+  if (!ok()) return;
+  shadow_.see_entries(*world_.books().sums().numbered_entries());
+  if (const auto rows = world_.new_rows(); !rows.empty()) {
+    shadow_.see_ledger_rows(rows);
+    for (std::uint64_t wallet = 1; wallet <= kWallets && ok(); ++wallet) {
+      shadow_.see_balance(
+          wallet, world_.books().customers().wallet(static_cast<ledger::Id>(wallet))->balance);
+    }
+  }
+  state::StateCopy copy;
+  if (!world_.copy(copy) && (!world_.attach() || !world_.copy(copy))) return;
+  if (copy.meta.epoch != epoch_) {
+    epoch_ = copy.meta.epoch;
+    ++figures_.epochs;
+    note("  epoch " + std::to_string(epoch_));
+    shadow_.see_epoch(epoch_, *world_.books().usage().gaps());
+  }
+  if (ok()) shadow_.see_state(copy, monotonic_ns_);
+}
+
+void Run::audit_books() {
+  for (std::uint64_t wallet = 1; wallet <= kWallets && ok(); ++wallet) {
+    shadow_.see_balance(
+        wallet, world_.books().customers().wallet(static_cast<ledger::Id>(wallet))->balance);
+  }
+  const auto differ = world_.books().sums().batches_that_differ();
+  if (!differ || *differ != 0) shadow_.wrong("entries of a batch are not the sums of its rows");
+  const auto accounts = world_.books().sums().accounts();
+  Nanos debits = 0, credits = 0;
+  for (const ledger::AccountSums& account : *accounts) {
+    debits += account.debits;
+    credits += account.credits;
+    if (account.debits != account.posted_debits || account.credits != account.posted_credits)
+      shadow_.wrong("an account's totals are not those of its entries");
+  }
+  if (debits != credits) shadow_.wrong("debits are not credits");
+}
+
+// ---- what a shard does
+
+void Run::push(Instance& shard, Command& step, const Op& op) {
+  Op& at = step.ops[step.op_count++];
+  at = op;
+  at.serial = op.serial != 0 ? op.serial : shard.serials[op.place];
+  if (op.kind == OpKind::reserve) {
+    shadow_.ask(at, shard.number, shard.epoch);
+    shard.serials[op.place] = at.serial;
+  }
+  Attempt& attempt = shadow_.attempt(at.serial);
+  switch (op.kind) {
+    case OpKind::attempt:
+      attempt.phase = price::Phase::reserved;
+      attempt.usage_state = price::UsageState::none;
+      attempt.counted = 0;
+      return;
+    case OpKind::phase:
+      attempt.phase = op.phase;
+      return;
+    case OpKind::counted:
+      attempt.counted = op.counted;
+      return;
+    case OpKind::usage:
+      attempt.usage_state = op.usage_state;
+      attempt.usage = op.usage;
+      if (op.usage_state == price::UsageState::final) attempt.phase = price::Phase::final;
+      return;
+    case OpKind::extend:
+      attempt.extension = op.amount;
+      break;
+    case OpKind::settle:
+      attempt.closing = true;
+      attempt.end = op.end;
+      attempt.with_record = op.with_record;
+      break;
+    default:
+      break;
+  }
+  shard.busy[op.place] = true;
+}
+
+void Run::reserve_op(Instance& shard, std::uint8_t place, Command& step) {
+  Op op;
+  op.kind = OpKind::reserve;
+  op.place = place;
+  op.serial = ++serials_;
+  op.wallet = 1 + dice_.below(kWallets);
+  op.key = (op.wallet - 1) * kKeysAWallet + 1 + dice_.below(kKeysAWallet);
+  op.input_estimate = dice_.between(1, 400);
+  op.amount = op.input_estimate * 3900 + dice_.between(1, 400) * 15'000;
+  op.excess_max = dice_.percent(70) ? 3'000'000 : 0;
+  op.multiplier = dice_.percent(70) ? 1000 : 1500;
+  op.deadline_ns = monotonic_ns_ + (dice_.percent(70) ? 60 : 8) * kSecond;
+  push(shard, step, op);
+}
+
+void Run::end_op(Instance& shard, std::uint8_t place, Command& step) {
+  using price::End;
+  using price::Phase;
+  const Attempt& attempt = shadow_.attempt(shard.serials[place]);
+  Op op;
+  op.place = place;
+  if (attempt.phase == Phase::streaming && dice_.percent(50)) {
+    op.kind = OpKind::usage;
+    op.usage_state = price::UsageState::final;
+    op.usage.input = dice_.between(1, 500);
+    op.usage.output = attempt.counted + dice_.between(0, 300);
+    push(shard, step, op);
+  }
+  op.kind = OpKind::settle;
+  constexpr End kEarly[] = {End::no_candidate, End::client_left, End::cut, End::upstream_broke};
+  constexpr End kLate[] = {End::finished, End::client_left, End::cut, End::upstream_broke};
+  op.end = attempt.phase < Phase::streaming ? kEarly[dice_.below(4)] : kLate[dice_.below(4)];
+  if (attempt.phase == Phase::final) op.end = End::finished;
+  op.with_record = !dice_.percent(20);
+  push(shard, step, op);
+}
+
+/// Sends a request on its way: one to three steps of row 2b.
+void Run::phase_ops(Instance& shard, std::uint8_t place, Command& step) {
+  using price::Phase;
+  const Attempt& attempt = shadow_.attempt(shard.serials[place]);
+  const std::uint64_t most = 1 + dice_.below(3);
+  for (std::uint64_t i = 0; i < most && attempt.phase < Phase::streaming; ++i) {
+    Op op;
+    op.place = place;
+    op.kind = OpKind::phase;
+    op.phase = static_cast<Phase>(static_cast<int>(attempt.phase) + 1);
+    push(shard, step, op);
+  }
+}
+
+void Run::stream_op(Instance& shard, std::uint8_t place, Command& step) {
+  const Attempt& attempt = shadow_.attempt(shard.serials[place]);
+  Op op;
+  op.place = place;
+  if (dice_.percent(75)) {
+    op.kind = OpKind::counted;
+    op.counted = attempt.counted + dice_.between(0, 150);
+  } else {
+    op.kind = OpKind::usage;
+    op.usage_state = price::UsageState::partial;
+    op.usage.input = dice_.between(1, 500);
+    op.usage.output = dice_.between(0, 5);
+  }
+  push(shard, step, op);
+}
+
+void Run::next_op(Instance& shard, std::uint8_t place, Command& step) {
+  using price::Phase;
+  if (shard.busy[place] || step.op_count + 3 > kOps) return;
+  if (shard.serials[place] == 0) {
+    if (!shard.retiring && dice_.percent(80)) reserve_op(shard, place, step);
+    return;
+  }
+  const Attempt& attempt = shadow_.attempt(shard.serials[place]);
+  const std::uint64_t choice = dice_.below(100);
+  if (choice < (attempt.phase < Phase::streaming ? 10 : 35)) return end_op(shard, place, step);
+  Op op;
+  op.place = place;
+  if (choice < 45) {
+    op.kind = OpKind::extend;
+    op.amount = dice_.between(1, 3'000'000);
+    return push(shard, step, op);
+  }
+  if (choice < 50 && attempt.phase < Phase::streaming) {
+    op.kind = OpKind::attempt;
+    return push(shard, step, op);
+  }
+  if (attempt.phase < Phase::streaming) return phase_ops(shard, place, step);
+  if (attempt.phase == Phase::streaming) stream_op(shard, place, step);
+}
+
+}  // namespace sluice::sim
