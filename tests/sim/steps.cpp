@@ -187,7 +187,7 @@ void Run::audit_books() {
         wallet, world_.books().customers().wallet(static_cast<ledger::Id>(wallet))->balance);
   }
   const auto differ = world_.books().sums().batches_that_differ();
-  if (!differ || *differ != 0) shadow_.wrong("entries of a batch are not the sums of its rows");
+  if (!differ || !differ->empty()) shadow_.wrong("entries of a batch are not the sums of its rows");
   const auto accounts = world_.books().sums().accounts();
   Nanos debits = 0, credits = 0;
   for (const ledger::AccountSums& account : *accounts) {
