@@ -71,7 +71,7 @@ async function withEdge(n) {
   await until(async () => dead() || await answers(), 'the edge', 10_000, 5)
   await scenario(dead)
   const fired = dead()
-  await stop(system.edge, 500)
+  await stop(system.edge)
   await system.startEdge()
   return fired
 }
