@@ -117,10 +117,7 @@ bool is_ready(state::Boards& boards, TimeNs monotonic_ns) {
   if (boards.admission().ready.load(std::memory_order_acquire) == 0) return false;
   if (state::admission_stop(boards.admission(), monotonic_ns) != 0) return false;
   for (const state::ShardBlock& shard : boards.shards()) {
-    const bool fresh = monotonic_ns - shard.heartbeat_ns.load(std::memory_order_acquire) <
-                       state::kHeartbeatStaleNs;
-    const auto state = static_cast<state::ShardState>(shard.state.load(std::memory_order_acquire));
-    if (fresh && state == state::ShardState::serving) return true;
+    if (shard.serves(monotonic_ns)) return true;
   }
   return false;
 }

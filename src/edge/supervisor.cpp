@@ -303,11 +303,8 @@ bool Supervisor::all_serve() {
   if (!boards_) return false;
   std::size_t serving = 0;
   for (const state::ShardBlock& block : boards_->shards()) {
-    const bool fresh =
-        now_ns() - block.heartbeat_ns.load(std::memory_order_acquire) < state::kHeartbeatStaleNs;
-    serving += fresh && block.generation.load(std::memory_order_relaxed) == generation_ &&
-               block.state.load(std::memory_order_acquire) ==
-                   static_cast<std::uint32_t>(state::ShardState::serving);
+    serving +=
+        block.serves(now_ns()) && block.generation.load(std::memory_order_relaxed) == generation_;
   }
   return serving >= shards_.size();
 }

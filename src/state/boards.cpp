@@ -217,12 +217,7 @@ std::optional<std::uint32_t> min_client_connections(std::span<const ShardBlock> 
                                                     TimeNs monotonic_ns) {
   std::optional<std::uint32_t> least;
   for (const ShardBlock& shard : shards) {
-    if (shard.state.load(std::memory_order_relaxed) !=
-        static_cast<std::uint32_t>(ShardState::serving)) {
-      continue;
-    }
-    if (monotonic_ns - shard.heartbeat_ns.load(std::memory_order_relaxed) > kHeartbeatStaleNs)
-      continue;
+    if (!shard.serves(monotonic_ns)) continue;
     const std::uint32_t open = shard.client_connections.load(std::memory_order_relaxed);
     if (!least || open < *least) least = open;
   }

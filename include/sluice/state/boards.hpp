@@ -117,6 +117,8 @@ inline constexpr std::size_t kVerbDelays = 256;
 inline constexpr std::size_t kTurnDelays = kVerbDelays + kDelayBuckets;
 inline constexpr std::size_t kMetricSlots = 512;
 
+inline constexpr TimeNs kHeartbeatStaleNs = kSecond;
+
 /// One slot's block. Written by the shard that holds the slot.
 struct alignas(64) ShardBlock {
   std::atomic<std::int64_t> heartbeat_ns{0};  ///< monotonic
@@ -140,9 +142,13 @@ struct alignas(64) ShardBlock {
   void set(std::size_t metric, std::uint64_t value) {
     metrics[metric].store(value, std::memory_order_relaxed);
   }
-};
 
-inline constexpr TimeNs kHeartbeatStaleNs = kSecond;
+  /// Whether a shard serves on it: a slot without owner has a stale heartbeat.
+  [[nodiscard]] bool serves(TimeNs monotonic_ns) const {
+    return monotonic_ns - heartbeat_ns.load(std::memory_order_acquire) <= kHeartbeatStaleNs &&
+           state.load(std::memory_order_acquire) == static_cast<std::uint32_t>(ShardState::serving);
+  }
+};
 
 /// Room for the breaker's state of one channel (cooldowns, latency): later.
 struct alignas(64) ChannelBlock {
