@@ -122,8 +122,8 @@ int main(int argc, char** argv) {
     std::fprintf(stderr, "sluice-edge: %s\n", message.c_str());
     return 1;
   }
-  if (check) return 0;
   auto options = supervisor_options(*config, own_path(argv[0]), file);
   options.take_over = take_over;
+  if (check) return take_over.empty() || sluice::edge::check_listeners(options) ? 0 : 1;
   return sluice::edge::run_supervisor(options);
 }

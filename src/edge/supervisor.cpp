@@ -29,6 +29,9 @@ constexpr TimeNs kStableNs =
     10 * kSecond;  // a shard that lived this long starts with the first back-off
 constexpr TimeNs kKillAfterDrainNs = 10 * kSecond;
 constexpr TimeNs kCheckMostNs = 10 * kSecond;
+/// The kernel takes a dead process's ring apart after its end, and until then the ring keeps the
+/// listening socket; shards whose supervisor was killed see it within 5 s.
+constexpr TimeNs kPortWaitNs = 6 * kSecond;
 constexpr std::size_t kEldersPerShard = 2;  ///< slots are four a shard
 
 struct ShardProcess {
@@ -85,13 +88,24 @@ void tell(int control, char what) {
   if (write(control, &what, 1) != 1) complain("cannot reach a shard");
 }
 
-int open_listener(const std::string& text) {
+/// A socket that listens on "ADDRESS:PORT", or -1 and one line in the log. Waits for a port in use
+/// up to `patience_ns`.
+int open_listener(const std::string& text, TimeNs patience_ns) {
   const Result<net::Address> address = net::parse_address(text);
   if (!address) {
     complain("cannot listen on " + text + ": not an ADDRESS:PORT");
     return -1;
   }
-  const Result<int> fd = net::listen_on(*address);
+  Result<int> fd = net::listen_on(*address);
+  const TimeNs until_ns = system_clock().monotonic_ns() + patience_ns;
+  const auto in_use = [&] { return !fd && fd.error().sys_errno == EADDRINUSE; };
+  if (in_use() && patience_ns > 0) {
+    log_line(LogLevel::warning, "edge", text + " is in use; waiting for it");
+  }
+  while (in_use() && system_clock().monotonic_ns() < until_ns) {
+    poll(nullptr, 0, 10);
+    fd = net::listen_on(*address);
+  }
   if (!fd) {
     complain("cannot listen on " + text + ": " + std::strerror(fd.error().sys_errno));
     return -1;
@@ -112,7 +126,7 @@ Supervisor::~Supervisor() {
 /// The inherited socket of this address, or a new one.
 int Supervisor::listener(const std::string& address, std::vector<Handover::Socket>& inherited) {
   const auto found = std::ranges::find(inherited, address, &Handover::Socket::address);
-  if (found == inherited.end()) return open_listener(address);
+  if (found == inherited.end()) return open_listener(address, kPortWaitNs);
   const int fd = found->fd;
   inherited.erase(found);
   return fd;
@@ -256,7 +270,8 @@ void Supervisor::kill_late() {
 /// Whether the program on disk takes its configuration. Waits for its answer: the shards go on.
 bool Supervisor::program_is_sound() const {
   pid_t pid = -1;
-  if (spawn(with(options_.command, {"--check"}), {}, pid) != 0) return false;
+  const std::string held = to_text(handover());
+  if (spawn(with(options_.command, {"--check", "--take-over", held}), {}, pid) != 0) return false;
   const TimeNs until_ns = now_ns() + kCheckMostNs;
   int status = 0;
   while (waitpid(pid, &status, WNOHANG) == 0) {
@@ -348,6 +363,22 @@ int Supervisor::run() {
 }
 
 }  // namespace
+
+bool check_listeners(const SupervisorOptions& options) {
+  const auto handover = parse_handover(options.take_over);
+  if (!handover) return false;
+  std::vector<std::string> wanted = options.listeners;
+  if (!options.metrics_address.empty()) wanted.push_back(options.metrics_address);
+  for (const std::string& address : wanted) {
+    const auto is_it = [&](const Handover::Socket& held) { return held.address == address; };
+    if (std::ranges::any_of(handover->listening, is_it)) continue;
+    if (std::ranges::any_of(handover->pages, is_it)) continue;
+    const int fd = open_listener(address, 0);
+    if (fd < 0) return false;
+    close(fd);
+  }
+  return true;
+}
 
 int run_supervisor(const SupervisorOptions& options) {
   Supervisor supervisor(options);

@@ -16,14 +16,18 @@ struct SupervisorOptions {
   std::string state_directory;
   TimeNs drain_ns = 30 * kSecond;
   /// The program with its configuration: started with --shard N --generation N --control FD
-  /// --listening FD,FD as a shard, with --check to ask whether it could take over, and with
-  /// --take-over TEXT to do so.
+  /// --listening FD,FD as a shard, with --take-over TEXT to take over, and with --check beside it
+  /// to ask whether it could.
   std::vector<std::string> command;
   std::string take_over;  ///< what the supervisor before it left; empty = a fresh start
 };
 
+/// Whether the listeners that the supervisor of `take_over` does not hold can be opened. Why not is
+/// one line on stderr.
+[[nodiscard]] bool check_listeners(const SupervisorOptions& options);
+
 /// Runs until SIGTERM or SIGINT and the drain after it. Returns the exit status; problems at start
-/// (used port, bad address) are one line on stderr.
+/// (used port, bad address) are one line on stderr. A port in use is waited for, 6 s at most.
 ///
 /// SIGUSR2 replaces program and configuration (row 19 of state-machine.md): `command` is executed
 /// under the same process id, keeps the sockets, starts its own shards beside the old ones and,

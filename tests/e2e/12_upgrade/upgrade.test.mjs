@@ -1,6 +1,7 @@
 // Another program takes the edge over under load (row 19 of the state machine): nobody notices.
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
+import { createServer } from 'node:net'
 import { copyFileSync, readFileSync, renameSync, symlinkSync, writeFileSync } from 'node:fs'
 import { long, program } from '../lib/paths.mjs'
 import { sleep, start, until } from '../lib/processes.mjs'
@@ -96,6 +97,21 @@ test('a program that refuses its configuration does not take over', async () => 
   writeFileSync(system.configFile, good.replace('[limits]', '[limits]\nno_such_limit = 1'))
   process.kill(system.edge.pid, 'SIGUSR2')
   await until(() => edgeLog().includes('going on as before'), 'the refusal in the log')
+  assert.deepEqual(system.shards(), before)
+  assert.equal(await answers(), true)
+  writeFileSync(system.configFile, good)
+})
+
+test('a program that cannot have a port of its configuration does not take over', async () => {
+  const good = readFileSync(system.configFile, 'utf8')
+  const before = system.shards()
+  const other = createServer()
+  await new Promise(done => other.listen(0, '127.0.0.1', done))
+  writeFileSync(system.configFile, good.replace('[state]', `[[edge.listener]]\naddress = "127.0.0.1:${other.address().port}"\n[state]`))
+  process.kill(system.edge.pid, 'SIGUSR2')
+  await until(() => edgeLog().includes(`cannot listen on 127.0.0.1:${other.address().port}`), 'the refusal in the log')
+  await until(() => edgeLog().split('going on as before').length === 3, 'the old program to go on')
+  other.close()
   assert.deepEqual(system.shards(), before)
   assert.equal(await answers(), true)
   writeFileSync(system.configFile, good)
