@@ -53,9 +53,7 @@ sluice::edge::ShardOptions shard_options(const Config& config, std::uint32_t num
   options.spin_ns = config.edge.spin_ns;
   options.profile_6_1 = config.edge.ring_profile == "6.1";
   options.connections_most = config.limits.connections_per_shard;
-  // Connections are spread evenly: each shard grants its part.
-  options.connections_per_address =
-      (config.limits.connections_per_address + config.edge.shards - 1) / config.edge.shards;
+  options.connections_per_address = config.limits.connections_per_address;
   options.drain_ns = config.timeouts.drain_ns;
   options.upgrade_drain_ns = config.timeouts.upgrade_drain_ns;
   options.pepper_file = config.secrets.pepper_file;

@@ -109,9 +109,9 @@ Charge charge(End end, Phase phase, const Metered& metered, const PriceRow* row,
     }
   }
   // Numbers that cannot be are not a loss that anybody had: they end at what the wallet may pay.
-  if ((flags & kChargeClamped) != 0) {
-    nanos = std::min(nanos, sum_or_max(std::max<Nanos>(hold, 0), std::max<Nanos>(excess_max, 0)));
-  }
+  const Nanos most = sum_or_max(std::max<Nanos>(hold, 0), std::max<Nanos>(excess_max, 0));
+  if (std::max<Nanos>(nanos, 0) - most > kMaxLoss) flags |= kChargeClamped;
+  if ((flags & kChargeClamped) != 0) nanos = std::min(nanos, most);
   Charge result = split(nanos, hold, excess_max);
   result.flags |= flags;
   result.billed = counts;

@@ -60,6 +60,7 @@ class KernelRing final : public RingPort {
     return std::size_t{options_.buffer_block_count} * options_.buffer_block_bytes;
   }
   void open_files();
+  Result<> enable(std::string& message);
   Result<> open_buffers(std::string& message);
   void probe_receive_limit();
   void set_file(int fd, int file);
@@ -101,7 +102,8 @@ Result<> KernelRing::open(const KernelRingOptions& options, std::string& message
   options_ = options;
   io_uring_params params{};
   params.flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN |
-                 IORING_SETUP_TASKRUN_FLAG | IORING_SETUP_CQSIZE | IORING_SETUP_CLAMP;
+                 IORING_SETUP_TASKRUN_FLAG | IORING_SETUP_CQSIZE | IORING_SETUP_CLAMP |
+                 IORING_SETUP_R_DISABLED;
   params.cq_entries = options.entries * 4;
   const int rc = io_uring_queue_init_params(options.entries, &ring_, &params);
   if (rc < 0) {
@@ -111,7 +113,35 @@ Result<> KernelRing::open(const KernelRingOptions& options, std::string& message
   open_ = true;
   io_uring_register_ring_fd(&ring_);
   open_files();
-  return open_buffers(message);
+  if (auto opened = open_buffers(message); !opened) return opened;
+  return enable(message);
+}
+
+// What this ring is for and nothing else: a filter of system calls does not see what goes through
+// it. Files cannot be opened, programs not be started, and nothing more be registered.
+Result<> KernelRing::enable(std::string& message) {
+  std::vector<io_uring_restriction> allowed;
+  for (const auto code :
+       {IORING_OP_ACCEPT, IORING_OP_CONNECT, IORING_OP_RECV, IORING_OP_SEND, IORING_OP_SENDMSG,
+        IORING_OP_ASYNC_CANCEL, IORING_OP_POLL_ADD, IORING_OP_FILES_UPDATE}) {
+    allowed.push_back(
+        {.opcode = IORING_RESTRICTION_SQE_OP, .sqe_op = static_cast<std::uint8_t>(code)});
+  }
+  allowed.push_back({.opcode = IORING_RESTRICTION_SQE_FLAGS_ALLOWED,
+                     .sqe_flags = IOSQE_FIXED_FILE | IOSQE_BUFFER_SELECT | IOSQE_CQE_SKIP_SUCCESS});
+  for (const auto code : {IORING_UNREGISTER_PBUF_RING, IORING_REGISTER_ENABLE_RINGS}) {
+    allowed.push_back(
+        {.opcode = IORING_RESTRICTION_REGISTER_OP, .register_op = static_cast<std::uint8_t>(code)});
+  }
+  int rc =
+      io_uring_register_restrictions(&ring_, allowed.data(), static_cast<unsigned>(allowed.size()));
+  if (rc == 0) rc = io_uring_enable_rings(&ring_);
+  if (rc < 0) {
+    message = "cannot restrict io_uring: " + remedy(-rc);
+    return fail(Errc::io, Source::self, Retry::no, -rc);
+  }
+  if (!options_.profile_6_1) probe_receive_limit();
+  return {};
 }
 
 // Room for every descriptor that the process may have. Without a table each operation takes and
@@ -163,7 +193,6 @@ Result<> KernelRing::open_buffers(std::string& message) {
   for (std::uint32_t i = 0; i < options_.buffer_block_count; ++i) {
     provide(static_cast<std::uint16_t>(i));
   }
-  if (!options_.profile_6_1) probe_receive_limit();
   return {};
 }
 

@@ -114,6 +114,24 @@ TEST(Charge, AbsurdUsageIsClampedAndNeverACredit) {
   }
 }
 
+TEST(Charge, ALossThatNoRequestCanHaveIsAbsurdToo) {
+  const PriceRow row = opus_row();
+  Metered m = metered(UsageState::final);
+  const Nanos million_tokens = row.base.output;
+  m.usage = {};
+  m.usage.output = 1'000'000 * (kMaxLoss / million_tokens);
+  const Charge most = charge(End::finished, Phase::final, m, &row, {}, 0, 0);
+  EXPECT_EQ(most.loss, kMaxLoss);
+  EXPECT_EQ(most.flags, static_cast<std::uint32_t>(kChargeLoss));
+  m.usage.output += 1;
+  const Charge more = charge(End::finished, Phase::final, m, &row, {}, 500, 300);
+  EXPECT_EQ(more.charged, 500);
+  EXPECT_EQ(more.excess, 300);
+  const Charge above = charge(End::finished, Phase::final, m, &row, {}, 0, 0);
+  EXPECT_EQ(above.loss, 0);
+  EXPECT_EQ(above.flags, static_cast<std::uint32_t>(kChargeClamped));
+}
+
 TEST(Charge, MissingPriceChargesTheHoldAndIsFlagged) {
   Charge result =
       charge(End::finished, Phase::final, metered(UsageState::final), nullptr, {}, kHold, 5);

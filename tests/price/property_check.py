@@ -27,6 +27,7 @@ MAX_RATE = 10**15
 MAX_TOKENS = 10**9
 MAX_CALLS = 10**5
 MAX_MULTIPLIER = 10**6
+MAX_LOSS = 100 * 10**9
 DAY_NS = 86_400 * 10**9
 FIRST_DAY = datetime.date(1970, 1, 1).toordinal()
 
@@ -205,8 +206,11 @@ def charge(row, terms, end, phase, state, estimate, counted, tokens, calls, hold
             flags |= CLAMPED
         else:
             flags |= PRICE_MISSING
+    most = min(max(hold, 0) + max(excess_max, 0), MAX_NANOS)
+    if nanos - most > MAX_LOSS:
+        flags |= CLAMPED
     if flags & CLAMPED:
-        nanos = min(nanos, max(hold, 0) + max(excess_max, 0), MAX_NANOS)
+        nanos = min(nanos, most)
     parts = split(nanos, hold, excess_max)
     return *parts[:4], parts[4] | flags, *tokens, *calls
 

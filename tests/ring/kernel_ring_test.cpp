@@ -4,8 +4,10 @@
 #include <arpa/inet.h>
 #include <gtest/gtest.h>
 #include <netinet/in.h>
+#include <linux/io_uring.h>
 #include <poll.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
@@ -13,6 +15,7 @@
 #include <cerrno>
 #include <chrono>
 #include <cstdio>
+#include <filesystem>
 #include <string>
 #include <vector>
 
@@ -76,6 +79,27 @@ TEST_P(KernelRingTest, TheTwoProfilesShareOutTheSameMemory) {
 }
 
 // What is kept is used through the ring's table: also after its number was closed and given anew.
+// The descriptors of rings that this process has open.
+std::vector<int> ring_descriptors() {
+  std::vector<int> found;
+  for (const auto& entry : std::filesystem::directory_iterator("/proc/self/fd")) {
+    std::error_code none;
+    const std::string what = std::filesystem::read_symlink(entry.path(), none).string();
+    if (what == "anon_inode:[io_uring]") found.push_back(std::stoi(entry.path().filename()));
+  }
+  return found;
+}
+
+TEST_P(KernelRingTest, NothingMoreCanBeRegistered) {
+  const std::vector<int> rings = ring_descriptors();
+  ASSERT_EQ(rings.size(), 1U);
+  for (const unsigned code : {IORING_REGISTER_BUFFERS, IORING_REGISTER_EVENTFD,
+                              IORING_REGISTER_PERSONALITY, IORING_REGISTER_RESTRICTIONS}) {
+    EXPECT_EQ(syscall(__NR_io_uring_register, rings[0], code, nullptr, 0), -1) << code;
+    EXPECT_EQ(errno, EACCES) << code;
+  }
+}
+
 TEST_P(KernelRingTest, KeptDescriptorsAreTheOnesThatTheirNumbersMean) {
   for (int round = 0; round < 3; ++round) {
     const auto [here, there] = tcp_pair();

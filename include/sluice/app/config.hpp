@@ -27,7 +27,7 @@ struct Limits {
   std::uint32_t requests_per_connection = 1000;
   TimeNs tls_handshake_timeout_ns = 5 * kSecond;
   std::uint32_t tls_handshakes_at_once = 256;
-  std::uint32_t connections_per_address = 256;  ///< 0 = unlimited
+  std::uint32_t connections_per_address = 256;  ///< at one shard; 0 = unlimited
   std::uint32_t connections_per_shard = 9000;
   std::uint32_t json_depth = 64;
   TimeNs write_stall_ns = 60 * kSecond;

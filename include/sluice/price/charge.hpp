@@ -51,13 +51,18 @@ enum ChargeFlags : std::uint32_t {
   kChargeEstimated = 1U << 0,     ///< no usage: input estimate + counted output
   kChargePartial = 1U << 1,       ///< upstream broke after output
   kChargeCrash = 1U << 2,         ///< closed for a dead shard
-  kChargeClamped = 1U << 3,       ///< counts were negative or absurd, or the price overflowed
+  kChargeClamped = 1U << 3,       ///< counts were negative or absurd, or the price was
   kChargeExcess = 1U << 4,        ///< cost was above the hold
   kChargeLoss = 1U << 5,          ///< … and above hold + excess_max: the rest is the operator's
   kChargePriceMissing = 1U << 6,  ///< no usable price row: the hold was charged; to be reviewed
   kChargeVoid = 1U << 7,          ///< nothing was charged
   kChargeLate = 1U << 8,          ///< settled after expiry (set by the shared state)
 };
+
+/// The most that one request can have cost the operator above what its wallet pays: usage that
+/// says more is absurd. Without it an upstream that claims a thousand million tokens each time
+/// fills an account of the books to its end (2^63 nanos) in minutes.
+inline constexpr Nanos kMaxLoss = 100 * kNanosPerUsd;
 
 struct Charge {
   Nanos cost = 0;     ///< c: ≥ 0; = charged + excess + loss

@@ -236,13 +236,12 @@ describe('secrets', () => {
 
 test('an address has so many connections and no more; another is not concerned', async () => {
   const system = await System.start({
-    models: ['mock-c5'], config: { edge: 'shards = 2', limits: 'connections_per_address = 8' },
+    models: ['mock-c5'], config: { limits: 'connections_per_address = 8' },
   })
   try {
     const key = await system.customer('crowd')
     const crowd = []
     for (let i = 0; i < 8; i += 1) crowd.push(await open(system.port))
-    // An even share of them at each shard: every one is answered.
     for (const one of crowd) one.write(post(PATH, chat('mock-c5'), { key }))
     await until(() => crowd.every(one => one.bytes.startsWith('HTTP/1.1 200')), 'all of them to be answered')
     const late = await open(system.port)
