@@ -15,6 +15,7 @@ import { System } from '../lib/system.mjs'
 const PATH = '/v1/chat/completions'
 const STREAMS = long ? 1000 : 100
 const USER = 'nobody'
+const GROUP = 'nogroup'
 
 /** A TLS listener with files of its own, which a test may exchange. */
 function tlsListener(authority, port) {
@@ -125,13 +126,14 @@ describe('certificates and tickets', () => {
 describe('the user that shards run as', () => {
   let system, key
   const status = pid => Object.fromEntries(readFileSync(`/proc/${pid}/status`, 'utf8').trim().split('\n').map(line => line.split(/:\s*/, 2)))
-  const own = directory => execFileSync('chown', ['-R', `${USER}:`, directory])
 
   before(async () => {
     system = await System.start({ models: ['mock-c5'], edge: false, config: { edge: `shards = 1\nuser = "${USER}"` } })
     chmodSync(system.directory, 0o755)
-    own(system.file('secrets'))
-    own(system.state)
+    execFileSync('chown', ['-R', `${USER}:`, system.file('secrets')])
+    // What the reconciler writes later is of this group as well.
+    execFileSync('find', [system.state, '-type', 'd', '-exec', 'chmod', 'g+s', '{}', '+'])
+    execFileSync('chgrp', ['-R', GROUP, system.state])
     await system.startEdge()
     key = await system.customer('low')
   })
