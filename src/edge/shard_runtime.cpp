@@ -26,6 +26,8 @@ constexpr TimeNs kIdleUpstreamNs = 30 * kSecond;
 constexpr std::uint32_t kAcceptAhead = 4;
 // A dead supervisor leaves its shards this long to finish (design §12).
 constexpr TimeNs kOrphanDrainNs = 5 * kSecond;
+// Time for the error that open requests end with at a drain's limit.
+constexpr TimeNs kFarewellNs = 500 * kMillisecond;
 // A client may be sending on an idle connection just when it is closed. Without hurry it gets this
 // long to send, and is told with the answer that the connection ends.
 constexpr TimeNs kIdleGraceNs = 5 * kSecond;
@@ -71,7 +73,7 @@ ShardRuntime::ShardRuntime(const ShardOptions& options, state::Environment& envi
       environment_(environment),
       slot_(slot),
       block_(environment.boards().shard(slot.slot())),
-      reactor_(port, system_clock(), reactor_options(options)),
+      reactor_(port, *options.clock, reactor_options(options)),
       pool_(reactor_, kIdleUpstreams, kIdleUpstreamNs),
       verbs_(environment, slot),
       hasher_(pepper),
@@ -174,6 +176,10 @@ void ShardRuntime::tick() {
     block_.state.store(static_cast<std::uint32_t>(now_is), std::memory_order_release);
     for (const auto& door : doors_) door->listener.arm();
   } else if (phase_ == Phase::draining && (clients_.empty() || now_ns >= drain_deadline_ns_)) {
+    phase_ = Phase::farewell;
+    drain_deadline_ns_ = now_ns + kFarewellNs;
+    say_farewell();
+  } else if (phase_ == Phase::farewell && (clients_.empty() || now_ns >= drain_deadline_ns_)) {
     phase_ = Phase::closing;
     abort_connections();
     ending_.spawn(end());
@@ -238,6 +244,15 @@ ring::Task<Result<>> ShardRuntime::shake_hands(Door& door, net::Stream& stream) 
   co_return shaken;
 }
 
+/// Requests that are still open end with an error, idle connections at once.
+void ShardRuntime::say_farewell() {
+  services_.hurried = true;
+  for (relay::Client* client : clients_) {
+    if (client->exchange == nullptr) client->stream->abort();
+    relay::end_request(*client);
+  }
+}
+
 void ShardRuntime::abort_connections() {
   for (relay::Client* client : clients_) client->stream->abort();
 }
@@ -245,7 +260,8 @@ void ShardRuntime::abort_connections() {
 /// Those that have been idle since then or longer.
 void ShardRuntime::abort_idle(TimeNs idle_since_ns) {
   for (relay::Client* client : clients_) {
-    if (!client->busy && client->idle_since_ns <= idle_since_ns) client->stream->abort();
+    if (client->exchange == nullptr && client->idle_since_ns <= idle_since_ns)
+      client->stream->abort();
   }
 }
 

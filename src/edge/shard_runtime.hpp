@@ -36,7 +36,7 @@ class ShardRuntime {
 
  private:
   struct Door;  ///< one listening socket
-  enum class Phase : std::uint8_t { serving, draining, closing, stopping, ended };
+  enum class Phase : std::uint8_t { serving, draining, farewell, closing, stopping, ended };
 
   static void on_accept(void* context, int fd);
   static bool gate_is_open(void* context);
@@ -47,6 +47,7 @@ class ShardRuntime {
   void tick();
   enum class Pace : std::uint8_t { hurried, unhurried };
   void start_drain(const char* why, Pace pace, TimeNs limit_ns);
+  void say_farewell();
   void abort_connections();
   void abort_idle(TimeNs idle_since_ns);
   [[nodiscard]] ring::Task<> serve(Door& door, int fd);
@@ -73,7 +74,7 @@ class ShardRuntime {
   ring::Timer tick_timer_;
   ring::Operation control_;
   Phase phase_ = Phase::serving;
-  TimeNs drain_deadline_ns_ = 0;
+  TimeNs drain_deadline_ns_ = 0;  ///< of the drain, then of the farewell
 };
 
 }  // namespace sluice::edge

@@ -267,6 +267,7 @@ TimeNs DownPump::next_deadline_ns() const {
 // Nothing came for a while, or the upstream ended: pings, or says how the pump ends.
 ring::Task<std::optional<PumpEnd>> DownPump::on_silence(const Error& error) {
   if (context_.client_left && !context_.drain_after_client) co_return PumpEnd::client_left;
+  if (context_.ended) co_return PumpEnd::ended;
   if (error.code == Errc::closed && decoder_.end_of_stream()) co_return std::nullopt;
   if (error.code != Errc::timed_out) co_return PumpEnd::upstream_broke;
   const Settings& settings = context_.services.settings;

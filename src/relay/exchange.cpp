@@ -14,6 +14,7 @@ using dialect::ErrorKind;
 
 constexpr std::size_t kErrorBodyBytes =
     64 * kKiB;  // of an upstream's error that is kept to be passed on
+constexpr const char* kEndedMessage = "The gateway is shutting down; try again.";
 constexpr TimeNs kHoldGraceNs =
     60 * kSecond;  // a hold may be expired this long after the total time-out
 
@@ -80,6 +81,11 @@ void Exchange::on_client_end(void* context, const Error& end) {
   const bool drain = self.key_.on_disconnect == state::OnDisconnect::drain && self.hold_ &&
                      self.hold_->open() && self.hold_->phase() >= price::Phase::sent;
   if (self.attempt_ && !drain) self.attempt_->abort();
+}
+
+void Exchange::end() {
+  ended_ = true;
+  if (attempt_) attempt_->abort();
 }
 
 ring::Task<bool> Exchange::admit() {
@@ -240,7 +246,7 @@ ring::Task<std::optional<Refusal>> Exchange::reserve() {
 ring::Task<> Exchange::serve() {
   const policy::CandidateList& candidates = plan_->candidates;
   Verdict verdict = Verdict::failed;
-  for (std::size_t i = 0; i < candidates.count && !client_left_; ++i) {
+  for (std::size_t i = 0; i < candidates.count && !client_left_ && !ended_; ++i) {
     const bool last = i + 1 == candidates.count;
     const Result<ResponseFacts> response = co_await open(*candidates.entries[i], last);
     if (!response) {
@@ -259,6 +265,7 @@ ring::Task<> Exchange::serve() {
     co_await close_hold(end, nullptr, 0);
   }
   if (verdict == Verdict::answered || client_left_) co_return;
+  if (!failure_ && ended_) failure_ = Failure{ErrorKind::unavailable, kEndedMessage};
   if (!failure_) {
     failure_ =
         Failure{ErrorKind::upstream_failed, "Every provider of this model failed; try again soon."};
@@ -323,6 +330,10 @@ ring::Task<Result<ResponseFacts>> Exchange::open(const state::CandidateEntry& ca
 // The candidate broke before anything of it was delivered: may another one be tried?
 Exchange::Verdict Exchange::after_break(bool last, const Error& error) {
   if (client_left_) return Verdict::client_left;
+  if (ended_) {
+    failure_ = Failure{ErrorKind::unavailable, kEndedMessage};
+    return Verdict::failed;
+  }
   if (!attempt_) return Verdict::failed;  // there is nothing that could be sent
   facts_.error = error.code;
   const bool timed_out = error.code == Errc::timed_out;
@@ -358,6 +369,9 @@ Exchange::Ending Exchange::describe(PumpEnd end, const Meter& meter) {
       return {price::End::cut, relay::refusal_of(refused, services_.scratch->refusal_text).kind,
               "The balance or budget was used up while streaming."};
     }
+    case PumpEnd::ended:
+      facts_.error = Errc::cancelled;
+      return {price::End::cut, ErrorKind::unavailable, kEndedMessage};
     case PumpEnd::timed_out:
       facts_.error = Errc::timed_out;
       return {price::End::cut, ErrorKind::timed_out, "The request took longer than is allowed."};
@@ -378,6 +392,7 @@ ring::Task<Exchange::Verdict> Exchange::relay(const ResponseFacts& response, boo
                  .request = request_.head,
                  .response = response,
                  .client_left = client_left_,
+                 .ended = ended_,
                  .drain_after_client = drain,
                  .commit_late = may_retry,
                  .stream = plan_->stream,
@@ -400,7 +415,8 @@ ring::Task<Exchange::Verdict> Exchange::relay(const ResponseFacts& response, boo
   services_.count(Counter::bytes_out, pump.bytes_out());
   reusable_ = end == PumpEnd::finished && pump.client_reusable();
   upstream_reusable_ = end == PumpEnd::finished && pump.upstream_reusable();
-  if (end == PumpEnd::upstream_broke && !pump.committed() && !client_left_) {
+  const bool broke = end == PumpEnd::upstream_broke || end == PumpEnd::ended;
+  if (broke && !pump.committed() && !client_left_) {
     services_.count(Counter::upstream_failures);
     co_return after_break(last, {Errc::truncated, Source::upstream, Retry::no, 0});
   }

@@ -83,7 +83,8 @@ TestNode::TestNode(NodePlan plan) {
   options_.control = control_[0];
   options_.state_directory = directory_;
   options_.connections_most = 2000;
-  options_.drain_ns = 2 * kSecond;
+  options_.drain_ns = plan.drain_ns;
+  options_.clock = &clock_;
   options_.pepper_file = directory_ + "/pepper";
   options_.sealing_key_file = directory_ + "/sealing.key";
   options_.ca_file = "/etc/ssl/certs/ca-certificates.crt";
@@ -174,10 +175,12 @@ TestNode::~TestNode() {
   std::filesystem::remove_all(directory_);
 }
 
+void TestNode::drain() { EXPECT_EQ(write(control_[1], "d", 1), 1); }
+
 void TestNode::stop() {
   if (stopped_) return;
   stopped_ = true;
-  EXPECT_EQ(write(control_[1], "d", 1), 1);
+  drain();
   shard_.join();
   close(control_[0]);
   close(control_[1]);
