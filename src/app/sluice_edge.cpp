@@ -36,6 +36,7 @@ sluice::relay::Settings relay_settings(const Config& config) {
   settings.between_tokens_ns = config.timeouts.between_tokens_ns;
   settings.total_ns = config.timeouts.total_ns;
   settings.keepalive_ping_ns = config.timeouts.keepalive_ping_ns;
+  settings.tolerate_half_close = config.edge.tolerate_half_close;
   return settings;
 }
 
@@ -53,13 +54,13 @@ sluice::edge::ShardOptions shard_options(const Config& config, std::uint32_t num
   options.spin_ns = config.edge.spin_ns;
   options.profile_6_1 = config.edge.ring_profile == "6.1";
   options.connections_most = config.limits.connections_per_shard;
+  options.connections_per_address = config.limits.connections_per_address;
   options.drain_ns = config.timeouts.drain_ns;
   options.upgrade_drain_ns = config.timeouts.upgrade_drain_ns;
   options.pepper_file = config.secrets.pepper_file;
   options.sealing_key_file = config.secrets.sealing_key_file;
   options.ca_file = config.edge.ca_file;
   options.tls_handshake_ns = config.limits.tls_handshake_timeout_ns;
-  options.tls_handshakes_most = config.limits.tls_handshakes_at_once;
   options.settings = relay_settings(config);
   return options;
 }

@@ -9,6 +9,7 @@
 #include <cstring>
 #include <optional>
 
+#include "client_hello.hpp"
 #include "sluice/base/log.hpp"
 #include "sluice/base/random.hpp"
 #include "sluice/tls/context.hpp"
@@ -18,6 +19,9 @@ namespace sluice::edge {
 namespace {
 
 constexpr TimeNs kTickNs = 20 * kMillisecond;
+// A server's part of a TLS handshake takes 0.1 to 0.3 ms: as many as this, and then the others have
+// their turn.
+constexpr std::uint32_t kHandshakesATurn = 4;
 constexpr TimeNs kLongestSleepNs = 100 * kMillisecond;
 constexpr TimeNs kBusyGateNs = 50 * kMicrosecond;
 constexpr std::size_t kIdleUpstreams = 4096;
@@ -32,8 +36,8 @@ constexpr TimeNs kFarewellNs = 500 * kMillisecond;
 // long to send, and is told with the answer that the connection ends.
 constexpr TimeNs kIdleGraceNs = 5 * kSecond;
 
-std::array<std::uint8_t, 16> peer_v6(int fd) {
-  std::array<std::uint8_t, 16> bytes{};
+AddressBytes peer_v6(int fd) {
+  AddressBytes bytes{};
   sockaddr_storage peer{};
   socklen_t size = sizeof peer;
   if (getpeername(fd, reinterpret_cast<sockaddr*>(&peer), &size) != 0) return bytes;
@@ -93,6 +97,7 @@ ShardRuntime::ShardRuntime(const ShardOptions& options, state::Environment& envi
                 .snapshot = nullptr,
                 .id_high = system_rng().next_u64(),
                 .id_low = system_rng().next_u64()},
+      clients_(options.connections_most, options.connections_per_address),
       tick_timer_(&ShardRuntime::on_tick, this),
       control_(&ShardRuntime::on_control, this) {}
 
@@ -174,17 +179,19 @@ void ShardRuntime::tick() {
     const auto now_is =
         services_.snapshot ? state::ShardState::serving : state::ShardState::starting;
     block_.state.store(static_cast<std::uint32_t>(now_is), std::memory_order_release);
+    clients_.make_room(now_ns);
     for (const auto& door : doors_) door->listener.arm();
   } else if (phase_ == Phase::draining && (clients_.empty() || now_ns >= drain_deadline_ns_)) {
     phase_ = Phase::farewell;
     drain_deadline_ns_ = now_ns + kFarewellNs;
-    say_farewell();
+    services_.hurried = true;
+    clients_.end_requests();
   } else if (phase_ == Phase::farewell && (clients_.empty() || now_ns >= drain_deadline_ns_)) {
     phase_ = Phase::closing;
-    abort_connections();
+    clients_.abort_all();
     ending_.spawn(end());
   } else if (phase_ == Phase::draining && !services_.hurried) {
-    abort_idle(now_ns - kIdleGraceNs);
+    clients_.end_idle(now_ns - kIdleGraceNs);
   } else if (phase_ == Phase::stopping && !operations_in_flight()) {
     phase_ = Phase::ended;
     return;
@@ -199,27 +206,29 @@ bool ShardRuntime::gate_is_open(void* context) {
   ShardRuntime& self = door.shard;
   // Before the first catalog is there, connections wait in the socket's queue.
   if (self.phase_ != Phase::serving || !self.services_.snapshot) return false;
-  const auto own = static_cast<std::uint32_t>(self.clients_.size());
-  if (own >= self.options_.connections_most) return false;
-  if (door.tls && self.handshakes_ >= self.options_.tls_handshakes_most) return false;
+  if (self.clients_.full()) return false;
   const auto least =
       state::min_client_connections(self.environment_.boards().shards(), self.reactor_.now_ns());
-  return !least || own <= *least + kAcceptAhead;
+  return !least || self.clients_.count() <= *least + kAcceptAhead;
 }
 
 void ShardRuntime::on_accept(void* context, int fd) {
   Door& door = *static_cast<Door*>(context);
-  door.shard.connections_.spawn(door.shard.serve(door, fd));
+  const AddressBytes address = peer_v6(fd);
+  if (!door.shard.clients_.admits(address)) {
+    close(fd);
+    return;
+  }
+  door.shard.connections_.spawn(door.shard.serve(door, fd, address));
 }
 
-ring::Task<> ShardRuntime::serve(Door& door, int fd) {
+ring::Task<> ShardRuntime::serve(Door& door, int fd, AddressBytes address) {
   relay::Client client;
   client.stream = std::make_unique<net::Stream>(reactor_, fd, Source::client);
-  client.address_v6 = peer_v6(fd);
+  client.address_v6 = address;
   client.idle_since_ns = reactor_.now_ns();
-  const auto place = clients_.insert(clients_.end(), &client);
-  block_.client_connections.store(static_cast<std::uint32_t>(clients_.size()),
-                                  std::memory_order_relaxed);
+  const Clients::Place place = clients_.add(client);
+  block_.client_connections.store(clients_.count(), std::memory_order_relaxed);
   Result<> ready;
   if (door.tls) ready = co_await shake_hands(door, *client.stream);
   if (ready) {
@@ -227,42 +236,27 @@ ring::Task<> ShardRuntime::serve(Door& door, int fd) {
   } else {
     co_await client.stream->close();
   }
-  clients_.erase(place);
-  block_.client_connections.store(static_cast<std::uint32_t>(clients_.size()),
-                                  std::memory_order_relaxed);
+  clients_.remove(place);
+  block_.client_connections.store(clients_.count(), std::memory_order_relaxed);
   for (const auto& each : doors_) each->listener.arm();
 }
 
+// A client that says nothing takes its connection and no more; only work is rationed, waiting is
+// not: nobody waits for a handshake but those whose hello has come.
 ring::Task<Result<>> ShardRuntime::shake_hands(Door& door, net::Stream& stream) {
+  const TimeNs deadline_ns = reactor_.now_ns() + options_.tls_handshake_ns;
+  const Result<> greeted = co_await await_client_hello(stream, deadline_ns);
+  if (!greeted) co_return greeted;
+  while (!may_shake_hands()) co_await reactor_.yield();
   Result<tls::Engine> engine = tls::Engine::server(*door.tls);
   if (!engine) co_return std::unexpected(engine.error());
-  ++handshakes_;
-  const Result<> shaken =
-      co_await stream.start_tls(std::move(*engine), reactor_.now_ns() + options_.tls_handshake_ns);
-  --handshakes_;
-  for (const auto& each : doors_) each->listener.arm();
-  co_return shaken;
+  co_return co_await stream.start_tls(std::move(*engine), deadline_ns);
 }
 
-/// Requests that are still open end with an error, idle connections at once.
-void ShardRuntime::say_farewell() {
-  services_.hurried = true;
-  for (relay::Client* client : clients_) {
-    if (client->exchange == nullptr) client->stream->abort();
-    relay::end_request(*client);
-  }
-}
-
-void ShardRuntime::abort_connections() {
-  for (relay::Client* client : clients_) client->stream->abort();
-}
-
-/// Those that have been idle since then or longer.
-void ShardRuntime::abort_idle(TimeNs idle_since_ns) {
-  for (relay::Client* client : clients_) {
-    if (client->exchange == nullptr && client->idle_since_ns <= idle_since_ns)
-      client->stream->abort();
-  }
+bool ShardRuntime::may_shake_hands() {
+  const std::uint64_t turn = reactor_.stats().turns;
+  if (handshakes_.turn != turn) handshakes_ = {.turn = turn, .begun = 0};
+  return handshakes_.begun++ < kHandshakesATurn;
 }
 
 // ---- ending
@@ -302,7 +296,7 @@ void ShardRuntime::start_drain(const char* why, Pace pace, TimeNs limit_ns) {
                      std::memory_order_release);
   log_line(LogLevel::info, "edge", "shard " + std::to_string(options_.number) + ": " + why);
   for (const auto& door : doors_) door->listener.stop();
-  if (services_.hurried) abort_idle(reactor_.now_ns());
+  if (services_.hurried) clients_.end_idle(reactor_.now_ns());
 }
 
 ring::Task<> ShardRuntime::end() {

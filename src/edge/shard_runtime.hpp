@@ -2,11 +2,11 @@
 // commits, heartbeat.
 #pragma once
 
-#include <list>
 #include <memory>
 #include <string>
 #include <vector>
 
+#include "clients.hpp"
 #include "secrets.hpp"
 #include "sluice/edge/shard.hpp"
 #include "sluice/net/listener.hpp"
@@ -47,11 +47,9 @@ class ShardRuntime {
   void tick();
   enum class Pace : std::uint8_t { hurried, unhurried };
   void start_drain(const char* why, Pace pace, TimeNs limit_ns);
-  void say_farewell();
-  void abort_connections();
-  void abort_idle(TimeNs idle_since_ns);
-  [[nodiscard]] ring::Task<> serve(Door& door, int fd);
+  [[nodiscard]] ring::Task<> serve(Door& door, int fd, AddressBytes address);
   [[nodiscard]] ring::Task<Result<>> shake_hands(Door& door, net::Stream& stream);
+  [[nodiscard]] bool may_shake_hands();
   [[nodiscard]] bool open_doors(std::string& message);
   [[nodiscard]] ring::Task<> end();
   [[nodiscard]] bool operations_in_flight() const;
@@ -67,8 +65,11 @@ class ShardRuntime {
   SnapshotSource snapshots_;
   relay::Services services_;
   std::vector<std::unique_ptr<Door>> doors_;
-  std::list<relay::Client*> clients_;
-  std::uint32_t handshakes_ = 0;  ///< of TLS, under way
+  Clients clients_;
+  struct {
+    std::uint64_t turn = 0;
+    std::uint32_t begun = 0;
+  } handshakes_;  ///< of TLS, in this turn
   ring::Scope connections_;
   ring::Scope ending_;
   ring::Timer tick_timer_;

@@ -281,7 +281,6 @@ TEST_P(EachFormat, IsTheSameHoweverItIsCut) {  // S07
   const std::string sent = format.opening + content + format.ending;
   const std::string raw = std::string(kStreamHead) + chunk(format.opening + content) +
                           chunk(format.ending) + std::string(kLastChunk);
-  const std::size_t step = 3;  // framing and content fall on all of it in turn
   std::size_t cut = 0;  // the client waits for its answer: one at a time
   ScriptedUpstream upstream([&](Socket& client, int) {
     while (!client.receive_message().empty()) {
@@ -295,7 +294,7 @@ TEST_P(EachFormat, IsTheSameHoweverItIsCut) {  // S07
   std::string request = format.request;
   request.replace(request.find("Connection: close\r\n"), 19, "");
   std::size_t asked = 0;
-  for (cut = 1; cut < raw.size(); cut += step, ++asked) {
+  for (cut = 1; cut < raw.size(); ++cut, ++asked) {
     client.send(request);
     const std::string payload = payload_of(client.receive_message());
     ASSERT_EQ(payload, sent) << "cut at " << cut;

@@ -82,7 +82,8 @@ TestNode::TestNode(NodePlan plan) {
   options_.listeners.push_back({.fd = listening_, .certificate_file = {}, .key_file = {}});
   options_.control = control_[0];
   options_.state_directory = directory_;
-  options_.connections_most = 2000;
+  options_.connections_most = plan.connections_most;
+  options_.connections_per_address = plan.connections_per_address;
   options_.drain_ns = plan.drain_ns;
   options_.clock = &clock_;
   options_.pepper_file = directory_ + "/pepper";

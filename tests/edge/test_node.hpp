@@ -45,6 +45,8 @@ struct NodePlan {
   std::uint32_t model_flags =
       state::kModelEnabled | state::kModelListed | state::kModelRetryAfterSend;
   TimeNs drain_ns = 2 * kSecond;
+  std::uint32_t connections_most = 2000;
+  std::uint32_t connections_per_address = 0;
 };
 
 /// Model "m" costs 1 USD a million input tokens and 2 USD a million output tokens, goes upstream as

@@ -31,13 +31,13 @@ struct ShardOptions {
   TimeNs spin_ns = 0;
   bool profile_6_1 = false;
   std::uint32_t connections_most = 9000;
+  std::uint32_t connections_per_address = 0;  ///< 0 = unlimited
   TimeNs drain_ns = 30 * kSecond;
   TimeNs upgrade_drain_ns = 600 * kSecond;
   std::string pepper_file;
   std::string sealing_key_file;
   std::string ca_file;  ///< trusted authorities of providers
   TimeNs tls_handshake_ns = 5 * kSecond;
-  std::uint32_t tls_handshakes_most = 256;  ///< at once; more wait in the socket's queue
   relay::Settings settings;
   const Clock* clock = &system_clock();  ///< of the event loop: deadlines, dates in records
 };
