@@ -37,11 +37,9 @@ Errc code_of(int error_number) {
   }
 }
 
-// Of a connection that stood: what was sent may have been received, whatever the error. Only a
-// reset is what a pooled connection shows when the peer closed it before it had the request.
+// Of a connection that stood: what was sent may have been received, whatever the error.
 Error error_of(int error_number, Source peer) {
-  const Errc code = code_of(error_number);
-  return {code, peer, code == Errc::reset ? Retry::only_if_reused : Retry::no, error_number};
+  return {code_of(error_number), peer, Retry::no, error_number};
 }
 
 // Nothing was sent yet: another try may help.
@@ -131,7 +129,7 @@ void Stream::deliver(ring::Piece piece) noexcept {
 }
 
 void Stream::on_peer_fin() noexcept {
-  Error end{Errc::closed, peer_, Retry::only_if_reused, 0};
+  Error end{Errc::closed, peer_, Retry::no, 0};
   if (secure_) {
     // Without close_notify somebody may have cut the connection: what was received may not be
     // whole.

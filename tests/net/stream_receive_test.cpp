@@ -130,7 +130,7 @@ TEST_F(StreamReceive, WhatCameBeforeTheEndIsGivenFirst) {
   Got got;
   scope_.spawn(receive_all(*stream_, got));
   EXPECT_EQ(got.text, "last words");
-  EXPECT_EQ(*got.error, (Error{Errc::closed, Source::upstream, Retry::only_if_reused, 0}));
+  EXPECT_EQ(*got.error, (Error{Errc::closed, Source::upstream, Retry::no, 0}));
   Got again;
   scope_.spawn(receive_one(*stream_, 0, again));
   EXPECT_EQ(again.error->code, Errc::closed);
@@ -160,9 +160,9 @@ TEST_P(StreamEnd, AnErrnoBecomesAnError) {
 
 INSTANTIATE_TEST_SUITE_P(
     Errnos, StreamEnd,
-    ::testing::Values(EndCase{ECONNRESET, Errc::reset, Retry::only_if_reused},
-                      EndCase{EPIPE, Errc::reset, Retry::only_if_reused},
-                      EndCase{ECONNABORTED, Errc::reset, Retry::only_if_reused},
+    ::testing::Values(EndCase{ECONNRESET, Errc::reset, Retry::no},
+                      EndCase{EPIPE, Errc::reset, Retry::no},
+                      EndCase{ECONNABORTED, Errc::reset, Retry::no},
                       EndCase{ETIMEDOUT, Errc::timed_out, Retry::no},
                       EndCase{EHOSTUNREACH, Errc::unreachable, Retry::no},
                       EndCase{ENETDOWN, Errc::unreachable, Retry::no},
