@@ -269,6 +269,46 @@ TEST(Relay, StreamThatOutrunsTheWalletIsCutWithTheFormatsOwnError) {
   EXPECT_GE(node.wallet().available, -2'048'000);  // overdraft of at most one slice
 }
 
+// One slice of output costs 2,048,000 nanos: two of them fit into the budget of a day, and there is
+// another day.
+TEST(Relay, AStreamThatGoesOnAfterMidnightIsPaidByTheNewDaysBudget) {
+  for (const bool next_day : {false, true}) {
+    Gate midnight;
+    ScriptedUpstream upstream([&](Socket& client, int) {
+      client.receive_message();
+      const auto send_words = [&](int events) {
+        for (int i = 0; i < events && !client.peer_ended(0); ++i) {
+          client.send(chunk(delta("word word word word word word word word")));
+        }
+      };
+      client.send(kStreamHead);
+      send_words(150);
+      midnight.wait();
+      for (int i = 0; i < 20; ++i) {
+        send_words(20);
+        std::this_thread::sleep_for(std::chrono::milliseconds(5));
+      }
+      client.send(chunk(kFinish) + chunk(kUsage) + chunk(kDone) + "0\r\n\r\n");
+      client.peer_ended(5000);
+    });
+    NodePlan plan{.upstream_port = upstream.port()};
+    plan.limits.budget_day = 5'000'000;
+    plan.settings.between_tokens_ns = plan.settings.total_ns = 100 * 3600 * kSecond;
+    TestNode node(plan);
+    Socket client = Socket::connect_to(node.port());
+    client.send(chat_request(kAskStream));
+    client.receive(10'000);
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    if (next_day) node.skip(24 * 3600 * kSecond);
+    midnight.open();
+    const std::string answer = client.receive_until("[DONE]");
+    EXPECT_EQ(answer.ends_with("[DONE]"), next_day) << answer.substr(answer.size() - 200);
+    client.close();
+    node.stop();
+    EXPECT_EQ(node.only_record().end, next_day ? price::End::finished : price::End::cut);
+  }
+}
+
 TEST(Relay, MalformedRequestsAreRefusedOnceAndClosed) {
   ScriptedUpstream upstream([](Socket&, int) {});
   TestNode node({.upstream_port = upstream.port()});
