@@ -127,6 +127,7 @@ void read_limits(TomlTable table, Limits& out) {
   read_u32(table, "connections_per_shard", out.connections_per_shard, 1, 1'000'000);
   read_u32(table, "json_depth", out.json_depth, 4, 1024);
   table.duration("write_stall", out.write_stall_ns, 10 * kMillisecond, kHour);
+  table.duration("queue_wait", out.queue_wait_ns, 0, kHour);
   table.finish();
 }
 

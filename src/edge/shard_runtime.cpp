@@ -96,10 +96,12 @@ ShardRuntime::ShardRuntime(const ShardOptions& options, state::Environment& envi
                 .scratch = relay::make_scratch(),
                 .snapshot = nullptr,
                 .id_high = system_rng().next_u64(),
-                .id_low = system_rng().next_u64()},
+                .id_low = system_rng().next_u64(),
+                .shedding = relay::Shedding(options.settings.queue_wait_most_ns)},
       clients_(options.connections_most, options.connections_per_address),
       tick_timer_(&ShardRuntime::on_tick, this),
-      control_(&ShardRuntime::on_control, this) {}
+      control_(&ShardRuntime::on_control, this),
+      probe_(reactor_, *options.clock) {}
 
 ShardRuntime::~ShardRuntime() = default;
 
@@ -127,6 +129,10 @@ bool ShardRuntime::prepare(std::string& message) {
   block_.pid.store(static_cast<std::uint32_t>(getpid()), std::memory_order_relaxed);
   block_.client_connections.store(0, std::memory_order_relaxed);
   reactor_.set_turn_hook(&ShardRuntime::on_turn, this);
+  if (!probe_.open()) {
+    message = "cannot make an eventfd";
+    return false;
+  }
   return open_doors(message);
 }
 
@@ -175,6 +181,7 @@ void ShardRuntime::tick() {
   const auto& delays = reactor_.stats().turn_delays;
   for (std::size_t i = 0; i < delays.size(); ++i) block_.set(state::kTurnDelays + i, delays[i]);
   if (auto snapshot = snapshots_.poll()) services_.snapshot = std::move(snapshot);
+  if (phase_ != Phase::stopping) services_.shedding.note_wait(probe_.send());
   if (phase_ == Phase::serving) {
     const auto now_is =
         services_.snapshot ? state::ShardState::serving : state::ShardState::starting;
@@ -304,13 +311,14 @@ ring::Task<> ShardRuntime::end() {
   co_await pool_.close();
   verbs_.drain(kSecond);
   reactor_.cancel(control_);
+  probe_.stop();
   phase_ = Phase::stopping;
 }
 
 bool ShardRuntime::operations_in_flight() const {
-  return control_.in_flight() || std::any_of(doors_.begin(), doors_.end(), [](const auto& door) {
-           return door->listener.in_flight();
-         });
+  return control_.in_flight() || probe_.in_flight() ||
+         std::any_of(doors_.begin(), doors_.end(),
+                     [](const auto& door) { return door->listener.in_flight(); });
 }
 
 }  // namespace sluice::edge

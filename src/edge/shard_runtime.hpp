@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "clients.hpp"
+#include "queue_probe.hpp"
 #include "secrets.hpp"
 #include "sluice/edge/shard.hpp"
 #include "sluice/net/listener.hpp"
@@ -74,6 +75,7 @@ class ShardRuntime {
   ring::Scope ending_;
   ring::Timer tick_timer_;
   ring::Operation control_;
+  QueueProbe probe_;
   Phase phase_ = Phase::serving;
   TimeNs drain_deadline_ns_ = 0;  ///< of the drain, then of the farewell
 };

@@ -14,6 +14,8 @@ using dialect::ErrorKind;
 
 constexpr std::size_t kErrorBodyBytes =
     64 * kKiB;  // of an upstream's error that is kept to be passed on
+// A body that is not longer is received also where the request is refused: its connection stays.
+constexpr std::size_t kDroppedBodyBytes = 16 * kKiB;
 constexpr const char* kEndedMessage = "The gateway is shutting down; try again.";
 constexpr TimeNs kHoldGraceNs =
     60 * kSecond;  // a hold may be expired this long after the total time-out
@@ -90,6 +92,10 @@ void Exchange::end() {
 
 ring::Task<bool> Exchange::admit() {
   services_.count(Counter::requests);
+  if (!services_.shedding.takes()) {
+    co_await shed();
+    co_return false;
+  }
   if (const auto refusal = refusal_before_body()) {
     co_await refuse(*refusal);
     co_return false;
@@ -116,6 +122,20 @@ ring::Task<bool> Exchange::admit() {
   }
   if (refused) co_await refuse(*refused);
   co_return !refused;
+}
+
+// More than can be served: the less a refusal costs, the more are. Not even the key is looked up.
+ring::Task<> Exchange::shed() {
+  services_.count(Counter::shed);
+  const RequestHeadFacts& head = request_.head;
+  if (head.framing == http::Framing::length && head.content_length <= kDroppedBodyBytes) {
+    const Result<Body> dropped = co_await read_body(services_, *client_.stream, head);
+    if (!dropped) co_return;
+    request_.head.framing = http::Framing::none;
+  }
+  co_await refuse({.kind = ErrorKind::unavailable,
+                   .message = "The gateway has more requests than it can serve; try again soon.",
+                   .retry_after_s = 1});
 }
 
 // What is refused by the head alone, with the body unread.
@@ -270,7 +290,9 @@ ring::Task<> Exchange::serve() {
     failure_ =
         Failure{ErrorKind::upstream_failed, "Every provider of this model failed; try again soon."};
   }
-  co_await refuse({.kind = failure_->kind, .message = failure_->message});
+  co_await refuse({.kind = failure_->kind,
+                   .message = failure_->message,
+                   .retry_after_s = failure_->kind == ErrorKind::unavailable ? 1 : -1});
 }
 
 // Chooses the provider key and makes the bytes of the request for one candidate.
@@ -336,6 +358,10 @@ Exchange::Verdict Exchange::after_break(bool last, const Error& error) {
   }
   if (!attempt_) return Verdict::failed;  // there is nothing that could be sent
   facts_.error = error.code;
+  if (error.source == Source::self && error.code == Errc::full) {  // no descriptor, no port
+    failure_ = Failure{ErrorKind::unavailable, "The gateway is at its limit; try again soon."};
+    return last ? Verdict::failed : Verdict::try_next;
+  }
   const bool timed_out = error.code == Errc::timed_out;
   failure_ = timed_out ? Failure{ErrorKind::timed_out, "The provider did not answer in time."}
                        : Failure{ErrorKind::upstream_failed,

@@ -41,6 +41,7 @@ class Exchange {
         message;  ///< for the client's error event; empty = it got a whole answer or is gone
   };
 
+  [[nodiscard]] ring::Task<> shed();
   [[nodiscard]] std::optional<policy::Denial> authenticate();
   [[nodiscard]] std::optional<Refusal> refusal_before_body();
   void take_body(Body body);

@@ -26,6 +26,7 @@ struct Settings {
   TimeNs keepalive_ping_ns = 15 * kSecond;
   price::SliceRules slice;
   bool tolerate_half_close = false;
+  TimeNs queue_wait_most_ns = 50 * kMillisecond;  ///< 0 = no request is ever shed
 };
 
 /// Counters of one shard on the health board, behind those of the shared state.
@@ -45,6 +46,7 @@ enum class Counter : std::uint32_t {
   bytes_in,
   bytes_out,
   protocol_errors,
+  shed,
   count_,
 };
 
