@@ -70,8 +70,8 @@ Stream::~Stream() { SLUICE_ASSERT(fd_ < 0); }
 void Stream::arm_receive() noexcept {
   if (receive_op_.in_flight() || buffer_user_.waiting() || end_.code != Errc::none || aborted_)
     return;
-  if (received_.bytes() >= kReceiveCredit / 2 || received_.size() >= kReceivePieces / 2) return;
-  const auto room = static_cast<std::uint32_t>(kReceiveCredit - received_.bytes());
+  if (received_.bytes() >= credit_ / 2 || received_.size() >= kReceivePieces / 2) return;
+  const auto room = static_cast<std::uint32_t>(credit_ - received_.bytes());
   reactor_.start(receive_op_, {.code = ring::OpCode::recv_multishot, .fd = fd_, .length = room});
 }
 
@@ -94,8 +94,7 @@ void Stream::on_receive(void* context, const ring::Completion& completion) {
     self.deliver(std::move(piece));
     if (!completion.more) {
       self.arm_receive();
-    } else if (self.received_.bytes() >= kReceiveCredit ||
-               self.received_.size() >= kReceivePieces) {
+    } else if (self.received_.bytes() >= self.credit_ || self.received_.size() >= kReceivePieces) {
       self.pause_receive();
     }
     // Bytes of TLS may be a part of a record, or a ticket: nothing that receive() could give.
