@@ -130,7 +130,8 @@ TEST(MuchAndSlowly, AReaderThatStopsAndGoesStopsTheProvider) {  // S14, S15
       was = sent;
       std::this_thread::sleep_for(milliseconds(30));
     }
-    EXPECT_LT(allocated_bytes() - before, 64 * kKiB) << "while it waits";
+    // The reader's own buffer is up to 128 KiB of it.
+    EXPECT_LT(allocated_bytes() - before, 192 * kKiB) << "while it waits";
     ASSERT_LT(sent, kMost) << "nothing stopped it";
     const std::size_t wanted = got + 2 * kMiB;
     while (got < wanted) got += client.receive(64 * 1024).size();
