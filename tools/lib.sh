@@ -7,7 +7,7 @@ jobs=${SLUICE_JOBS:-2}
 # What the programs do often, as tools/profile saw it.
 profile=$root/bench/profile/edge.proftext
 # What is built to run, besides the tests: targets of tools/build.
-programs=(src/app/sluice src/app/sluice-edge src/app/sluice-reconciler src/app/mock/sluice-mock bench/load/sluice-load)
+programs=(src/app/sluice src/app/sluice-edge src/app/sluice-reconciler src/app/mock/sluice-mock bench/load/sluice-load bench/load/sluice-storm)
 
 say() { printf '%s\n' "== $*" >&2; }
 die() { printf '%s\n' "error: $*" >&2; exit 1; }

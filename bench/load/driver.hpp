@@ -30,7 +30,9 @@ struct Options {
   std::uint64_t chunks = 0;                 ///< chunks a stream must bring; 0 = not checked
   std::uint64_t abort_after = 0;            ///< close a stream after so many chunks; 0 = never
   std::int64_t reconnect_ns = 50'000'000;
-  std::string ca_file;                 ///< TLS: who vouches for the target; empty = plain
+  std::int64_t backoff_ns =
+      0;                ///< a client that was refused rests so long, connected; 0 = it leaves
+  std::string ca_file;  ///< TLS: who vouches for the target; empty = plain
   std::string tls_name = "localhost";  ///< TLS: the name in its certificate
   bool fresh = false;                  ///< a new connection for each request
   double rate = 0;                     ///< requests a second of all connections; 0 = closed loop
@@ -41,6 +43,7 @@ struct Results {
   Histogram delay;    ///< chunk written by the stand-in → read here
   Histogram first;    ///< request sent → first stamp (streams), first byte otherwise
   Histogram latency;  ///< request sent → end of the answer
+  Histogram refused;  ///< the same of answers other than 200
   std::uint64_t chunks = 0;
   std::uint64_t good = 0;
   std::uint64_t aborted = 0;   ///< by us, as asked
@@ -94,6 +97,7 @@ class Driver {
   void drop(Client& client);
   void start_due();
   void send_due();
+  void rest(Client& client);
   [[nodiscard]] std::int64_t wait_ns() const;
   [[nodiscard]] std::int64_t period_ns() const;
   [[nodiscard]] bool measuring() const { return now_ns_ >= measure_from_ns_; }

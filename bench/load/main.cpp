@@ -29,6 +29,7 @@ constexpr std::string_view kUsage =
     "  --fresh yes         a new connection for each request\n"
     "  --rate N            requests a second of all connections, default 0: each as soon as it "
     "can\n"
+    "  --backoff S          who is refused rests so long, default: it connects anew\n"
     "  --chunks N          chunks each stream must bring    --abort-after N  close after N "
     "chunks\n";
 
@@ -68,6 +69,7 @@ bool take(std::string_view name, const std::string& value, Options& options) {
   if (name == "--body-bytes") return options.body_bytes = count, true;
   if (name == "--seconds") return options.seconds_ns = nanoseconds, true;
   if (name == "--warmup") return options.warmup_ns = nanoseconds, true;
+  if (name == "--backoff") return options.backoff_ns = nanoseconds, true;
   if (name == "--ramp") return options.ramp_ns = nanoseconds, true;
   if (name == "--requests") return options.requests = count, true;
   if (name == "--chunks") return options.chunks = count, true;
@@ -92,12 +94,13 @@ void print(const Options& options, const Results& r) {
       R"({{"mode":"{}","connections":{},"seconds":{:.3f},"good":{},"good_per_s":{:.1f},)"
       R"("chunks":{},"chunks_per_s":{:.1f},"lost":{},"repeated":{},"merged":{},"aborted":{},)"
       R"("errors":{{"connect":{},"closed":{},"malformed":{},"statuses":{{{}}}}},)"
-      R"("delay_us":{},"first_us":{},"latency_us":{}}})"
+      R"("delay_us":{},"first_us":{},"latency_us":{},"refused_us":{}}})"
       "\n",
       options.stream ? "streams" : "requests", options.connections, r.seconds, r.good,
       static_cast<double>(r.good) / seconds, r.chunks, static_cast<double>(r.chunks) / seconds,
       r.lost, r.repeated, r.merged, r.aborted, r.connect_errors, r.closed_early, r.malformed,
-      statuses, percentiles(r.delay), percentiles(r.first), percentiles(r.latency));
+      statuses, percentiles(r.delay), percentiles(r.first), percentiles(r.latency),
+      percentiles(r.refused));
 }
 
 }  // namespace

@@ -85,6 +85,7 @@ void read_edge(TomlTable table, const Paths& paths, Edge& out) {
     table.fail("ring_profile", "must be \"6.1\" or empty");
   }
   table.integers("cpus", out.cpus, 0, 4095);
+  table.boolean("tolerate_half_close", out.tolerate_half_close);
   table.finish();
 }
 
@@ -123,11 +124,11 @@ void read_limits(TomlTable table, Limits& out) {
   table.duration("keepalive_idle", out.keepalive_idle_ns, 10 * kMillisecond, 24 * kHour);
   read_u32(table, "requests_per_connection", out.requests_per_connection, 1, 1'000'000'000);
   table.duration("tls_handshake_timeout", out.tls_handshake_timeout_ns, 10 * kMillisecond, kHour);
-  read_u32(table, "tls_handshakes_at_once", out.tls_handshakes_at_once, 1, 100'000);
   read_u32(table, "connections_per_address", out.connections_per_address, 0, 1'000'000);
   read_u32(table, "connections_per_shard", out.connections_per_shard, 1, 1'000'000);
   read_u32(table, "json_depth", out.json_depth, 4, 1024);
   table.duration("write_stall", out.write_stall_ns, 10 * kMillisecond, kHour);
+  table.duration("queue_wait", out.queue_wait_ns, 0, kHour);
   table.finish();
 }
 

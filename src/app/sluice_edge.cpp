@@ -36,6 +36,8 @@ sluice::relay::Settings relay_settings(const Config& config) {
   settings.between_tokens_ns = config.timeouts.between_tokens_ns;
   settings.total_ns = config.timeouts.total_ns;
   settings.keepalive_ping_ns = config.timeouts.keepalive_ping_ns;
+  settings.queue_wait_most_ns = config.limits.queue_wait_ns;
+  settings.tolerate_half_close = config.edge.tolerate_half_close;
   return settings;
 }
 
@@ -60,7 +62,6 @@ sluice::edge::ShardOptions shard_options(const Config& config, std::uint32_t num
   options.sealing_key_file = config.secrets.sealing_key_file;
   options.ca_file = config.edge.ca_file;
   options.tls_handshake_ns = config.limits.tls_handshake_timeout_ns;
-  options.tls_handshakes_most = config.limits.tls_handshakes_at_once;
   options.settings = relay_settings(config);
   return options;
 }

@@ -18,13 +18,15 @@ class AddressCounts {
   /// `most` = 0: no limit, and nothing is counted.
   explicit AddressCounts(std::uint32_t most) : most_(most) {}
 
-  /// Counts a connection of this address, unless it has `most` already.
-  [[nodiscard]] bool enter(const Address& address) {
+  /// Whether one more connection may come from there.
+  [[nodiscard]] bool admits(const Address& address) const {
     if (most_ == 0) return true;
-    std::uint32_t& open = open_[network_of(address)];
-    if (open >= most_) return false;
-    ++open;
-    return true;
+    const auto found = open_.find(network_of(address));
+    return found == open_.end() || found->second < most_;
+  }
+
+  void enter(const Address& address) {
+    if (most_ != 0) ++open_[network_of(address)];
   }
 
   /// A connection that entered has ended.

@@ -9,6 +9,7 @@
 #include <cstring>
 #include <optional>
 
+#include "client_hello.hpp"
 #include "control_pipe.hpp"
 #include "sluice/base/log.hpp"
 #include "sluice/base/random.hpp"
@@ -19,6 +20,9 @@ namespace sluice::edge {
 namespace {
 
 constexpr TimeNs kTickNs = 20 * kMillisecond;
+// A server's part of a TLS handshake takes 0.1 to 0.3 ms: as many as this, and then the others have
+// their turn.
+constexpr std::uint32_t kHandshakesATurn = 4;
 constexpr TimeNs kLongestSleepNs = 100 * kMillisecond;
 constexpr TimeNs kBusyGateNs = 50 * kMicrosecond;
 constexpr std::size_t kIdleUpstreams = 4096;
@@ -27,12 +31,14 @@ constexpr TimeNs kIdleUpstreamNs = 30 * kSecond;
 constexpr std::uint32_t kAcceptAhead = 4;
 // A dead supervisor leaves its shards this long to finish (design §12).
 constexpr TimeNs kOrphanDrainNs = 5 * kSecond;
+// Time for the error that open requests end with at a drain's limit.
+constexpr TimeNs kFarewellNs = 500 * kMillisecond;
 // A client may be sending on an idle connection just when it is closed. Without hurry it gets this
 // long to send, and is told with the answer that the connection ends.
 constexpr TimeNs kIdleGraceNs = 5 * kSecond;
 
-std::array<std::uint8_t, 16> peer_v6(int fd) {
-  std::array<std::uint8_t, 16> bytes{};
+AddressBytes peer_v6(int fd) {
+  AddressBytes bytes{};
   sockaddr_storage peer{};
   socklen_t size = sizeof peer;
   if (getpeername(fd, reinterpret_cast<sockaddr*>(&peer), &size) != 0) return bytes;
@@ -72,7 +78,7 @@ ShardRuntime::ShardRuntime(const ShardOptions& options, state::Environment& envi
       environment_(environment),
       slot_(slot),
       block_(environment.boards().shard(slot.slot())),
-      reactor_(port, system_clock(), reactor_options(options)),
+      reactor_(port, *options.clock, reactor_options(options)),
       pool_(reactor_, kIdleUpstreams, kIdleUpstreamNs),
       verbs_(environment, slot),
       hasher_(pepper),
@@ -91,10 +97,12 @@ ShardRuntime::ShardRuntime(const ShardOptions& options, state::Environment& envi
                 .scratch = relay::make_scratch(),
                 .snapshot = nullptr,
                 .id_high = system_rng().next_u64(),
-                .id_low = system_rng().next_u64()},
-      addresses_(options.connections_per_address),
+                .id_low = system_rng().next_u64(),
+                .shedding = relay::Shedding(options.settings.queue_wait_most_ns)},
+      clients_(options.connections_most, options.connections_per_address),
       tick_timer_(&ShardRuntime::on_tick, this),
-      control_(&ShardRuntime::on_control, this) {}
+      control_(&ShardRuntime::on_control, this),
+      probe_(reactor_, *options.clock) {}
 
 ShardRuntime::~ShardRuntime() = default;
 
@@ -122,6 +130,10 @@ bool ShardRuntime::prepare(std::string& message) {
   block_.pid.store(static_cast<std::uint32_t>(getpid()), std::memory_order_relaxed);
   block_.client_connections.store(0, std::memory_order_relaxed);
   reactor_.set_turn_hook(&ShardRuntime::on_turn, this);
+  if (!probe_.open()) {
+    message = "cannot make an eventfd";
+    return false;
+  }
   return open_doors(message);
 }
 
@@ -171,17 +183,24 @@ void ShardRuntime::tick() {
   const auto& delays = reactor_.stats().turn_delays;
   for (std::size_t i = 0; i < delays.size(); ++i) block_.set(state::kTurnDelays + i, delays[i]);
   if (auto snapshot = snapshots_.poll()) services_.snapshot = std::move(snapshot);
+  if (phase_ != Phase::stopping) services_.shedding.note_wait(probe_.send());
   if (phase_ == Phase::serving) {
     const auto now_is =
         services_.snapshot ? state::ShardState::serving : state::ShardState::starting;
     block_.state.store(static_cast<std::uint32_t>(now_is), std::memory_order_release);
+    clients_.make_room(now_ns);
     for (const auto& door : doors_) door->listener.arm();
   } else if (phase_ == Phase::draining && (clients_.empty() || now_ns >= drain_deadline_ns_)) {
+    phase_ = Phase::farewell;
+    drain_deadline_ns_ = now_ns + kFarewellNs;
+    services_.hurried = true;
+    clients_.end_requests();
+  } else if (phase_ == Phase::farewell && (clients_.empty() || now_ns >= drain_deadline_ns_)) {
     phase_ = Phase::closing;
-    abort_connections();
+    clients_.abort_all();
     ending_.spawn(end());
   } else if (phase_ == Phase::draining && !services_.hurried) {
-    abort_idle(now_ns - kIdleGraceNs);
+    clients_.end_idle(now_ns - kIdleGraceNs);
   } else if (phase_ == Phase::stopping && !operations_in_flight()) {
     phase_ = Phase::ended;
     return;
@@ -196,32 +215,30 @@ bool ShardRuntime::gate_is_open(void* context) {
   ShardRuntime& self = door.shard;
   // Before the first catalog is there, connections wait in the socket's queue.
   if (self.phase_ != Phase::serving || !self.services_.snapshot) return false;
-  const auto own = static_cast<std::uint32_t>(self.clients_.size());
-  if (own >= self.options_.connections_most) return false;
-  if (door.tls && self.handshakes_ >= self.options_.tls_handshakes_most) return false;
+  if (self.clients_.full()) return false;
   const auto least =
       state::min_client_connections(self.environment_.boards().shards(), self.reactor_.now_ns());
-  return !least || own <= *least + kAcceptAhead;
+  return !least || self.clients_.count() <= *least + kAcceptAhead;
 }
 
 void ShardRuntime::on_accept(void* context, int fd) {
   Door& door = *static_cast<Door*>(context);
-  door.shard.connections_.spawn(door.shard.serve(door, fd));
+  const AddressBytes address = peer_v6(fd);
+  if (!door.shard.clients_.admits(address)) {
+    door.shard.note_crowd(address);
+    close(fd);
+    return;
+  }
+  door.shard.connections_.spawn(door.shard.serve(door, fd, address));
 }
 
-ring::Task<> ShardRuntime::serve(Door& door, int fd) {
+ring::Task<> ShardRuntime::serve(Door& door, int fd, AddressBytes address) {
   relay::Client client;
   client.stream = std::make_unique<net::Stream>(reactor_, fd, Source::client);
-  client.address_v6 = peer_v6(fd);
+  client.address_v6 = address;
   client.idle_since_ns = reactor_.now_ns();
-  if (!addresses_.enter(client.address_v6)) {
-    note_crowd(client.address_v6);
-    co_await client.stream->close();
-    co_return;
-  }
-  const auto place = clients_.insert(clients_.end(), &client);
-  block_.client_connections.store(static_cast<std::uint32_t>(clients_.size()),
-                                  std::memory_order_relaxed);
+  const Clients::Place place = clients_.add(client);
+  block_.client_connections.store(clients_.count(), std::memory_order_relaxed);
   Result<> ready;
   if (door.tls) ready = co_await shake_hands(door, *client.stream);
   if (ready) {
@@ -229,14 +246,12 @@ ring::Task<> ShardRuntime::serve(Door& door, int fd) {
   } else {
     co_await client.stream->close();
   }
-  clients_.erase(place);
-  addresses_.leave(client.address_v6);
-  block_.client_connections.store(static_cast<std::uint32_t>(clients_.size()),
-                                  std::memory_order_relaxed);
+  clients_.remove(place);
+  block_.client_connections.store(clients_.count(), std::memory_order_relaxed);
   for (const auto& each : doors_) each->listener.arm();
 }
 
-void ShardRuntime::note_crowd(const AddressCounts::Address& address) {
+void ShardRuntime::note_crowd(const AddressBytes& address) {
   services_.count(relay::Counter::crowded);
   std::uint64_t subject = 0;
   std::memcpy(&subject, address.data() + 8, 8);
@@ -247,26 +262,22 @@ void ShardRuntime::note_crowd(const AddressCounts::Address& address) {
            std::string(text) + ": no more connections (limits.connections_per_address)");
 }
 
+// A client that says nothing takes its connection and no more; only work is rationed, waiting is
+// not: nobody waits for a handshake but those whose hello has come.
 ring::Task<Result<>> ShardRuntime::shake_hands(Door& door, net::Stream& stream) {
+  const TimeNs deadline_ns = reactor_.now_ns() + options_.tls_handshake_ns;
+  const Result<> greeted = co_await await_client_hello(stream, deadline_ns);
+  if (!greeted) co_return greeted;
+  while (!may_shake_hands()) co_await reactor_.yield();
   Result<tls::Engine> engine = tls::Engine::server(*door.tls);
   if (!engine) co_return std::unexpected(engine.error());
-  ++handshakes_;
-  const Result<> shaken =
-      co_await stream.start_tls(std::move(*engine), reactor_.now_ns() + options_.tls_handshake_ns);
-  --handshakes_;
-  for (const auto& each : doors_) each->listener.arm();
-  co_return shaken;
+  co_return co_await stream.start_tls(std::move(*engine), deadline_ns);
 }
 
-void ShardRuntime::abort_connections() {
-  for (relay::Client* client : clients_) client->stream->abort();
-}
-
-/// Those that have been idle since then or longer.
-void ShardRuntime::abort_idle(TimeNs idle_since_ns) {
-  for (relay::Client* client : clients_) {
-    if (!client->busy && client->idle_since_ns <= idle_since_ns) client->stream->abort();
-  }
+bool ShardRuntime::may_shake_hands() {
+  const std::uint64_t turn = reactor_.stats().turns;
+  if (handshakes_.turn != turn) handshakes_ = {.turn = turn, .begun = 0};
+  return handshakes_.begun++ < kHandshakesATurn;
 }
 
 // ---- ending
@@ -342,7 +353,7 @@ void ShardRuntime::start_drain(const char* why, Pace pace, TimeNs limit_ns) {
                      std::memory_order_release);
   log_line(LogLevel::info, "edge", "shard " + std::to_string(options_.number) + ": " + why);
   for (const auto& door : doors_) door->listener.stop();
-  if (services_.hurried) abort_idle(reactor_.now_ns());
+  if (services_.hurried) clients_.end_idle(reactor_.now_ns());
 }
 
 ring::Task<> ShardRuntime::end() {
@@ -350,13 +361,14 @@ ring::Task<> ShardRuntime::end() {
   co_await pool_.close();
   verbs_.drain(kSecond);
   reactor_.cancel(control_);
+  probe_.stop();
   phase_ = Phase::stopping;
 }
 
 bool ShardRuntime::operations_in_flight() const {
-  return control_.in_flight() || std::any_of(doors_.begin(), doors_.end(), [](const auto& door) {
-           return door->listener.in_flight();
-         });
+  return control_.in_flight() || probe_.in_flight() ||
+         std::any_of(doors_.begin(), doors_.end(),
+                     [](const auto& door) { return door->listener.in_flight(); });
 }
 
 }  // namespace sluice::edge

@@ -2,12 +2,12 @@
 // commits, heartbeat.
 #pragma once
 
-#include <list>
 #include <memory>
 #include <string>
 #include <vector>
 
-#include "address_counts.hpp"
+#include "clients.hpp"
+#include "queue_probe.hpp"
 #include "secrets.hpp"
 #include "sluice/base/log_limit.hpp"
 #include "sluice/edge/shard.hpp"
@@ -39,7 +39,7 @@ class ShardRuntime {
 
  private:
   struct Door;  ///< one listening socket
-  enum class Phase : std::uint8_t { serving, draining, closing, stopping, ended };
+  enum class Phase : std::uint8_t { serving, draining, farewell, closing, stopping, ended };
 
   static void on_accept(void* context, int fd);
   static bool gate_is_open(void* context);
@@ -50,11 +50,10 @@ class ShardRuntime {
   void tick();
   enum class Pace : std::uint8_t { hurried, unhurried };
   void start_drain(const char* why, Pace pace, TimeNs limit_ns);
-  void abort_connections();
-  void abort_idle(TimeNs idle_since_ns);
-  void note_crowd(const AddressCounts::Address& address);
-  [[nodiscard]] ring::Task<> serve(Door& door, int fd);
+  void note_crowd(const AddressBytes& address);
+  [[nodiscard]] ring::Task<> serve(Door& door, int fd, AddressBytes address);
   [[nodiscard]] ring::Task<Result<>> shake_hands(Door& door, net::Stream& stream);
+  [[nodiscard]] bool may_shake_hands();
   [[nodiscard]] bool open_doors(std::string& message);
   void reload_certificates();
   void take_ticket_key();
@@ -73,16 +72,19 @@ class ShardRuntime {
   relay::Services services_;
   tls::TicketKeys ticket_keys_;
   std::vector<std::unique_ptr<Door>> doors_;
-  std::list<relay::Client*> clients_;
-  AddressCounts addresses_;
+  Clients clients_;
   LogLimit crowded_addresses_;
-  std::uint32_t handshakes_ = 0;  ///< of TLS, under way
+  struct {
+    std::uint64_t turn = 0;
+    std::uint32_t begun = 0;
+  } handshakes_;  ///< of TLS, in this turn
   ring::Scope connections_;
   ring::Scope ending_;
   ring::Timer tick_timer_;
   ring::Operation control_;
+  QueueProbe probe_;
   Phase phase_ = Phase::serving;
-  TimeNs drain_deadline_ns_ = 0;
+  TimeNs drain_deadline_ns_ = 0;  ///< of the drain, then of the farewell
 };
 
 }  // namespace sluice::edge

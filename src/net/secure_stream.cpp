@@ -21,7 +21,7 @@ void Stream::deliver_secured(ring::Piece piece) noexcept {
   }
   if (secure_->has_control() && !send_op_.in_flight()) send_secured();
   if (secure_->engine().state() == tls::State::peer_closed) {
-    set_end({Errc::closed, peer_, Retry::only_if_reused, 0});
+    set_end({Errc::closed, peer_, Retry::no, 0});
   }
 }
 

@@ -40,11 +40,9 @@ Errc code_of(int error_number) {
   }
 }
 
-// Of a connection that stood: what was sent may have been received, whatever the error. Only a
-// reset is what a pooled connection shows when the peer closed it before it had the request.
+// Of a connection that stood: what was sent may have been received, whatever the error.
 Error error_of(int error_number, Source peer) {
-  const Errc code = code_of(error_number);
-  return {code, peer, code == Errc::reset ? Retry::only_if_reused : Retry::no, error_number};
+  return {code_of(error_number), peer, Retry::no, error_number};
 }
 
 // Nothing was sent yet: another try may help.
@@ -75,8 +73,8 @@ Stream::~Stream() { SLUICE_ASSERT(fd_ < 0); }
 void Stream::arm_receive() noexcept {
   if (receive_op_.in_flight() || buffer_user_.waiting() || end_.code != Errc::none || aborted_)
     return;
-  if (received_.bytes() >= kReceiveCredit / 2 || received_.size() >= kReceivePieces / 2) return;
-  const auto room = static_cast<std::uint32_t>(kReceiveCredit - received_.bytes());
+  if (received_.bytes() >= credit_ / 2 || received_.size() >= kReceivePieces / 2) return;
+  const auto room = static_cast<std::uint32_t>(credit_ - received_.bytes());
   reactor_.start(receive_op_, {.code = ring::OpCode::recv_multishot, .fd = fd_, .length = room});
 }
 
@@ -99,8 +97,7 @@ void Stream::on_receive(void* context, const ring::Completion& completion) {
     self.deliver(std::move(piece));
     if (!completion.more) {
       self.arm_receive();
-    } else if (self.received_.bytes() >= kReceiveCredit ||
-               self.received_.size() >= kReceivePieces) {
+    } else if (self.received_.bytes() >= self.credit_ || self.received_.size() >= kReceivePieces) {
       self.pause_receive();
     }
     // Bytes of TLS may be a part of a record, or a ticket: nothing that receive() could give.
@@ -134,7 +131,7 @@ void Stream::deliver(ring::Piece piece) noexcept {
 }
 
 void Stream::on_peer_fin() noexcept {
-  Error end{Errc::closed, peer_, Retry::only_if_reused, 0};
+  Error end{Errc::closed, peer_, Retry::no, 0};
   if (secure_) {
     // Without close_notify somebody may have cut the connection: what was received may not be
     // whole.

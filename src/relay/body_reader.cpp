@@ -19,6 +19,25 @@ TimeNs body_deadline(const Services& services, TimeNs start_ns, std::size_t rece
          static_cast<TimeNs>(received_bytes) * kSecond / rate;
 }
 
+// What a body that is still being received takes of the memory for all bodies.
+class Share {
+ public:
+  explicit Share(Services& services) : services_(services) {}
+  Share(const Share&) = delete;
+  Share& operator=(const Share&) = delete;
+  ~Share() { services_.body_bytes -= bytes_; }
+  /// False when there is less than that.
+  [[nodiscard]] bool take(std::size_t bytes) {
+    services_.body_bytes += bytes - bytes_;
+    bytes_ = bytes;
+    return services_.body_bytes <= services_.settings.bodies_total_bytes;
+  }
+
+ private:
+  Services& services_;
+  std::size_t bytes_ = 0;
+};
+
 // Decodes one piece into the body. What lies behind the body stays in the piece.
 Result<> take_piece(http::BodyDecoder& decoder, ring::Piece& piece, Body& body, std::size_t limit) {
   while (!piece.empty() && !decoder.done()) {
@@ -44,6 +63,8 @@ ring::Task<Result<Body>> read_body(Services& services, net::Stream& client,
   }
   http::BodyDecoder decoder(head.framing, head.content_length, limit, Source::client);
   Body body(std::min<std::size_t>(head.content_length, kTrustedLengthBytes));
+  Share share(services);
+  if (!share.take(body.capacity())) co_return fail(Errc::full);
   if (head.expects_continue && !client.has_received()) {
     const iovec text{const_cast<char*>(kContinue.data()), kContinue.size()};
     const Result<> sent = co_await client.send({&text, 1}, services.settings.write_stall_ns);
@@ -57,6 +78,7 @@ ring::Task<Result<Body>> read_body(Services& services, net::Stream& client,
     ring::Piece piece = std::move(*received);
     const Result<> taken = take_piece(decoder, piece, body, limit);
     if (!taken) co_return std::unexpected(taken.error());
+    if (!share.take(body.capacity())) co_return fail(Errc::full);
     client.unread(std::move(piece));
   }
   co_return body;

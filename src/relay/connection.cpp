@@ -37,6 +37,10 @@ ring::Task<> refuse_head(Services& services, net::Stream& client, const Error& e
 
 }  // namespace
 
+void end_request(Client& client) {
+  if (client.exchange != nullptr) client.exchange->end();
+}
+
 // One coroutine for the whole connection: what it keeps, it keeps for every stream that is open.
 ring::Task<> serve_connection(Services& services, Client& client) {
   net::Stream& stream = *client.stream;
@@ -52,14 +56,14 @@ ring::Task<> serve_connection(Services& services, Client& client) {
       break;
     }
     if (served + 1 == services.settings.requests_per_connection) head.keep_alive = false;
-    client.busy = true;
     bool reusable = false;
     {
       Exchange exchange(services, client, head);
+      client.exchange = &exchange;
       if (co_await exchange.admit()) co_await exchange.serve();
       reusable = exchange.reusable();
     }
-    client.busy = false;
+    client.exchange = nullptr;
     client.idle_since_ns = services.reactor.now_ns();
     // An answer that began before the drain has promised to keep the connection: the next one will
     // say that it ends.

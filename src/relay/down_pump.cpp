@@ -10,6 +10,9 @@ namespace {
 
 constexpr std::size_t kMaxQueuedPieces =
     24;  // of one send; framing needs the rest of Stream::kSendPieces
+// Of the provider's bytes that wait, and as much again that a slow client is taking: with all else
+// less than 64 KiB a stream.
+constexpr std::uint32_t kAheadBytes = 24 * kKiB;
 constexpr std::size_t kJoinedBytes = 2 * kKiB;
 constexpr std::uint32_t kTakesAnAcknowledgeMode = 32;
 constexpr std::size_t kLateCommitBytes = 64 * kKiB;  // non-semantic events kept back at most
@@ -34,6 +37,7 @@ DownPump::DownPump(const PumpContext& context, const Meter::Kind& meter_kind)
       last_received_ns_(context.services.reactor.now_ns()),
       last_sent_ns_(last_received_ns_) {
   context_.upstream.fetch_with_piece(this, sizeof *this, &context_.client);
+  context_.upstream.set_receive_credit(kAheadBytes);
 }
 
 DownPump::~DownPump() { context_.upstream.fetch_with_piece(nullptr, 0, nullptr); }
@@ -268,6 +272,7 @@ TimeNs DownPump::next_deadline_ns() const {
 // Nothing came for a while, or the upstream ended: pings, or says how the pump ends.
 ring::Task<std::optional<PumpEnd>> DownPump::on_silence(const Error& error) {
   if (context_.client_left && !context_.drain_after_client) co_return PumpEnd::client_left;
+  if (context_.ended) co_return PumpEnd::ended;
   if (error.code == Errc::closed && decoder_.end_of_stream()) co_return std::nullopt;
   if (error.code != Errc::timed_out) co_return PumpEnd::upstream_broke;
   const Settings& settings = context_.services.settings;

@@ -21,6 +21,7 @@ enum class PumpEnd : std::uint8_t {
   client_left,
   cut,        ///< ended by us: no more money
   timed_out,  ///< the total time of the request is over
+  ended,      ///< by us: the shard goes
 };
 
 /// What a pump works on. All outlive it.
@@ -32,6 +33,7 @@ struct PumpContext {
   const RequestHeadFacts& request;
   const ResponseFacts& response;
   const bool& client_left;  ///< set when the client has gone
+  const bool& ended;        ///< set when the gateway has ended the request
   bool drain_after_client;  ///< read on for the usage when the client has gone
   bool commit_late;         ///< keep the head back until the first semantic event
   bool stream;              ///< the client asked for a stream

@@ -14,6 +14,9 @@ using dialect::ErrorKind;
 
 constexpr std::size_t kErrorBodyBytes =
     64 * kKiB;  // of an upstream's error that is kept to be passed on
+// A body that is not longer is received also where the request is refused: its connection stays.
+constexpr std::size_t kDroppedBodyBytes = 16 * kKiB;
+constexpr const char* kEndedMessage = "The gateway is shutting down; try again.";
 constexpr TimeNs kHoldGraceNs =
     60 * kSecond;  // a hold may be expired this long after the total time-out
 
@@ -82,8 +85,17 @@ void Exchange::on_client_end(void* context, const Error& end) {
   if (self.attempt_ && !drain) self.attempt_->abort();
 }
 
+void Exchange::end() {
+  ended_ = true;
+  if (attempt_) attempt_->abort();
+}
+
 ring::Task<bool> Exchange::admit() {
   services_.count(Counter::requests);
+  if (!services_.shedding.takes()) {
+    co_await shed();
+    co_return false;
+  }
   if (const auto refusal = refusal_before_body()) {
     co_await refuse(*refusal);
     co_return false;
@@ -110,6 +122,20 @@ ring::Task<bool> Exchange::admit() {
   }
   if (refused) co_await refuse(*refused);
   co_return !refused;
+}
+
+// More than can be served: the less a refusal costs, the more are. Not even the key is looked up.
+ring::Task<> Exchange::shed() {
+  services_.count(Counter::shed);
+  const RequestHeadFacts& head = request_.head;
+  if (head.framing == http::Framing::length && head.content_length <= kDroppedBodyBytes) {
+    const Result<Body> dropped = co_await read_body(services_, *client_.stream, head);
+    if (!dropped) co_return;
+    request_.head.framing = http::Framing::none;
+  }
+  co_await refuse({.kind = ErrorKind::unavailable,
+                   .message = "The gateway has more requests than it can serve; try again soon.",
+                   .retry_after_s = 1});
 }
 
 // What is refused by the head alone, with the body unread.
@@ -240,7 +266,7 @@ ring::Task<std::optional<Refusal>> Exchange::reserve() {
 ring::Task<> Exchange::serve() {
   const policy::CandidateList& candidates = plan_->candidates;
   Verdict verdict = Verdict::failed;
-  for (std::size_t i = 0; i < candidates.count && !client_left_; ++i) {
+  for (std::size_t i = 0; i < candidates.count && !client_left_ && !ended_; ++i) {
     const bool last = i + 1 == candidates.count;
     const Result<ResponseFacts> response = co_await open(*candidates.entries[i], last);
     if (!response) {
@@ -259,11 +285,14 @@ ring::Task<> Exchange::serve() {
     co_await close_hold(end, nullptr, 0);
   }
   if (verdict == Verdict::answered || client_left_) co_return;
+  if (!failure_ && ended_) failure_ = Failure{ErrorKind::unavailable, kEndedMessage};
   if (!failure_) {
     failure_ =
         Failure{ErrorKind::upstream_failed, "Every provider of this model failed; try again soon."};
   }
-  co_await refuse({.kind = failure_->kind, .message = failure_->message});
+  co_await refuse({.kind = failure_->kind,
+                   .message = failure_->message,
+                   .retry_after_s = failure_->kind == ErrorKind::unavailable ? 1 : -1});
 }
 
 // Chooses the provider key and makes the bytes of the request for one candidate.
@@ -323,8 +352,16 @@ ring::Task<Result<ResponseFacts>> Exchange::open(const state::CandidateEntry& ca
 // The candidate broke before anything of it was delivered: may another one be tried?
 Exchange::Verdict Exchange::after_break(bool last, const Error& error) {
   if (client_left_) return Verdict::client_left;
+  if (ended_) {
+    failure_ = Failure{ErrorKind::unavailable, kEndedMessage};
+    return Verdict::failed;
+  }
   if (!attempt_) return Verdict::failed;  // there is nothing that could be sent
   facts_.error = error.code;
+  if (error.source == Source::self && error.code == Errc::full) {  // no descriptor, no port
+    failure_ = Failure{ErrorKind::unavailable, "The gateway is at its limit; try again soon."};
+    return last ? Verdict::failed : Verdict::try_next;
+  }
   const bool timed_out = error.code == Errc::timed_out;
   failure_ = timed_out ? Failure{ErrorKind::timed_out, "The provider did not answer in time."}
                        : Failure{ErrorKind::upstream_failed,
@@ -358,6 +395,9 @@ Exchange::Ending Exchange::describe(PumpEnd end, const Meter& meter) {
       return {price::End::cut, relay::refusal_of(refused, services_.scratch->refusal_text).kind,
               "The balance or budget was used up while streaming."};
     }
+    case PumpEnd::ended:
+      facts_.error = Errc::cancelled;
+      return {price::End::cut, ErrorKind::unavailable, kEndedMessage};
     case PumpEnd::timed_out:
       facts_.error = Errc::timed_out;
       return {price::End::cut, ErrorKind::timed_out, "The request took longer than is allowed."};
@@ -378,6 +418,7 @@ ring::Task<Exchange::Verdict> Exchange::relay(const ResponseFacts& response, boo
                  .request = request_.head,
                  .response = response,
                  .client_left = client_left_,
+                 .ended = ended_,
                  .drain_after_client = drain,
                  .commit_late = may_retry,
                  .stream = plan_->stream,
@@ -400,7 +441,8 @@ ring::Task<Exchange::Verdict> Exchange::relay(const ResponseFacts& response, boo
   services_.count(Counter::bytes_out, pump.bytes_out());
   reusable_ = end == PumpEnd::finished && pump.client_reusable();
   upstream_reusable_ = end == PumpEnd::finished && pump.upstream_reusable();
-  if (end == PumpEnd::upstream_broke && !pump.committed() && !client_left_) {
+  const bool broke = end == PumpEnd::upstream_broke || end == PumpEnd::ended;
+  if (broke && !pump.committed() && !client_left_) {
     services_.count(Counter::upstream_failures);
     co_return after_break(last, {Errc::truncated, Source::upstream, Retry::no, 0});
   }

@@ -26,6 +26,8 @@ class Exchange {
   [[nodiscard]] ring::Task<bool> admit();
   /// The provider's answer and the bill. Once, after admit() said true.
   [[nodiscard]] ring::Task<> serve();
+  /// The gateway ends it now: what was delivered is charged, the client gets an error.
+  void end();
   /// The client's connection may carry another request.
   [[nodiscard]] bool reusable() const { return reusable_ && !client_left_; }
 
@@ -39,6 +41,7 @@ class Exchange {
         message;  ///< for the client's error event; empty = it got a whole answer or is gone
   };
 
+  [[nodiscard]] ring::Task<> shed();
   [[nodiscard]] std::optional<policy::Denial> authenticate();
   [[nodiscard]] std::optional<Refusal> refusal_before_body();
   void take_body(Body body);
@@ -75,6 +78,7 @@ class Exchange {
   };
   std::optional<Failure> failure_;  ///< what to answer when no candidate delivers
   bool client_left_ = false;
+  bool ended_ = false;  ///< by end()
   bool reusable_ = false;
   bool upstream_reusable_ = false;
   struct Facts {

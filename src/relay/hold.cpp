@@ -27,8 +27,6 @@ ring::Task<Result<state::Outcome>> Hold::reserve(const state::ReserveVerb& asked
   verb.multiplier = terms_.terms.multiplier;
   verb.tier = terms_.terms.tier;
   verb.input_estimate = terms_.input_estimate;
-  key_windows_ = verb.key_windows;
-  wallet_windows_ = verb.wallet_windows;
   pending.board_index = place_;
   co_await VerbAwaiter(services_, pending);
   if (pending.error.code != Errc::none || pending.outcome.verdict != state::Verdict::done) {
@@ -68,6 +66,17 @@ void Hold::note_output(Tokens counted) {
   ask_extension();
 }
 
+// Against the windows of now: a stream may go on into another day.
+state::ExtendVerb Hold::extend_verb(Nanos amount) const {
+  const TimeNs now_ns = services_.reactor.realtime_ns();
+  state::ExtendVerb verb{.hold = id_, .amount = amount, .expected_extensions = extensions_};
+  verb.key_windows = terms_.zones->windows_at(terms_.key_zone, now_ns);
+  verb.wallet_windows = terms_.key_zone == terms_.wallet_zone
+                            ? verb.key_windows
+                            : terms_.zones->windows_at(terms_.wallet_zone, now_ns);
+  return verb;
+}
+
 void Hold::ask_extension() {
   const Tokens cap = terms_.output_cap * static_cast<Tokens>(terms_.choices);
   const Tokens remaining = cap == 0 ? 0 : std::max<Tokens>(cap - covered_, 0);
@@ -100,11 +109,7 @@ void Hold::ask_extension() {
   }
   asked_tokens_ = tokens;
   extending_ = true;
-  extension_->verb = state::ExtendVerb{.hold = id_,
-                                       .amount = *nanos,
-                                       .expected_extensions = extensions_,
-                                       .key_windows = key_windows_,
-                                       .wallet_windows = wallet_windows_};
+  extension_->verb = extend_verb(*nanos);
   extension_->board_index = place_;
   extension_->context = this;
   extension_->done = &Hold::on_extended;
@@ -152,11 +157,7 @@ Nanos Hold::missing(Nanos cost) const {
 // One last extension before the end (row 2). Refused: the rest is excess, as for any hold.
 ring::Task<> Hold::cover(Nanos amount) {
   state::PendingVerb pending;
-  pending.verb = state::ExtendVerb{.hold = id_,
-                                   .amount = amount,
-                                   .expected_extensions = extensions_,
-                                   .key_windows = key_windows_,
-                                   .wallet_windows = wallet_windows_};
+  pending.verb = extend_verb(amount);
   pending.board_index = place_;
   co_await VerbAwaiter(services_, pending);
   if (pending.error.code == Errc::none && pending.outcome.verdict == state::Verdict::done) {

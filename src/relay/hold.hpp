@@ -16,7 +16,10 @@ namespace sluice::relay {
 
 /// What a reservation is made from. All of it but the amount is fixed for the request's life.
 struct HoldTerms {
-  const price::PriceRow* row = nullptr;  ///< in the request's snapshot
+  const price::PriceRow* row = nullptr;   ///< in the request's snapshot
+  const state::Catalog* zones = nullptr;  ///< of the same: says which windows are current
+  std::uint32_t key_zone = 0;
+  std::uint32_t wallet_zone = 0;
   price::Terms terms;
   Tokens input_estimate = 0;  ///< without margin
   Tokens prompt_bound = 0;    ///< input tokens the hold covers
@@ -72,6 +75,7 @@ class Hold {
 
  private:
   void ask_extension();
+  [[nodiscard]] state::ExtendVerb extend_verb(Nanos amount) const;
   [[nodiscard]] Nanos missing(Nanos cost) const;
   [[nodiscard]] ring::Task<> cover(Nanos amount);
   static void on_extended(state::PendingVerb& verb) noexcept;
@@ -90,8 +94,6 @@ class Hold {
   Tokens ask_at_ = 0;  ///< counted output at which the next extension is asked for
   Tokens asked_tokens_ = 0;
   std::uint32_t extensions_ = 0;
-  state::WindowIds key_windows_;
-  state::WindowIds wallet_windows_;
   std::unique_ptr<state::PendingVerb> extension_;  ///< made when the first extension is asked for
   std::coroutine_handle<> closer_;
 };

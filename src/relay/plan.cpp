@@ -42,6 +42,9 @@ bool fill_terms(const Services& services, const Snapshot& snapshot, const state:
     denial = {ErrorKind::unavailable, "The model has no price at present.", "model"};
     return false;
   }
+  hold.zones = snapshot.catalog.get();
+  hold.key_zone = key.zone;
+  hold.wallet_zone = key.wallet_zone;
   hold.terms = {.at_ns = request.head.received_realtime_ns, .multiplier = *multiplier};
   hold.input_estimate = dialect::estimate_input_tokens(*plan.scan);
   hold.choices = std::max(plan.scan->choices, 1U);

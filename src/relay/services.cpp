@@ -55,6 +55,8 @@ const char* to_string(Counter counter) {
       return "sluice_protocol_errors_total";
     case Counter::crowded:
       return "sluice_crowded_connections_total";
+    case Counter::shed:
+      return "sluice_shed_total";
     case Counter::count_:
       break;
   }

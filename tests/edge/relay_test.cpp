@@ -5,68 +5,12 @@
 #include <algorithm>
 #include <string>
 
+#include "messages.hpp"
 #include "scripted_upstream.hpp"
 #include "test_node.hpp"
 
 namespace sluice::test {
 namespace {
-
-std::string chat_request(std::string_view body, std::string_view extra = "") {
-  std::string text =
-      "POST /v1/chat/completions HTTP/1.1\r\nHost: gateway\r\nAuthorization: Bearer ";
-  text.append(kApiKey).append("\r\nContent-Type: application/json\r\n").append(extra);
-  text.append("Content-Length: ").append(std::to_string(body.size())).append("\r\n\r\n");
-  return text.append(body);
-}
-
-std::string with_length(std::string_view head, std::string_view body) {
-  return std::string(head) + "Content-Length: " + std::to_string(body.size()) + "\r\n\r\n" +
-         std::string(body);
-}
-
-std::string chunk(std::string_view payload) {
-  char size[20];
-  std::snprintf(size, sizeof size, "%zx\r\n", payload.size());
-  return size + std::string(payload) + "\r\n";
-}
-
-constexpr std::string_view kAsk = R"({"model":"m","messages":[{"role":"user","content":"hi"}]})";
-constexpr std::string_view kAskStream =
-    R"({"model":"m","stream":true,"messages":[{"role":"user","content":"hi"}]})";
-constexpr std::string_view kAnswer =
-    R"({"id":"c1","object":"chat.completion","model":"up-m","choices":[{"index":0,"finish_reason":"stop",)"
-    R"("message":{"role":"assistant","content":"hello"}}],)"
-    R"("usage":{"prompt_tokens":100,"completion_tokens":50,"total_tokens":150}})";
-constexpr std::string_view kJsonHead = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n";
-constexpr std::string_view kStreamHead =
-    "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n";
-
-std::string delta(std::string_view text) {
-  return "data: {\"id\":\"c1\",\"choices\":[{\"index\":0,\"delta\":{\"content\":\"" +
-         std::string(text) + "\"},\"finish_reason\":null}],\"usage\":null}\n\n";
-}
-constexpr std::string_view kFinish =
-    "data: "
-    "{\"id\":\"c1\",\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}],\"usage\":"
-    "null}\n\n";
-constexpr std::string_view kUsage =
-    "data: {\"id\":\"c1\",\"choices\":[],\"usage\":{\"prompt_tokens\":100,\"completion_tokens\":50,"
-    "\"total_tokens\":150}}\n\n";
-constexpr std::string_view kDone = "data: [DONE]\n\n";
-
-std::string payload_of(const std::string& answer) {
-  std::string payload;
-  for (std::size_t at = answer.find("\r\n\r\n") + 4; at < answer.size();) {
-    const std::size_t size = std::strtoull(answer.c_str() + at, nullptr, 16);
-    at = answer.find("\r\n", at) + 2;
-    payload += answer.substr(at, size);
-    at += size + 2;
-  }
-  return payload;
-}
-
-// 100 input tokens at 1 USD and 50 output tokens at 2 USD a million.
-constexpr Nanos kCost = 100 * 1000 + 50 * 2000;
 
 TEST(Relay, WholeAnswerIsRelayedAndSettledExactly) {
   std::string seen;
@@ -323,6 +267,46 @@ TEST(Relay, StreamThatOutrunsTheWalletIsCutWithTheFormatsOwnError) {
   EXPECT_EQ(node.only_record().end, price::End::cut);
   EXPECT_GT(node.wallet().charged, 2'000'000);
   EXPECT_GE(node.wallet().available, -2'048'000);  // overdraft of at most one slice
+}
+
+// One slice of output costs 2,048,000 nanos: two of them fit into the budget of a day, and there is
+// another day.
+TEST(Relay, AStreamThatGoesOnAfterMidnightIsPaidByTheNewDaysBudget) {
+  for (const bool next_day : {false, true}) {
+    Gate midnight;
+    ScriptedUpstream upstream([&](Socket& client, int) {
+      client.receive_message();
+      const auto send_words = [&](int events) {
+        for (int i = 0; i < events && !client.peer_ended(0); ++i) {
+          client.send(chunk(delta("word word word word word word word word")));
+        }
+      };
+      client.send(kStreamHead);
+      send_words(150);
+      midnight.wait();
+      for (int i = 0; i < 20; ++i) {
+        send_words(20);
+        std::this_thread::sleep_for(std::chrono::milliseconds(5));
+      }
+      client.send(chunk(kFinish) + chunk(kUsage) + chunk(kDone) + "0\r\n\r\n");
+      client.peer_ended(5000);
+    });
+    NodePlan plan{.upstream_port = upstream.port()};
+    plan.limits.budget_day = 5'000'000;
+    plan.settings.between_tokens_ns = plan.settings.total_ns = 100 * 3600 * kSecond;
+    TestNode node(plan);
+    Socket client = Socket::connect_to(node.port());
+    client.send(chat_request(kAskStream));
+    client.receive(10'000);
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    if (next_day) node.skip(24 * 3600 * kSecond);
+    midnight.open();
+    const std::string answer = client.receive_until("[DONE]");
+    EXPECT_EQ(answer.ends_with("[DONE]"), next_day) << answer.substr(answer.size() - 200);
+    client.close();
+    node.stop();
+    EXPECT_EQ(node.only_record().end, next_day ? price::End::finished : price::End::cut);
+  }
 }
 
 TEST(Relay, MalformedRequestsAreRefusedOnceAndClosed) {

@@ -2,17 +2,17 @@
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <cstdlib>
 #include <utility>
 
 namespace sluice::test {
 namespace {
-
-constexpr int kPatienceMs = 5000;
 
 sockaddr_in loopback(std::uint16_t port) {
   sockaddr_in address{};
@@ -39,6 +39,17 @@ bool is_chunked(std::string_view head) {
 
 }  // namespace
 
+void Gate::open() {
+  const std::scoped_lock lock(mutex_);
+  open_ = true;
+  changed_.notify_all();
+}
+
+void Gate::wait() {
+  std::unique_lock lock(mutex_);
+  changed_.wait_for(lock, std::chrono::milliseconds(kPatienceMs), [&] { return open_; });
+}
+
 Socket::Socket(Socket&& other) noexcept
     : fd_(std::exchange(other.fd_, -1)), buffer_(std::move(other.buffer_)) {}
 
@@ -46,6 +57,8 @@ Socket::~Socket() { close(); }
 
 Socket Socket::connect_to(std::uint16_t port) {
   const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  const int on = 1;
+  setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
   const sockaddr_in address = loopback(port);
   if (connect(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
     ::close(fd);
@@ -80,6 +93,16 @@ std::string Socket::receive(std::size_t bytes) {
   return taken;
 }
 
+std::string Socket::received() { return std::exchange(buffer_, {}); }
+
+std::string Socket::receive_until(std::string_view text, int wait_ms) {
+  std::size_t at = 0;
+  while ((at = buffer_.find(text)) == std::string::npos) {
+    if (!receive_some(wait_ms)) return std::exchange(buffer_, {});
+  }
+  return receive(at + text.size());
+}
+
 std::string Socket::receive_message() {
   std::size_t head_end = 0;
   while ((head_end = buffer_.find("\r\n\r\n")) == std::string::npos) {
@@ -107,6 +130,8 @@ bool Socket::peer_ended(int wait_ms) {
   if (poll(&readable, 1, wait_ms) <= 0) return false;
   return (readable.revents & (POLLHUP | POLLERR | POLLRDHUP)) != 0;
 }
+
+void Socket::end_sending() { shutdown(fd_, SHUT_WR); }
 
 void Socket::close() {
   if (fd_ >= 0) ::close(std::exchange(fd_, -1));
@@ -141,6 +166,8 @@ void ScriptedUpstream::accept_all() {
   while (!ended_) {
     const int fd = accept4(fd_, nullptr, nullptr, SOCK_CLOEXEC);
     if (fd < 0) return;
+    const int on = 1;
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     const int number = connections_++;
     const std::scoped_lock lock(mutex_);
     threads_.emplace_back([this, fd, number] {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <atomic>
+#include <condition_variable>
 #include <cstdint>
 #include <functional>
 #include <mutex>
@@ -12,6 +13,20 @@
 #include <vector>
 
 namespace sluice::test {
+
+inline constexpr int kPatienceMs = 5000;
+
+/// Lets one thread wait for another, not for ever: a test that has failed still ends.
+class Gate {
+ public:
+  void open();
+  void wait();
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  bool open_ = false;
+};
 
 /// A blocking socket with the few calls that tests need. Owns its descriptor.
 class Socket {
@@ -27,12 +42,19 @@ class Socket {
   void send(std::string_view bytes);
   /// What arrives until `bytes` are there, the peer ends or 5 s pass.
   std::string receive(std::size_t bytes);
+  /// What has arrived and was not taken yet.
+  std::string received();
+  /// What arrives up to and with `text`, or all until the peer ends or `wait_ms` pass without a
+  /// byte.
+  std::string receive_until(std::string_view text, int wait_ms = kPatienceMs);
   /// One HTTP message with Content-Length, chunked or no body, as received.
   std::string receive_message();
   /// Everything until the peer ends (at most 5 s).
   std::string receive_all();
   /// True when the peer has ended the connection; waits up to `wait_ms`.
   bool peer_ended(int wait_ms);
+  /// Nothing more is sent; what comes is still received.
+  void end_sending();
   void close();
   void reset();  ///< closes with RST
 

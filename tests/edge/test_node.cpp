@@ -82,8 +82,10 @@ TestNode::TestNode(NodePlan plan) {
   options_.listeners.push_back({.fd = listening_, .certificate_file = {}, .key_file = {}});
   options_.control = control_[0];
   options_.state_directory = directory_;
-  options_.connections_most = 2000;
-  options_.drain_ns = 2 * kSecond;
+  options_.connections_most = plan.connections_most;
+  options_.connections_per_address = plan.connections_per_address;
+  options_.drain_ns = plan.drain_ns;
+  options_.clock = &clock_;
   options_.pepper_file = directory_ + "/pepper";
   options_.sealing_key_file = directory_ + "/sealing.key";
   options_.ca_file = "/etc/ssl/certs/ca-certificates.crt";
@@ -174,10 +176,12 @@ TestNode::~TestNode() {
   std::filesystem::remove_all(directory_);
 }
 
+void TestNode::drain() { EXPECT_EQ(write(control_[1], "d", 1), 1); }
+
 void TestNode::stop() {
   if (stopped_) return;
   stopped_ = true;
-  EXPECT_EQ(write(control_[1], "d", 1), 1);
+  drain();
   shard_.join();
   close(control_[0]);
   close(control_[1]);

@@ -161,7 +161,7 @@ TEST_F(SecureReceive, CloseNotifyIsAnOrderlyEnd) {
   turns();
   EXPECT_EQ(got.text, "all of it");
   ASSERT_TRUE(got.error);
-  EXPECT_EQ(*got.error, (Error{Errc::closed, Source::upstream, Retry::only_if_reused, 0}));
+  EXPECT_EQ(*got.error, (Error{Errc::closed, Source::upstream, Retry::no, 0}));
   // The other half goes on, and ends in order too.
   Ended sent;
   scope_.spawn(send_text(*stream_, "answer", kSecond, sent));

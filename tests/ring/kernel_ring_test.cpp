@@ -11,6 +11,7 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <chrono>
@@ -350,6 +351,37 @@ TEST_P(KernelRingTest, MoreOperationsThanTheQueueHoldsAreSubmittedMeanwhile) {
   std::size_t seen = 0;
   for (int i = 0; i < 20 && seen < pairs.size(); ++i) seen += turn(100 * kMillisecond).size();
   EXPECT_EQ(seen, pairs.size());
+}
+
+// The completion queue has four places for each of the 64 submissions: what does not fit is kept by
+// the kernel until there is room.
+TEST_P(KernelRingTest, MoreCompletionsThanTheQueueHoldsAreNotLost) {
+  constexpr std::uint64_t kSends = 1000;
+  const auto [here, there] = tcp_pair();
+  for (std::uint64_t i = 0; i < kSends; ++i) {
+    ring_->prepare({.code = OpCode::send,
+                    .fd = here,
+                    .address = "x",
+                    .length = 1,
+                    .msg_flags = MSG_NOSIGNAL,
+                    .user_data = i});
+  }
+  std::vector<int> seen(kSends);
+  std::size_t count = 0;
+  for (int i = 0; i < 200 && count < kSends; ++i) {
+    for (const Completion& completion : turn(100 * kMillisecond)) {
+      ASSERT_EQ(completion.result, 1);
+      ++seen[completion.user_data];
+      ++count;
+    }
+  }
+  EXPECT_EQ(count, kSends);
+  EXPECT_EQ(std::count(seen.begin(), seen.end(), 1), static_cast<std::ptrdiff_t>(kSends));
+  // The ring goes on as before.
+  ring_->prepare({.code = OpCode::poll, .fd = there, .msg_flags = POLLIN, .user_data = 7});
+  const auto readable = turn();
+  ASSERT_EQ(readable.size(), 1U);
+  EXPECT_EQ(readable[0].user_data, 7U);
 }
 
 TEST_P(KernelRingTest, ConnectAndAcceptComplete) {

@@ -26,11 +26,11 @@ struct Limits {
   TimeNs keepalive_idle_ns = 60 * kSecond;
   std::uint32_t requests_per_connection = 1000;
   TimeNs tls_handshake_timeout_ns = 5 * kSecond;
-  std::uint32_t tls_handshakes_at_once = 256;
   std::uint32_t connections_per_address = 256;  ///< at one shard; 0 = unlimited
   std::uint32_t connections_per_shard = 9000;
   std::uint32_t json_depth = 64;
   TimeNs write_stall_ns = 60 * kSecond;
+  TimeNs queue_wait_ns = 50 * kMillisecond;  ///< beyond it requests are shed; 0 = never
 };
 
 struct Timeouts {
@@ -40,7 +40,7 @@ struct Timeouts {
   TimeNs between_tokens_ns = 600 * kSecond;
   TimeNs total_ns = 3600 * kSecond;
   TimeNs keepalive_ping_ns = 15 * kSecond;
-  TimeNs drain_ns = 30 * kSecond;  ///< graceful stop: how long open streams may go on
+  TimeNs drain_ns = 30 * kSecond;           ///< graceful stop: how long open streams may go on
   TimeNs upgrade_drain_ns = 600 * kSecond;  ///< the same in shards that others have replaced
 };
 
@@ -63,6 +63,8 @@ struct Edge {
   std::string ca_file = "/etc/ssl/certs/ca-certificates.crt";
   std::string ring_profile;  ///< "6.1" masks newer kernel features; empty = probe
   std::vector<int> cpus;     ///< shard i is pinned to cpus[i % size]; empty = not pinned
+  bool tolerate_half_close =
+      false;  ///< a client's FIN behind its request does not mean it has gone
 };
 
 struct State {

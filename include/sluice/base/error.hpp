@@ -51,7 +51,7 @@ enum class Errc : std::uint8_t {
 enum class Source : std::uint8_t { self, client, upstream };
 
 /// Whether the same step may be tried again.
-enum class Retry : std::uint8_t { no, yes, only_if_reused };
+enum class Retry : std::uint8_t { no, yes };
 
 struct Error {
   Errc code = Errc::none;

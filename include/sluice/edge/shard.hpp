@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "sluice/base/clock.hpp"
 #include "sluice/base/units.hpp"
 #include "sluice/relay/settings.hpp"
 
@@ -36,8 +37,8 @@ struct ShardOptions {
   std::string sealing_key_file;
   std::string ca_file;  ///< trusted authorities of providers
   TimeNs tls_handshake_ns = 5 * kSecond;
-  std::uint32_t tls_handshakes_most = 256;  ///< at once; more wait in the socket's queue
   relay::Settings settings;
+  const Clock* clock = &system_clock();  ///< of the event loop: deadlines, dates in records
 };
 
 /// Whether the files that a shard needs are there and make sense: secrets, certificates,

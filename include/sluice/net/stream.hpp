@@ -36,6 +36,9 @@ class Stream {
   static constexpr std::size_t kSendPieces = 32;
   /// Received bytes that may wait to be taken before reading stops; it goes on at half of it.
   static constexpr std::size_t kReceiveCredit = 64 * 1024;
+  /// Less than that, from the next receive on: what is received here is kept a second time while a
+  /// slow peer of somebody else's takes it.
+  void set_receive_credit(std::uint32_t bytes) noexcept { credit_ = bytes; }
   /// The same for pieces: a sender of single bytes would take a buffer with each.
   static constexpr std::size_t kReceivePieces = 64;
 
@@ -201,6 +204,7 @@ class Stream {
   const void* fetched_ = nullptr;
   const Stream* sent_on_ = nullptr;
   std::uint32_t fetched_bytes_ = 0;
+  std::uint32_t credit_ = kReceiveCredit;
   EndWatcher end_watcher_ = nullptr;
   void* end_context_ = nullptr;
 

@@ -26,6 +26,7 @@ struct Settings {
   TimeNs keepalive_ping_ns = 15 * kSecond;
   price::SliceRules slice;
   bool tolerate_half_close = false;
+  TimeNs queue_wait_most_ns = 50 * kMillisecond;  ///< 0 = no request is ever shed
 };
 
 /// Counters of one shard on the health board, behind those of the shared state.
@@ -46,6 +47,7 @@ enum class Counter : std::uint32_t {
   bytes_out,
   protocol_errors,
   crowded,  ///< connections refused: too many of one address
+  shed,
   count_,
 };
 

@@ -47,7 +47,7 @@ describe('certificates and tickets', () => {
     listener = tlsListener(authority, port)
     system = await System.start({
       models: ['mock-c5', 'mock-c60-g50'], mockArgs: ['--records', '0'],
-      config: { edge: 'shards = 2', listener: listener.toml, limits: 'tls_handshakes_at_once = 2000' },
+      config: { edge: 'shards = 2', listener: listener.toml },
     })
     key = await system.customer('secure', { credit: '10000' })
   })

@@ -1,0 +1,272 @@
+// Clients that mean harm, and more load than there is room for: the others notice nothing, memory stays bounded,
+// what cannot be served is refused. Figures that have time in them are in the long part only.
+import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
+import { readdirSync } from 'node:fs'
+import { after, before, describe, test } from 'node:test'
+import { Authority } from '../lib/certificates.mjs'
+import { load, rssKib, storm } from '../lib/load.mjs'
+import { long } from '../lib/paths.mjs'
+import { freePort, sleep, start, until } from '../lib/processes.mjs'
+import { chat, exchange, open, post, statusOf } from '../lib/raw.mjs'
+import { System } from '../lib/system.mjs'
+
+const PATH = '/v1/chat/completions'
+const ATTACKERS = long ? 2000 : 400
+const READERS = 2000
+const KIB_EACH = 64
+const CONSTANT_KIB = 4096
+const KINDS = ['idle', 'head', 'body', 'read', 'hello']
+const nobody = { connect: 0, closed: 0, malformed: 0, statuses: {} }
+
+let system, key, tlsPort
+before(async () => {
+  const own = new Authority('storms').issue('edge', 'DNS:localhost,IP:127.0.0.1')
+  tlsPort = await freePort()
+  system = await System.start({
+    models: ['mock-c5', 'mock-c100000-g50', 'mock-c200-g10'],
+    config: {
+      edge: 'shards = 1', state: 'map = "128MiB"',
+      listener: `[[edge.listener]]\naddress = "127.0.0.1:${tlsPort}"\ncertificate_file = "${own.certificate}"\nkey_file = "${own.key}"`,
+    },
+    mockArgs: ['--records', '0', '--keep-bodies', '0'],
+  })
+  key = await system.customer('healthy', { credit: '1000000' })
+  // Pools and frames fill.
+  await healthy(1).result
+})
+after(() => system?.stop())
+
+const healthy = (seconds, more = {}) => load('requests', system.port,
+  { key, model: 'mock-c5', connections: 8, rate: 300, seconds, ...more })
+const attack = (kind, seconds, more = {}) => storm(kind, kind === 'hello' ? tlsPort : system.port,
+  { key, model: 'mock-c100000-g50', connections: ATTACKERS, seconds, interval: 0.5, ...more })
+
+/** All that the storms and streams held has been given back, and the books are right. */
+async function calm(which = system) {
+  await until(async () => (await which.wallet('healthy')).held === 0n, 'all holds to be closed', 20_000, 50)
+  await until(async () => (await which.mock.recorder('?limit=0')).open === 0, 'the provider to be at rest', 20_000, 50)
+  await which.check()
+}
+
+/** The most that the shard's memory grew while `running` did, in KiB, sampled; and the samples. */
+async function growth(before, running, which = system) {
+  const samples = []
+  let over = false
+  running.then(() => { over = true }, () => { over = true })
+  while (!over) {
+    samples.push(rssKib(which.shards()[0]) - before)
+    await sleep(100)
+  }
+  return { most: Math.max(...samples), samples }
+}
+
+function assertServed({ errors, good }, least) {
+  assert.deepEqual(errors, nobody)
+  assert.ok(good >= least, `${good} answers, at least ${least}`)
+}
+
+describe('attackers that are slow', () => {
+  const together = long ? KINDS.map(kind => [kind]) : [KINDS]
+  for (const kinds of together) {
+    test(`${ATTACKERS} each: ${kinds.join(', ')}`, { timeout: 120_000 }, async () => {
+      const seconds = long ? 12 : 4
+      const before = rssKib(system.shards()[0])
+      const calmLatency = long ? (await healthy(5).result).latency_us.p99 : Infinity
+      const storms = kinds.map(kind => attack(kind, seconds))
+      await sleep(700)
+      const traffic = healthy(seconds - 1.5)
+      const { most } = await growth(before, Promise.all(storms.map(each => each.result)))
+      const seen = await traffic.result
+      assertServed(seen, 200 * (seconds - 2))
+      for (const each of storms) assert.equal((await each.result).refused, 0)
+      assert.ok(most <= kinds.length * ATTACKERS * KIB_EACH + CONSTANT_KIB, `${most} KiB for ${kinds.length * ATTACKERS}`)
+      if (long) {
+        console.log(`${kinds[0]}: p99 ${seen.latency_us.p99} µs, before ${calmLatency} µs; ${(most / ATTACKERS).toFixed(1)} KiB each`)
+        assert.ok(seen.latency_us.p99 <= 2 * calmLatency, `p99 ${seen.latency_us.p99} µs, before ${calmLatency}`)
+      }
+      await calm()
+    })
+  }
+
+  for (const [mode, what] of [['-H', 'slow heads'], ['-B', 'slow bodies'], ['-X', 'slow reads']]) {
+    test(`slowhttptest: ${what}`, { skip: !long, timeout: 60_000 }, async () => {
+      const before = rssKib(system.shards()[0])
+      const tool = start('/usr/bin/slowhttptest', [mode, '-c', '1000', '-r', '500', '-i', '2', '-l', '12', '-p', '3', '-v', '1', '-k', '5',
+        '-u', `http://127.0.0.1:${system.port}/v1/models`], { pipe: true })
+      let said = ''
+      tool.stdout.on('data', data => { said += data })
+      await sleep(1000)
+      const traffic = healthy(8)
+      const { most } = await growth(before, tool.ended)
+      assertServed(await traffic.result, 1500)
+      assert.match(said, /service available:\S*\s+\S*YES/)
+      assert.doesNotMatch(said, /service available:\S*\s+\S*NO/)
+      assert.ok(most <= 1000 * KIB_EACH + CONSTANT_KIB, `${most} KiB`)
+      await calm()
+    })
+  }
+
+  test('a shard full of idle connections serves those who ask', { timeout: 60_000 }, async () => {
+    const crowd = await System.start({ models: ['mock-c5'], config: { limits: 'connections_per_shard = 100' } })
+    try {
+      const own = await crowd.customer('late')
+      const idle = storm('idle', crowd.port, { connections: 300, seconds: 5, again: 'yes', interval: 0.2 })
+      await sleep(2500)
+      for (let i = 0; i < 10; i += 1) {
+        const answer = await exchange(crowd.port, post(PATH, chat('mock-c5'), { key: own }), { ms: 3000 })
+        assert.equal(answer.status, 200, answer.text)
+      }
+      idle.kill('SIGTERM')
+      assert.ok((await idle.result).ended > 0)
+    } finally { await crowd.stop() }
+  })
+})
+
+test(`${READERS} slow readers of endless streams: memory is bounded and flat, the others are served`, { timeout: 400_000 }, async () => {
+  const seconds = long ? 180 : 10
+  // Until everything on the way to the readers is full, all streams together are a load as no providers make.
+  const own = await System.start({
+    models: ['mock-c5', 'mock-c100000-s2000-g0'], mockArgs: ['--records', '0', '--keep-bodies', '0'],
+    config: { edge: 'shards = 1', state: 'map = "128MiB"', limits: 'queue_wait = "0"' },
+  })
+  try {
+    const ownKey = await own.customer('healthy', { credit: '1000000' })
+    const steady = { key: ownKey, model: 'mock-c5', connections: 8, rate: 300 }
+    await load('requests', own.port, { ...steady, seconds: 1 }).result
+    const before = rssKib(own.shards()[0])
+    // One that takes less than its window in write_stall is cut off: in the long run they take a little more.
+    const readers = storm('read', own.port, {
+      key: ownKey, model: 'mock-c100000-s2000-g0', connections: READERS, seconds, ramp: 3, interval: 1, 'read-bytes': long ? 500 : 1,
+    })
+    const watched = growth(before, readers.result, own)
+    await until(async () => (await own.mock.recorder('?limit=0')).open === READERS, 'all streams to be open', 8000, 50)
+    const traffic = load('requests', own.port, { ...steady, seconds: seconds - 6.5 })
+    const { most, samples } = await watched
+    assertServed(await traffic.result, 500)
+    const { open: still, refused } = await readers.result
+    assert.deepEqual({ still, refused }, { still: READERS, refused: 0 })
+    const half = Math.floor(samples.length / 2)
+    const [early, late] = [samples.slice(0, half), samples.slice(half)].map(part => Math.max(...part))
+    console.log(`${READERS} readers: ${(most / READERS).toFixed(1)} KiB each; first half ${early} KiB, second ${late} KiB`)
+    assert.ok(most <= READERS * KIB_EACH + CONSTANT_KIB, `${most} KiB for ${READERS}`)
+    // In ten seconds they are just full.
+    if (long) assert.ok(late <= early + CONSTANT_KIB, `${early} KiB, later ${late} KiB`)
+    await calm(own)
+  } finally { await own.stop() }
+})
+
+test('no descriptors left: open streams go on, the others wait or are told, and all is well afterwards', { timeout: 60_000 }, async () => {
+  const [shard] = system.shards()
+  const descriptors = () => readdirSync(`/proc/${shard}/fd`).length
+  const limit = count => execFileSync('prlimit', ['--pid', String(shard), `--nofile=${count}:20000`])
+  const ask = socket => {
+    socket.bytes = ''
+    socket.write(post(PATH, chat('mock-c200-g10'), { key }))
+    return until(() => statusOf(socket.bytes), 'an answer', 10_000)
+  }
+  const kept = await open(system.port)
+  kept.write(post(PATH, chat('mock-c5'), { key }))
+  await until(() => statusOf(kept.bytes) === 200, 'the first answer')
+  const stream = exchange(system.port, post(PATH, chat('mock-c200-g10', { stream: true }), { key }), { ms: 20_000 })
+  await until(async () => (await system.mock.recorder('?limit=0')).open === 1, 'the stream to be open')
+  await sleep(200)
+  limit(descriptors() + 5)
+  try {
+    const crowd = await Promise.all(Array.from({ length: 30 }, () => open(system.port)))
+    await sleep(300)
+    // Pooled connections are used up one by one, then none can be made.
+    const answers = []
+    for (let i = 0; i < 3; i += 1) answers.push(exchange(system.port, post(PATH, chat('mock-c5'), { key }), { ms: 1000 }))
+    const busy = [ask(kept)]
+    await Promise.all(answers)
+    const status = await busy[0]
+    assert.ok(status === 200 || status === 503, `${status}`)
+    for (const socket of crowd) socket.destroy()
+  } finally { limit(20000) }
+  const whole = await stream
+  assert.ok(whole.text.endsWith('0\r\n\r\n') && whole.text.includes('[DONE]'), 'the stream is whole')
+  kept.destroy()
+  await until(async () => (await exchange(system.port, post(PATH, chat('mock-c5'), { key }), { ms: 2000 })).status === 200, 'answers again')
+  assert.deepEqual(system.shards(), [shard], 'it lives')
+  await calm()
+})
+
+test('a shard that is killed under load costs its own connections only', { timeout: 60_000 }, async () => {
+  const pair = await System.start({ models: ['mock-ts-c40-g25'], config: { edge: 'shards = 2', state: 'map = "128MiB"' }, mockArgs: ['--records', '0'] })
+  try {
+    const own = await pair.customer('pair', { credit: '1000' })
+    const streams = load('streams', pair.port, { key: own, model: 'mock-ts-c40-g25', connections: 80, chunks: 40, seconds: 5, ramp: 0.5 })
+    await sleep(2000)
+    const page = await (await fetch(`http://127.0.0.1:${pair.metricsPort}/metrics`)).text()
+    const held = [...page.matchAll(/^sluice_client_connections\{[^}]*\} (\d+)/gm)].map(found => Number(found[1])).filter(Boolean)
+    assert.equal(held.length, 2, page)
+    process.kill(pair.shards()[0], 'SIGKILL')
+    const { errors, lost, repeated, good } = await streams.result
+    assert.ok(errors.closed > 0 && errors.closed <= Math.max(...held), `${errors.closed} ended of ${held}`)
+    assert.deepEqual({ ...errors, closed: 0 }, nobody)
+    assert.equal(repeated, 0)
+    assert.equal(lost, 0, 'the others are whole')
+    assert.ok(good > 80)
+    await until(async () => (await pair.wallet('pair')).held === 0n, 'all holds to be closed', 20_000, 50)
+    await pair.check()
+  } finally { await pair.stop() }
+})
+
+// Ten times as many clients as keep the shard busy, and each of them rests for a second when it is refused, as the
+// SDKs do. One core for the edge, the other for provider and clients.
+test('ten times the rated load: as much is served, the rest is refused at once', { skip: !long, timeout: 120_000 }, async () => {
+  const own = await System.start({
+    models: ['mock-c5'], mockArgs: ['--records', '0', '--keep-bodies', '0'],
+    config: { edge: 'shards = 1', state: 'map = "256MiB"', limits: 'queue_wait = "4ms"', ledger: 'max_undrained = "1000 USD"' },
+  })
+  const ownKey = await own.customer('healthy', { credit: '1000000' })
+  const cpu = (pid, core) => execFileSync('taskset', ['-acp', String(core), String(pid)])
+  cpu(own.shards()[0], 0)
+  cpu(own.mock.child.pid, 1)
+  const offered = async clients => {
+    const driver = load('requests', own.port, { key: ownKey, model: 'mock-c5', connections: clients, seconds: 8, warmup: 3, backoff: 1 })
+    cpu(driver.pid, 1)
+    return driver.result
+  }
+  const rated = await offered(64)
+  const ten = await offered(640)
+  const hundred = await offered(6400)
+  const show = ({ good_per_s: good, errors, latency_us: latency, refused_us: refused }) =>
+    `${Math.round(good)}/s, p99 ${latency.p99} µs; refused ${errors.statuses[503] ?? 0}, p50 ${refused.p50} p99 ${refused.p99} µs`
+  console.log(`rated ${show(rated)}\n10 × ${show(ten)}\n100 × ${show(hundred)}`)
+  assert.deepEqual(rated.errors, nobody)
+  for (const more of [ten, hundred]) {
+    assert.deepEqual({ ...more.errors, statuses: {} }, nobody)
+    assert.deepEqual(Object.keys(more.errors.statuses), ['503'])
+    assert.ok(more.good_per_s >= 0.9 * rated.good_per_s)
+    assert.ok(more.refused_us.p50 <= 5000)
+  }
+  const begun = Date.now()
+  await sleep(2000)
+  assert.deepEqual((await load('requests', own.port, { key: ownKey, model: 'mock-c5', connections: 8, seconds: 1 }).result).errors, nobody)
+  assert.ok(Date.now() - begun < 5000, 'all is served again')
+  await calm(own)
+  await own.stop()
+})
+
+test('16,000 streams at once: held, and nothing of them is lost', { skip: !long, timeout: 120_000 }, async () => {
+  const streams = 16_000
+  const own = await System.start({
+    models: ['mock-ts-c1000-g1000'], mockArgs: ['--records', '0', '--keep-bodies', '0'],
+    config: { edge: 'shards = 2', state: 'map = "512MiB"', limits: 'connections_per_shard = 9000', ledger: 'max_undrained = "1000 USD"' },
+  })
+  try {
+    const ownKey = await own.customer('healthy', { credit: '1000000' })
+    const before = own.shards().map(rssKib)
+    const driver = load('streams', own.port, { key: ownKey, model: 'mock-ts-c1000-g1000', connections: streams, ramp: 12, seconds: 10 })
+    await until(async () => (await own.mock.recorder('?limit=0')).open === streams, 'all streams to be open', 40_000, 100)
+    const kib = own.shards().reduce((sum, pid, at) => sum + rssKib(pid) - before[at], 0)
+    const { errors, lost, repeated, chunks, delay_us: delay } = await driver.result
+    console.log(`${streams} streams: ${(kib / streams).toFixed(1)} KiB each; chunk delay p99 ${delay.p99} µs`)
+    assert.deepEqual(errors, nobody)
+    assert.equal(lost + repeated, 0)
+    assert.ok(chunks > streams * 5)
+    await calm(own)
+  } finally { await own.stop() }
+})
