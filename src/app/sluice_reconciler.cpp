@@ -46,8 +46,8 @@ bool to_options(const sluice::app::Config& config, Options& options, std::string
   return true;
 }
 
-/// SIGTERM and SIGINT as a descriptor. Blocked before any thread is made, so that all of them
-/// inherit it.
+/// SIGTERM and SIGINT as a descriptor; what a write may raise is an error of that write. Blocked
+/// before any thread is made, so that all of them inherit it.
 int stop_signals() {
   sigset_t signals;
   sigemptyset(&signals);
@@ -55,6 +55,9 @@ int stop_signals() {
   sigaddset(&signals, SIGINT);
   sigprocmask(SIG_BLOCK, &signals, nullptr);
   std::signal(SIGPIPE, SIG_IGN);
+  std::signal(SIGCHLD,
+              SIG_DFL);  // a parent may have ignored it, and then no child tells how it ended
+  std::signal(SIGXFSZ, SIG_IGN);  // a limit on file sizes is a full disk: usage waits
   return signalfd(-1, &signals, SFD_CLOEXEC);
 }
 

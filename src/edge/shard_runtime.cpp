@@ -108,13 +108,13 @@ ShardRuntime::~ShardRuntime() = default;
 
 bool ShardRuntime::prepare(std::string& message) {
   services_.snapshot = snapshots_.poll();
-  const state::PriceLookup prices{
-      .find = [](void* context, std::uint64_t version) -> const price::PriceRow* {
-        const auto& snapshot = static_cast<relay::Services*>(context)->snapshot;
-        return snapshot ? snapshot->catalog->find_price(version) : nullptr;
-      },
-      .context = &services_};
-  const Result<state::ReapTotals> reaped = state::reap_slot(environment_, slot_, prices);
+  const auto prices = state::PricesInForce::load(environment_);
+  if (!prices) {
+    message = "cannot read the catalog, to charge what the slot's last owner left: " +
+              std::string(to_string(prices.error().code));
+    return false;
+  }
+  const Result<state::ReapTotals> reaped = state::reap_slot(environment_, slot_, prices->lookup());
   if (!reaped) {
     message = "cannot close the holds of the slot's last owner: " +
               std::string(to_string(reaped.error().code));

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <sys/file.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -38,6 +39,7 @@ constexpr TimeNs kCheckMostNs = 10 * kSecond;
 /// The kernel takes a dead process's ring apart after its end, and until then the ring keeps the
 /// listening socket; shards whose supervisor was killed see it within 5 s.
 constexpr TimeNs kPortWaitNs = 6 * kSecond;
+constexpr const char* kLockFile = "edge.lock";
 constexpr std::size_t kEldersPerShard = 2;  ///< slots are four a shard
 
 struct ShardProcess {
@@ -75,6 +77,7 @@ class Supervisor {
   [[nodiscard]] bool all_gone() const;
   [[nodiscard]] std::uint32_t running() const;
   void attach_boards();
+  [[nodiscard]] bool hold_state();
   [[nodiscard]] static TimeNs now_ns() { return system_clock().monotonic_ns(); }
 
   const SupervisorOptions& options_;
@@ -90,6 +93,7 @@ class Supervisor {
   std::unique_ptr<PageServer> pages_;
   std::unique_ptr<state::Boards> boards_;
   int signals_ = -1;
+  int state_lock_ = -1;
   TimeNs drain_until_ns_ = 0;  ///< 0 = not draining
 };
 
@@ -137,6 +141,24 @@ Supervisor::~Supervisor() {
     if (shard.control >= 0) close(shard.control);
   }
   if (signals_ >= 0) close(signals_);
+  if (state_lock_ >= 0) close(state_lock_);
+}
+
+/// One edge a state directory: shards accept by the least connections on the board, so those of two
+/// edges, which have other ports, would keep each other from accepting. True as well while there is
+/// no directory yet: the reconciler makes it, and then this is asked again.
+bool Supervisor::hold_state() {
+  if (state_lock_ >= 0) return true;
+  const std::string path = options_.state_directory + "/" + kLockFile;
+  const int fd = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0660);
+  if (fd < 0) return true;
+  if (flock(fd, LOCK_EX | LOCK_NB) == 0) {
+    state_lock_ = fd;
+    return true;
+  }
+  close(fd);
+  complain("another sluice-edge is at work in " + options_.state_directory);
+  return false;
 }
 
 /// The inherited socket of this address, or a new one.
@@ -159,11 +181,16 @@ bool Supervisor::take_over() {
   set_inherited(inherited_, false);
   generation_ = inherited_.generation;
   elders_ = inherited_.elders;
+  const auto lock = std::ranges::find(inherited_.pages, kLockFile, &Handover::Socket::address);
+  if (lock != inherited_.pages.end()) {
+    state_lock_ = lock->fd;
+    inherited_.pages.erase(lock);
+  }
   return true;
 }
 
 bool Supervisor::prepare() {
-  if (!take_over()) return false;
+  if (!take_over() || !hold_state()) return false;
   for (const std::string& address : options_.listeners) {
     const int fd = listener(address, inherited_.listening);
     if (fd < 0) return false;
@@ -343,6 +370,7 @@ Handover Supervisor::handover() const {
                .listening = listening_,
                .pages = page_sockets_,
                .elders = elders_};
+  if (state_lock_ >= 0) out.pages.push_back({state_lock_, kLockFile});
   for (const ShardProcess& shard : shards_) {
     if (shard.pid > 0) out.elders.push_back({shard.pid, shard.control});
   }
@@ -400,7 +428,9 @@ std::uint32_t Supervisor::running() const {
 
 int Supervisor::run() {
   std::vector<pollfd> polls;
+  bool alone = true;
   while (drain_until_ns_ == 0 || !all_gone()) {
+    if (alone && !(alone = hold_state())) begin_drain();
     start_due();
     polls.clear();
     polls.push_back({.fd = signals_, .events = POLLIN, .revents = 0});
@@ -418,7 +448,7 @@ int Supervisor::run() {
     if (pages_) pages_->run(polls, now_ns());
     kill_late();
   }
-  return 0;
+  return alone ? 0 : 1;
 }
 
 }  // namespace

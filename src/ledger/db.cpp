@@ -156,6 +156,9 @@ Result<std::unique_ptr<Db>> Db::open(const std::string& database, bool read_only
 // time-out.
 Result<> Db::prepare_to_write() {
   const TimeNs until_ns = system_clock().monotonic_ns() + kLockWaitS * kSecond;
+  // EXTRA syncs the directory when the journal of that change is gone: one that came back after a
+  // power cut would be played over everything that was written since.
+  if (auto set = script("PRAGMA synchronous = EXTRA"); !set) return set;
   Result<> set = script("PRAGMA journal_mode = WAL");
   while (!set && set.error().code == Errc::unavailable && set.error().retry == Retry::yes &&
          system_clock().monotonic_ns() < until_ns) {

@@ -27,17 +27,25 @@ struct Cursor {
 
 Cursor& cursor_of(sqlite3_vtab_cursor* base) { return *reinterpret_cast<Cursor*>(base); }
 
-int connect(sqlite3* connection, void* shown, int, const char* const*, sqlite3_vtab** out, char**) {
+std::string declaration() {
   std::string columns = "CREATE TABLE given (i0";
   for (std::size_t i = 1; i < kGivenIntegers; ++i) columns += ", i" + std::to_string(i);
   for (std::size_t i = 0; i < kGivenTexts; ++i) columns += ", t" + std::to_string(i);
-  columns += ")";
-  if (const int rc = sqlite3_declare_vtab(connection, columns.c_str()); rc != SQLITE_OK) return rc;
+  return columns + ")";
+}
+
+// No exception may pass through SQLite's frames.
+int connect(sqlite3* connection, void* shown, int, const char* const*, sqlite3_vtab** out,
+            char**) try {
+  if (const int rc = sqlite3_declare_vtab(connection, declaration().c_str()); rc != SQLITE_OK)
+    return rc;
   auto* table = new (std::nothrow) Table;
   if (table == nullptr) return SQLITE_NOMEM;
   table->shown = static_cast<const GivenRows* const*>(shown);
   *out = &table->base;
   return SQLITE_OK;
+} catch (const std::bad_alloc&) {
+  return SQLITE_NOMEM;
 }
 
 int disconnect(sqlite3_vtab* base) {

@@ -1,5 +1,7 @@
 #include "sluice/ledger/usage_book.hpp"
 
+#include <algorithm>
+
 #include "sluice/ledger/money_book.hpp"
 #include "drain_sums.hpp"
 #include "scope.hpp"
@@ -226,13 +228,44 @@ Result<std::vector<WindowSum>> UsageBook::window_sums(OwnerKind kind, Id owner_i
       });
 }
 
+/// Whole batches, so that what is left of one can always be compared with its entries; in the order
+/// in which they came, so that no row goes before an older one: the clock may have been wrong.
+Result<std::vector<std::int64_t>> UsageBook::oldest_batches(TimeNs before_ns, std::int64_t most) {
+  // Near the last one that is gone; exactly there, if the clock was never wrong.
+  auto from = db_.integer(
+      "SELECT COALESCE((SELECT id FROM drain_batch WHERE removed = 1 ORDER BY at_ns DESC LIMIT 1), "
+      "0)",
+      {});
+  if (!from) return std::unexpected(from.error());
+  struct Batch {
+    std::int64_t id = 0;
+    TimeNs at_ns = 0;
+  };
+  auto next = collect<Batch>(
+      db_, "SELECT id, at_ns FROM drain_batch WHERE id > :f AND removed = 0 ORDER BY id LIMIT :l",
+      "ii", {std::max(*from, gone_until_), most},
+      [](const Row& row) { return Batch{row.integer(0), row.integer(1)}; });
+  if (!next) return std::unexpected(next.error());
+  // One that was dated too late is as old as an old one that came after it.
+  auto last_old = db_.integer(
+      "SELECT COALESCE(MAX(id), 0) FROM (SELECT id FROM drain_batch WHERE removed = 0 AND at_ns < "
+      ":b ORDER BY at_ns DESC LIMIT 1)",
+      {before_ns});
+  if (!last_old) return std::unexpected(last_old.error());
+  std::vector<std::int64_t> old;
+  for (const Batch& batch : *next) {
+    if (batch.at_ns >= before_ns && (batch.at_ns <= clock_.realtime_ns() || batch.id > *last_old))
+      break;
+    old.push_back(batch.id);
+  }
+  return old;
+}
+
 Result<std::int64_t> UsageBook::remove_before(TimeNs before_ns, std::int64_t batches) {
   std::int64_t removed = 0;
+  std::int64_t last = 0;
   LEDGER_TRY(in_write(db_, [&]() -> Result<> {
-    // Whole batches, so that what is left of one can always be compared with its entries.
-    auto old = collect<std::int64_t>(
-        db_, "SELECT id FROM drain_batch WHERE removed = 0 AND at_ns < :b ORDER BY at_ns LIMIT :l",
-        "i", {before_ns, batches}, [](const Row& row) { return row.integer(0); });
+    auto old = oldest_batches(before_ns, batches);
     if (!old) return std::unexpected(old.error());
     for (const std::int64_t batch : *old) {
       auto gone = db_.run("DELETE FROM usage WHERE id >= :a AND id < :b",
@@ -241,8 +274,10 @@ Result<std::int64_t> UsageBook::remove_before(TimeNs before_ns, std::int64_t bat
       removed += *gone;
       LEDGER_TRY(db_.run("UPDATE drain_batch SET removed = 1 WHERE id = :i", {batch}));
     }
+    if (!old->empty()) last = old->back();
     return {};
   }));
+  gone_until_ = std::max(gone_until_, last);
   return removed;
 }
 

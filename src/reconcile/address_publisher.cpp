@@ -40,18 +40,19 @@ AddressPublisher::AddressPublisher(state::Environment& environment, const Clock&
       clock_(clock),
       allow_private_(std::move(allow_private)),
       resolver_(std::move(lookup)) {
-  load_present();
+  static_cast<void>(load_present());  // again before each publication
 }
 
-void AddressPublisher::load_present() {
+Result<> AddressPublisher::load_present() {
   const auto pointer = environment_.catalog_pointer();
-  if (!pointer) return;
+  if (!pointer) return std::unexpected(pointer.error());
+  if (pointer->addresses_generation == generation_) return {};
   generation_ = pointer->addresses_generation;
-  if (generation_ == 0) return;
   const std::string path =
       environment_.epoch_directory() + "/" + state::addresses_file_name(generation_);
   if (auto opened = state::AddressBook::open(path, pointer->addresses_hash))
     before_ = std::move(*opened);
+  return {};
 }
 
 void AddressPublisher::set_hosts(const std::vector<HostPort>& hosts) {
@@ -140,6 +141,8 @@ std::vector<state::AddressSpec> AddressPublisher::specs() const {
 }
 
 Result<> AddressPublisher::publish() {
+  // The one before may have been committed although an error said no: its number is used up.
+  if (auto loaded = load_present(); !loaded) return loaded;
   const std::uint64_t next = generation_ + 1;
   const auto bytes = state::build_addresses(next, specs());
   if (!bytes) {

@@ -39,7 +39,8 @@ class AddressPublisher {
     bool answered = false;
     bool complained = false;
   };
-  void load_present();
+  /// Takes the number and file that the shared state names, when they are not the last known.
+  [[nodiscard]] Result<> load_present();
   void add_host(const std::string& name);
   void take(const Resolved& answer);
   [[nodiscard]] std::vector<IpAddress> permitted(const std::string& name, Host& host,

@@ -21,19 +21,21 @@ CatalogPublisher::CatalogPublisher(state::Environment& environment, const Clock&
       clock_(clock),
       zones_(std::move(zone_directory)),
       keep_superseded_ns_(keep_superseded_ns) {
-  load_present();
+  static_cast<void>(load_present());  // again before each publication
 }
 
-void CatalogPublisher::load_present() {
+Result<> CatalogPublisher::load_present() {
   const auto pointer = environment_.catalog_pointer();
-  if (!pointer) return;
+  if (!pointer) return std::unexpected(pointer.error());
+  if (pointer->catalog_generation == generation_) return {};
   // The number goes up even when the file cannot be read: a new one takes its place.
-  generation_ = before_ = pointer->catalog_generation;
-  if (generation_ == 0) return;
+  before_ = generation_ == 0 ? pointer->catalog_generation : generation_;
+  generation_ = pointer->catalog_generation;
   const std::string path =
       environment_.epoch_directory() + "/" + state::catalog_file_name(generation_);
   if (auto opened = state::Catalog::open(path, pointer->catalog_hash))
     present_ = std::move(*opened);
+  return {};
 }
 
 Result<std::set<std::uint64_t>> CatalogPublisher::held_prices() {
@@ -47,6 +49,9 @@ Result<std::set<std::uint64_t>> CatalogPublisher::held_prices() {
 }
 
 Result<> CatalogPublisher::publish(const ledger::CatalogSnapshot& snapshot) {
+  // The one before may have been committed although an error said no: its number is used up, and
+  // its file is in use.
+  if (auto loaded = load_present(); !loaded) return loaded;
   const auto held = held_prices();
   if (!held) return std::unexpected(held.error());
   const TimeNs now_ns = clock_.realtime_ns();
@@ -95,14 +100,6 @@ bool CatalogPublisher::due() const {
   if (next_change_ns_ != 0 && now_ns >= next_change_ns_) return true;
   // A clock that was set back may be before the price that the file takes for the present one.
   return now_ns - built_at_ns_ >= kDayNs || now_ns < built_at_ns_ - kClockStepNs;
-}
-
-state::PriceLookup CatalogPublisher::prices() {
-  return {.find = [](void* context, std::uint64_t version) -> const price::PriceRow* {
-            const auto& present = static_cast<CatalogPublisher*>(context)->present_;
-            return present ? present->find_price(version) : nullptr;
-          },
-          .context = this};
 }
 
 void CatalogPublisher::remove_old_files() {

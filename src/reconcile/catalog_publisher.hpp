@@ -8,7 +8,7 @@
 #include "catalog_spec.hpp"
 #include "sluice/base/clock.hpp"
 #include "sluice/state/environment.hpp"
-#include "sluice/state/slots.hpp"
+#include "sluice/state/catalog.hpp"
 
 namespace sluice::reconcile {
 
@@ -28,16 +28,14 @@ class CatalogPublisher {
   [[nodiscard]] std::uint64_t generation() const { return generation_; }
   [[nodiscard]] ZoneTable& zones() { return zones_; }
 
-  /// Prices for the reaper: those of the file in force.
-  [[nodiscard]] state::PriceLookup prices();
-
   /// Removes files that nobody can need: older than the one before the present one, while the
   /// present one has the prices of every open hold.
   void remove_old_files();
 
  private:
   [[nodiscard]] Result<std::set<std::uint64_t>> held_prices();
-  void load_present();
+  /// Takes the number and file that the shared state names, when they are not the last known.
+  [[nodiscard]] Result<> load_present();
 
   state::Environment& environment_;
   const Clock& clock_;

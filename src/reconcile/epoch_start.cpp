@@ -4,7 +4,6 @@
 #include <map>
 
 #include "audit.hpp"
-#include "catalog_publisher.hpp"
 #include "drain.hpp"
 #include "policies.hpp"
 #include "slot_keeper.hpp"
@@ -20,6 +19,11 @@ std::string ledger_line(ledger::Ledger& ledger, std::string_view what) {
 
 void say(LogLevel level, const std::string& text) { log_line(level, "reconcile", text); }
 
+/// No damage: another try may find all as it was.
+bool passes(const Error& error) {
+  return error.code == Errc::io || error.code == Errc::unavailable;
+}
+
 }  // namespace
 
 EpochStart::EpochStart(const Options& options, const Clock& clock, ledger::Ledger& ledger,
@@ -30,10 +34,12 @@ EpochStart::EpochStart(const Options& options, const Clock& clock, ledger::Ledge
       lock_(lock),
       boot_id_file_(options.boot_id_file.empty() ? state::kBootIdFile : options.boot_id_file) {}
 
-bool EpochStart::is_newest(const state::MetaRecord& meta) {
+Result<bool> EpochStart::is_newest(const state::MetaRecord& meta) {
   const auto newest = ledger_.epochs().newest(options_.node);
-  return newest && meta.node == options_.node && newest->epoch == meta.epoch &&
-         newest->closed_ns == 0 && (newest->uuid.empty() || newest->uuid == hex(meta.uuid));
+  if (!newest && newest.error().code == Errc::not_found) return false;
+  if (!newest) return std::unexpected(newest.error());
+  return meta.node == options_.node && newest->epoch == meta.epoch && newest->closed_ns == 0 &&
+         (newest->uuid.empty() || newest->uuid == hex(meta.uuid));
 }
 
 /// Tells the ledger which environment its newest epoch is. Again after a death between its
@@ -44,8 +50,29 @@ Result<> EpochStart::name_epoch(const state::MetaRecord& meta, std::string& mess
   return named;
 }
 
-Result<Started> EpochStart::run(std::string& message) {
+/// Fills `check_`. What shards are at work in can be read, or they could not; else a child process
+/// tries first.
+Result<> EpochStart::look_at_present(bool attach, std::string& message) {
+  const auto probed = attach ? Result<>() : state::probe(options_.state_directory);
+  if (!probed && passes(probed.error())) {
+    message = "cannot look through the environment in " + options_.state_directory;
+    return probed;
+  }
+  if (!probed) {
+    damaged_ = true;
+    origin_ = Origin::salvaged;
+    check_.meta.epoch = state::current_epoch(options_.state_directory);
+    check_.detail = "the environment cannot be read";
+    say(LogLevel::error, "ALARM " + check_.detail + ": it is replaced and kept for inspection");
+    return {};
+  }
   check_ = state::check_warm(options_.state_directory, boot_id_file_);
+  if (check_.error.code == Errc::none) return {};
+  message = check_.detail;
+  return std::unexpected(check_.error);
+}
+
+Result<Started> EpochStart::run(std::string& message) {
   // From here to the end no shard can begin: what it did in an environment that is being drained
   // and replaced would be lost.
   auto slots = state::AllSlots::acquire(options_.state_directory);
@@ -53,6 +80,8 @@ Result<Started> EpochStart::run(std::string& message) {
     message = "cannot lock " + options_.state_directory + "/slots.lock";
     return std::unexpected(slots.error());
   }
+  if (auto looked = look_at_present(!slots, message); !looked)
+    return std::unexpected(looked.error());
   if (!slots) return attach(message);
   slots_ = &*slots;
   auto started = check_and_serve(message);
@@ -62,7 +91,12 @@ Result<Started> EpochStart::run(std::string& message) {
 
 Result<Started> EpochStart::check_and_serve(std::string& message) {
   const bool readable = check_.exists && check_.same_schema && check_.same_boot;
-  if (readable && is_newest(check_.meta)) {
+  const auto newest = readable ? is_newest(check_.meta) : Result<bool>(false);
+  if (!newest) {
+    message = ledger_line(ledger_, "cannot read its epochs");
+    return std::unexpected(newest.error());
+  }
+  if (*newest) {
     auto warm = try_warm(message);
     if (!warm) return std::unexpected(warm.error());
     if (*warm) return Started{std::move(*warm), Origin::warm};
@@ -70,7 +104,10 @@ Result<Started> EpochStart::check_and_serve(std::string& message) {
     if (auto drained = drain_superseded(message); !drained) return std::unexpected(drained.error());
   } else {
     if (!check_.detail.empty()) say(LogLevel::info, "new epoch: " + check_.detail);
-    note_loss();
+    if (auto noted = note_loss(); !noted) {
+      message = ledger_line(ledger_, "cannot read how far it is");
+      return std::unexpected(noted.error());
+    }
   }
   return rebuild(message);
 }
@@ -84,7 +121,12 @@ Result<Started> EpochStart::attach(std::string& message) {
   }
   auto environment = state::open({.directory = options_.state_directory}, message);
   if (!environment) return std::unexpected(environment.error());
-  if (!is_newest(check_.meta)) {
+  const auto newest = is_newest(check_.meta);
+  if (!newest) {
+    message = ledger_line(ledger_, "cannot read its epochs");
+    return std::unexpected(newest.error());
+  }
+  if (!*newest) {
     // Its usage still counts and is drained; but its balances are of a snapshot that the ledger has
     // closed.
     say(LogLevel::error, "ALARM shards serve epoch " + std::to_string(check_.meta.epoch) +
@@ -96,44 +138,63 @@ Result<Started> EpochStart::attach(std::string& message) {
 }
 
 /// The environment is gone: what was in it and not in the ledger is lost.
-void EpochStart::note_loss() {
+Result<> EpochStart::note_loss() {
   const auto newest = ledger_.epochs().newest(options_.node);
+  if (!newest && newest.error().code == Errc::not_found) return {};
+  if (!newest) return std::unexpected(newest.error());
   // Left in order: nothing was undrained. Without a name: never completed, nobody was served.
-  if (!newest || newest->closed_ns != 0 || newest->clean || newest->uuid.empty()) return;
-  add_lost_gaps(newest->epoch, "the environment was lost");
+  if (newest->closed_ns != 0 || newest->clean || newest->uuid.empty()) return {};
+  return add_lost_gaps(newest->epoch, "the environment was lost");
 }
 
 /// An outbox that cannot be read: each slot from its cursor on. One that the ledger never heard of
 /// has no cursor, and may have had rows all the same.
-void EpochStart::add_lost_gaps(std::uint64_t epoch, const std::string& reason) {
+Result<> EpochStart::add_lost_gaps(std::uint64_t epoch, const std::string& reason) {
   const auto cursors = ledger_.usage().cursors(options_.node, epoch);
-  if (!cursors) return;
+  if (!cursors) return std::unexpected(cursors.error());
   std::map<std::uint32_t, std::uint64_t> drained;
   for (std::uint32_t slot = 0; slot < std::max(options_.slots, check_.meta.slots); ++slot)
     drained[slot] = 0;
   for (const ledger::Cursor& cursor : *cursors) drained[cursor.slot] = cursor.seq;
   for (const auto& [slot, seq] : drained)
     gaps_.push_back({options_.node, epoch, slot, seq + 1, 0, reason, 0});
+  return {};
+}
+
+/// Reaps, drains and trims. Fails when a later start may do better; what is damaged is named in
+/// `why`.
+Result<> EpochStart::reap_and_drain(Drain& drain, SlotKeeper& slots, std::string& why) {
+  const auto reaped = slots.reap_all(*slots_);
+  if (!reaped && passes(reaped.error())) return reaped;
+  if (auto drained = drain.drain_good_rows(); !drained) return drained;
+  const auto trimmed = drain.trim();
+  if (!trimmed && passes(trimmed.error())) return trimmed;
+  if (!trimmed) why = "drained rows cannot be deleted";
+  if (!reaped) why = "holds of dead shards cannot be closed";
+  return {};
 }
 
 // Row 15: reap, drain, audit. What fails makes it row 17.
 Result<> EpochStart::close_old(state::Environment& old, std::string& why) {
   Drain drain(old, ledger_, clock_, {});
-  CatalogPublisher catalog(old, clock_, options_.zone_directory, 0);
   SlotKeeper slots(old, clock_, options_.state_directory);
-  const auto reaped = slots.reap_all(*slots_, catalog.prices());
-  if (!reaped) why = "holds of dead shards cannot be closed";
   if (auto loaded = drain.load_cursors(); !loaded) {
     if (loaded.error().code != Errc::corrupt) return loaded;
     why = "the ledger is ahead of it";
-    add_lost_gaps(check_.meta.epoch, why);
-    return {};
+    return add_lost_gaps(check_.meta.epoch, why);
   }
-  if (auto drained = drain.drain_good_rows(); !drained) return drained;
-  if (auto trimmed = drain.trim(); !trimmed && why.empty()) why = "drained rows cannot be deleted";
+  if (auto done = reap_and_drain(drain, slots, why); !done) return done;
+  // In a full map there is room for ends where drained rows were.
+  if (!why.empty()) {
+    why.clear();
+    if (auto done = reap_and_drain(drain, slots, why); !done) return done;
+  }
   if (drain.broken() && why.empty()) why = drain.trouble();
   std::string message;
-  if (auto audited = audit(old, message); !audited && why.empty()) why = message;
+  if (auto audited = audit(old, message); !audited) {
+    if (passes(audited.error())) return audited;
+    if (why.empty()) why = message;
+  }
   if (!why.empty()) gaps_ = drain.gaps(options_.node);
   return {};
 }
@@ -188,7 +249,7 @@ Result<ledger::EpochSnapshot> EpochStart::next_epoch(std::string& message) {
       return snapshot;
     }
     gaps_.clear();
-    if (!check_.exists || snapshot->epoch.epoch > check_.meta.epoch) return snapshot;
+    if ((!check_.exists && !damaged_) || snapshot->epoch.epoch > check_.meta.epoch) return snapshot;
   }
   message = "the ledger's epochs are far behind those of " + options_.state_directory;
   return fail(Errc::conflict);
@@ -217,6 +278,7 @@ Result<Started> EpochStart::rebuild(std::string& message) {
   build.realtime_ns = clock_.realtime_ns();
   build.boot_id_file = boot_id_file_;
   build.slots_held = slots_;
+  build.previous_is_damaged = damaged_;
   if (auto built = state::build_epoch(build, lock_, rows.wallets, rows.keys, system_rng(), message);
       !built) {
     return std::unexpected(built.error());

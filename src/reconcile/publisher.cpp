@@ -248,6 +248,9 @@ Result<bool> Publisher::catch_up(const ledger::Delta& ahead) {
         {static_cast<std::uint64_t>(ahead.wallet_id), static_cast<std::uint64_t>(number), amount});
   }
   const auto published = writer_.publish_deltas(verbs);
+  const Errc stopped = published.error.code;
+  if (stopped != Errc::none && stopped != Errc::conflict && stopped != Errc::not_found)
+    return std::unexpected(published.error);  // it passes: no reason to give the wallet up
   const bool complete = published.error.code == Errc::none &&
                         static_cast<std::int64_t>(verbs.size()) == ahead.wallet_no - applied - 1;
   const std::string name = "wallet " + std::to_string(ahead.wallet_id);

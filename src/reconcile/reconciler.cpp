@@ -311,7 +311,7 @@ Result<> Reconciler::Impl::publish_step() {
 
 Result<> Reconciler::Impl::every_second() {
   next_slots_ns = clock.monotonic_ns() + kSlotsNs;
-  if (auto stepped = slots->step(publisher->catalog().prices()); !stepped) {
+  if (auto stepped = slots->step(); !stepped) {
     return judge(slot_trouble, stepped.error(), "cannot close the holds of a dead shard",
                  next_slots_ns);
   }

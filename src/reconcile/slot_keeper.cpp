@@ -29,9 +29,10 @@ Result<bool> SlotKeeper::needs_reaping(state::SlotId number, const Slot& slot) {
   return record->incarnation != slot.reaped_incarnation || record->hold_seq != slot.reaped_hold_seq;
 }
 
-Result<> SlotKeeper::reap(const state::SlotLock& lock, Slot& slot, state::PriceLookup prices) {
+Result<> SlotKeeper::reap(const state::SlotLock& lock, Slot& slot,
+                          const state::PricesInForce& prices) {
   const state::SlotId number = lock.slot();
-  const auto totals = state::reap_slot(environment_, lock, prices);
+  const auto totals = state::reap_slot(environment_, lock, prices.lookup());
   if (!totals) return std::unexpected(totals.error());
   const auto record = environment_.find_slot(number);
   if (!record) return std::unexpected(record.error());
@@ -47,7 +48,7 @@ Result<> SlotKeeper::reap(const state::SlotLock& lock, Slot& slot, state::PriceL
   return {};
 }
 
-Result<> SlotKeeper::step(state::PriceLookup prices) {
+Result<> SlotKeeper::step() {
   const TimeNs now_ns = clock_.monotonic_ns();
   for (std::size_t i = 0; i < slots_.size(); ++i) {
     Slot& slot = slots_[i];
@@ -73,14 +74,18 @@ Result<> SlotKeeper::step(state::PriceLookup prices) {
     const auto lock = state::SlotLock::acquire(directory_, number);
     if (!lock && lock.error().code == Errc::conflict) continue;  // taken meanwhile: his to reap
     if (!lock) return std::unexpected(lock.error());
-    if (auto reaped = reap(*lock, slot, prices); !reaped) return reaped;
+    const auto prices = state::PricesInForce::load(environment_);
+    if (!prices) return std::unexpected(prices.error());
+    if (auto reaped = reap(*lock, slot, *prices); !reaped) return reaped;
   }
   return {};
 }
 
-Result<> SlotKeeper::reap_all(const state::AllSlots& held, state::PriceLookup prices) {
+Result<> SlotKeeper::reap_all(const state::AllSlots& held) {
+  const auto prices = state::PricesInForce::load(environment_);
+  if (!prices) return std::unexpected(prices.error());
   for (std::size_t i = 0; i < slots_.size(); ++i) {
-    if (auto reaped = reap(held.slot(static_cast<state::SlotId>(i)), slots_[i], prices); !reaped)
+    if (auto reaped = reap(held.slot(static_cast<state::SlotId>(i)), slots_[i], *prices); !reaped)
       return reaped;
   }
   return {};

@@ -16,9 +16,9 @@ class SlotKeeper {
 
   /// Looks at every slot's lock; reaps those that were left free for 5 s. Once a second is enough.
   /// Errors: corrupt (a hold cannot be closed), io.
-  [[nodiscard]] Result<> step(state::PriceLookup prices);
+  [[nodiscard]] Result<> step();
   /// Reaps every slot (start).
-  [[nodiscard]] Result<> reap_all(const state::AllSlots& held, state::PriceLookup prices);
+  [[nodiscard]] Result<> reap_all(const state::AllSlots& held);
   /// Expires holds that are over their deadline although their slot's owner lives.
   [[nodiscard]] Result<> expire_leaked();
 
@@ -31,7 +31,8 @@ class SlotKeeper {
     bool reaped = false;
   };
   [[nodiscard]] Result<bool> needs_reaping(state::SlotId number, const Slot& slot);
-  [[nodiscard]] Result<> reap(const state::SlotLock& lock, Slot& slot, state::PriceLookup prices);
+  [[nodiscard]] Result<> reap(const state::SlotLock& lock, Slot& slot,
+                              const state::PricesInForce& prices);
 
   state::Environment& environment_;
   const Clock& clock_;

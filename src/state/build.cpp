@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <charconv>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
@@ -268,6 +269,10 @@ Result<> build_in(const BuildOptions& options, const std::string& path,
   meta.epoch = options.epoch;
   rng.fill(meta.uuid);
   meta.boot_id = parse_boot_id(read_boot_id(options.boot_id_file));
+  if (meta.boot_id == Uuid{}) {  // no start after this one could tell that it is of this boot
+    message = "cannot read " + options.boot_id_file;
+    return fail(Errc::io);
+  }
   meta.slots = options.slots;
   meta.published_generation = options.published_generation;
   meta.created_at_ns = options.realtime_ns;
@@ -329,9 +334,12 @@ Result<> build_epoch(const BuildOptions& options, const EnvironmentLock&,
     std::filesystem::remove_all(path, ignored);
     return built;
   }
-  if (!previous.empty()) retire(options.directory, previous);
+  if (!previous.empty() && !options.previous_is_damaged) retire(options.directory, previous);
   return point_current_at(options.directory, name, message);
 }
+
+/// No damage: another try may find all as it was.
+static bool passes(Errc code) { return code == Errc::io || code == Errc::full; }
 
 WarmCheck check_warm(const std::string& directory, const std::string& boot_id_file) {
   WarmCheck check;
@@ -342,12 +350,20 @@ WarmCheck check_warm(const std::string& directory, const std::string& boot_id_fi
     return check;
   }
   const Result<std::unique_ptr<Environment::Impl>> impl = open_epoch(directory, path, check.detail);
-  if (!impl) return check;
+  if (!impl) {
+    if (passes(impl.error().code)) check.error = impl.error();
+    return check;
+  }
   check.meta = (*impl)->meta;
   check.exists = check.meta.ready == 1 && (*impl)->boards->shape().uuid == check.meta.uuid;
   check.same_schema = check.meta.schema == kSchemaVersion && check.meta.lmdb_flags == kLmdbFlags;
   const Uuid boot_id = parse_boot_id(read_boot_id(boot_id_file));
-  check.same_boot = boot_id != Uuid{} && boot_id == check.meta.boot_id;
+  if (boot_id == Uuid{}) {
+    check.detail = "cannot read " + boot_id_file;
+    check.error = {Errc::io};
+    return check;
+  }
+  check.same_boot = boot_id == check.meta.boot_id;
   if (!check.exists)
     check.detail = "the environment was not completed or was retired";
   else if (!check.same_schema)
@@ -355,6 +371,14 @@ WarmCheck check_warm(const std::string& directory, const std::string& boot_id_fi
   else if (!check.same_boot)
     check.detail = "the machine was started again since";
   return check;
+}
+
+std::uint64_t current_epoch(const std::string& directory) {
+  const std::string path = current_epoch_directory(directory);
+  std::uint64_t epoch = 0;
+  const std::size_t from = path.rfind('.') + 1;
+  if (!path.empty()) std::from_chars(path.data() + from, path.data() + path.size(), epoch);
+  return epoch;
 }
 
 Result<> remove_old_epochs(const std::string& directory, const EnvironmentLock&,

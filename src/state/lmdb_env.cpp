@@ -223,10 +223,10 @@ Result<Environment::MapUse> LmdbEnv::map_use(MDB_txn* txn) {
   MDB_stat stat;
   int rc = mdb_env_info(env_, &info);
   if (rc == 0) rc = mdb_env_stat(env_, &stat);
+  if (rc != 0) return std::unexpected(lmdb_error(rc));
   Readers readers;
-  if (rc == 0) rc = mdb_reader_list(env_, note_reader, &readers);
-  // mdb_reader_list returns the last callback's value or a count: only negative numbers are errors
-  // here.
+  // It returns the last callback's value or a count: only negative numbers are errors here.
+  rc = mdb_reader_list(env_, note_reader, &readers);
   if (rc < 0) return std::unexpected(lmdb_error(rc));
   Environment::MapUse use;
   use.map_pages = info.me_mapsize / stat.ms_psize;

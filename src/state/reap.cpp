@@ -1,5 +1,7 @@
 // Row 5: the holds of a slot whose owner died, closed by what its meter board says.
 #include <algorithm>
+#include <string>
+#include <string_view>
 #include <vector>
 
 #include "sluice/base/crash_point.hpp"
@@ -87,6 +89,29 @@ Result<ReapOutcome> reap_once(Store& store, Gate& gate, const ReapVerb& verb) {
 }
 
 }  // namespace
+
+Result<PricesInForce> PricesInForce::load(Environment& environment) {
+  const auto gone = [](Errc code) { return code == Errc::not_found || code == Errc::corrupt; };
+  PricesInForce prices;
+  const Result<CatalogPointer> pointer = environment.catalog_pointer();
+  if (!pointer && !gone(pointer.error().code)) return std::unexpected(pointer.error());
+  if (!pointer || pointer->catalog_generation == 0) return prices;
+  const std::string_view name(pointer->catalog_file.data(), pointer->catalog_file.size());
+  auto opened = Catalog::open(
+      environment.epoch_directory() + "/" + std::string(name.substr(0, name.find('\0'))),
+      pointer->catalog_hash);
+  if (!opened && !gone(opened.error().code)) return std::unexpected(opened.error());
+  if (opened) prices.catalog_ = std::move(*opened);
+  return prices;
+}
+
+PriceLookup PricesInForce::lookup() const {
+  return {.find = [](void* context, std::uint64_t version) -> const price::PriceRow* {
+            const auto* catalog = static_cast<const Catalog*>(context);
+            return catalog == nullptr ? nullptr : catalog->find_price(version);
+          },
+          .context = const_cast<Catalog*>(catalog_.get())};
+}
 
 Result<ReapTotals> reap_slot(Environment& environment, const SlotLock& lock, PriceLookup prices) {
   MeterBoard board = environment.boards().meter(lock.slot());

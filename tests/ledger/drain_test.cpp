@@ -1,7 +1,9 @@
 #include "ledger_fixture.hpp"
 
+#include <sqlite3.h>
 #include <sys/wait.h>
 
+#include <csignal>
 #include <cstdlib>
 #include <limits>
 
@@ -217,6 +219,35 @@ TEST_F(DrainTest, OldRowsGoBatchByBatchAndMoneyStays) {
   ASSERT_TRUE(drain(usage_rows(0, 9, 9, wallet_.id)));
 }
 
+// A machine whose clock began in 1970, or was a hundred years ahead for a while.
+TEST_F(DrainTest, RowsOfAWrongClockGoInTheirTurn) {
+  const TimeNs right_ns = clock_.realtime_ns();
+  const auto drain_at = [&](TimeNs at_ns, std::uint64_t seq) {
+    clock_.set_realtime_ns(at_ns);
+    ASSERT_TRUE(drain(usage_rows(0, seq, seq, wallet_.id)));
+  };
+  const auto remove = [&](TimeNs before_ns) {
+    return ledger_->usage().remove_before(before_ns, 10).value_or(-1);
+  };
+  drain_at(right_ns, 1);
+  drain_at(kSecond, 2);
+  drain_at(2 * kSecond, 3);
+  drain_at(right_ns + 100 * kSecond, 4);
+  drain_at(right_ns + 4'000'000'000 * kSecond, 5);
+  drain_at(right_ns + 200 * kSecond, 6);
+  EXPECT_EQ(remove(right_ns), 0) << "they are not older than what was before them";
+  EXPECT_EQ(remove(right_ns + 50 * kSecond), 3);
+  EXPECT_EQ(remove(right_ns + 50 * kSecond), 0);
+  EXPECT_EQ(remove(right_ns + 150 * kSecond), 1);
+  EXPECT_EQ(remove(right_ns + 150 * kSecond), 0) << "what was dated too late is not yet old";
+  reopen();
+  EXPECT_EQ(remove(right_ns + 250 * kSecond), 2);
+  EXPECT_EQ(stored(), 0U);
+  clock_.set_realtime_ns(kSecond);
+  ASSERT_TRUE(drain(usage_rows(0, 7, 7, wallet_.id)));
+  EXPECT_EQ(remove(kSecond - 180 * 86'400 * kSecond), 0) << "nothing is old in 1970";
+}
+
 TEST_F(DrainTest, SumsMadeAnewAgreeWithWhatIsKept) {
   ASSERT_TRUE(drain(usage_rows(0, 1, 5, wallet_.id)));
   clock_.advance(10 * kSecond);
@@ -274,6 +305,58 @@ TEST_F(DrainTest, DyingAtAnyCommitLeavesAllOrNothing) {
     next = reached + 1;
   }
   EXPECT_TRUE(finished);
+}
+
+// M26: a copy that is made while others write is a ledger of one moment.
+TEST_F(DrainTest, BackupWhileAnotherProcessDrainsIsWhole) {
+  ledger_.reset();
+  const pid_t child = ::fork();
+  if (child == 0) {
+    std::string message;
+    auto opened = Ledger::open(file(), Access::read_write, clock_, message);
+    for (std::uint64_t next = 1; opened; next += 5) {
+      if (!(*opened)->usage().drain({1, 1, usage_rows(0, next, next + 4, wallet_.id, 1)})) _exit(1);
+    }
+    _exit(2);
+  }
+  reopen();
+  std::uint64_t last = 0;
+  for (int i = 0; i < 8; ++i) {
+    const std::string copy = (directory_ / ("copy" + std::to_string(i))).string();
+    while (cursor(0) < last + 5) ::usleep(1000);
+    ASSERT_TRUE(ledger_->backup_to(copy)) << ledger_->last_error();
+    std::string message;
+    auto opened = Ledger::open(copy, Access::read_write, clock_, message);
+    ASSERT_TRUE(opened) << message;
+    std::swap(ledger_, *opened);
+    last = cursor(0);
+    EXPECT_GT(last, 0U);
+    EXPECT_EQ(stored(), last);
+    EXPECT_EQ(balance(wallet_.id), 1000 - static_cast<Nanos>(last));
+    EXPECT_TRUE(ledger_->sums().batches_that_differ().value().empty());
+    expect_balanced();
+    std::swap(ledger_, *opened);
+  }
+  ::kill(child, SIGKILL);
+  ::waitpid(child, nullptr, 0);
+}
+
+// M28: a program does not write a ledger that a newer one has changed.
+TEST_F(DrainTest, NewerSchemaIsRefused) {
+  ledger_.reset();
+  sqlite3* connection = nullptr;
+  ASSERT_EQ(sqlite3_open(file().c_str(), &connection), SQLITE_OK);
+  EXPECT_EQ(sqlite3_exec(connection, "UPDATE schema_version SET version = 1000", nullptr, nullptr,
+                         nullptr),
+            SQLITE_OK);
+  sqlite3_close(connection);
+  for (const Access access : {Access::read_write, Access::read_only}) {
+    std::string message;
+    const auto opened = Ledger::open(file(), access, clock_, message);
+    ASSERT_FALSE(opened);
+    EXPECT_EQ(opened.error().code, Errc::unsupported);
+    EXPECT_NE(message.find("schema"), std::string::npos) << message;
+  }
 }
 
 }  // namespace

@@ -7,7 +7,10 @@
 #include <algorithm>
 #include <cerrno>
 #include <csignal>
+#include <cstdlib>
 #include <cstring>
+#include <exception>
+#include <new>
 
 #include "sluice/base/crash_point.hpp"
 
@@ -15,6 +18,7 @@ namespace sluice::sim {
 namespace {
 
 Seat* own_seat = nullptr;  // of this process, in an actor
+bool in_step = false;
 std::uint64_t points = 0;  // of this step
 std::uint64_t writes = 0;
 
@@ -29,7 +33,7 @@ void at_crash_point() noexcept {
   seat.reply.crash_points = points;
   // The kernel ends the process here: no frame is left, no destructor runs. Locks, mutexes and
   // descriptors go the way they go at any kill -9.
-  if (points == seat.command.die_at) {
+  if (points == seat.command.die_at || fails(Inject::death)) {
     kill(getpid(), SIGKILL);
     for (;;) pause();
   }
@@ -41,7 +45,30 @@ void at_crash_point() noexcept {
   }
 }
 
+/// A process that has no memory may end; nothing else may end it.
+[[noreturn]] void at_terminate() {
+  try {
+    if (const auto error = std::current_exception()) std::rethrow_exception(error);
+  } catch (const std::bad_alloc&) {
+    if (own_seat->reply.injected) _exit(kNoMemoryStatus);
+  } catch (...) {
+  }
+  std::abort();
+}
+
 }  // namespace
+
+bool fails(Inject kind) noexcept {
+  if (!in_step) return false;
+  const Command& command = own_seat->command;
+  Reply& reply = own_seat->reply;
+  const std::uint64_t call = ++reply.calls[static_cast<std::size_t>(kind)];
+  if (command.inject != kind || call < command.inject_at ||
+      call - command.inject_at >= command.inject_span)
+    return false;
+  reply.injected = true;
+  return true;
+}
 
 Command& next_command(Seat& seat) {
   own_seat = &seat;
@@ -50,10 +77,12 @@ Command& next_command(Seat& seat) {
   writes = 0;
   seat.reply = {};
   set_crash_hook(at_crash_point);
+  in_step = true;
   return seat.command;
 }
 
 void answer(Seat& seat) {
+  in_step = false;
   set_crash_hook(nullptr);
   sem_post(&seat.done);
 }
@@ -79,6 +108,7 @@ void act(Stage& stage, Seat& seat) {
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   const int log = open(stage.log.data(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
   dup2(log, STDERR_FILENO);
+  std::set_terminate(at_terminate);
   switch (seat.role) {
     case Role::shard:
       act_shard(stage, seat);

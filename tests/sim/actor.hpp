@@ -25,6 +25,11 @@ Command& next_command(Seat& seat);
 void answer(Seat& seat);
 void say(Seat& seat, std::string_view message);
 
+/// Counts one call that can fail, and says whether this one does (Command::inject).
+[[nodiscard]] bool fails(Inject kind) noexcept;
+/// Lets SQLite's memory fail as well. To be called first of all in main().
+void watch_memory_of_sqlite();
+
 /// Writes to files are failing (Command::disk_full_at). Asked by the seam under SQLite.
 [[nodiscard]] bool disk_is_full();
 /// A write of SQLite is a crash point as well.

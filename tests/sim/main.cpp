@@ -1,9 +1,11 @@
-// sim [SEEDS] [--first N] [--seed N] [--trace] [--fault NAME]: see tools/sim.
+// sim: see tools/sim.
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
+#include <string>
 #include <string_view>
 
 #include "run.hpp"
@@ -15,14 +17,38 @@ namespace {
 struct Arguments {
   std::uint64_t seeds = 1000;
   std::uint64_t first = 1;
-  bool trace = false;
-  Fault fault = Fault::none;
+  RunOptions options;
+  bool everywhere = false;
 };
 
 [[noreturn]] void usage() {
   std::fprintf(stderr,
-               "usage: tools/sim [SEEDS] [--first N] [--seed N] [--trace] [--fault NAME]\n");
+               "usage: tools/sim [SEEDS] [--first N] [--seed N] [--trace] [--fault NAME]\n"
+               "       tools/sim --everywhere [--seed N]\n"
+               "       tools/sim --seed N --steps N --inject THING,ROLE,AT,SPAN [--trace]\n");
   std::exit(2);
+}
+
+/// The value whose name is `text`.
+template <class Enum>
+Enum named(std::string_view text, std::size_t count) {
+  for (std::size_t i = 0; i < count; ++i) {
+    if (text == to_string(static_cast<Enum>(i))) return static_cast<Enum>(i);
+  }
+  usage();
+}
+
+/// THING,ROLE,AT,SPAN
+void parse_injection(std::string_view text, RunOptions& out) {
+  const auto next = [&] {
+    const std::string_view part = text.substr(0, text.find(','));
+    text.remove_prefix(std::min(part.size() + 1, text.size()));
+    return std::string(part);
+  };
+  out.inject = named<Inject>(next(), kInjects);
+  out.inject_role = named<Role>(next(), kRoles);
+  out.inject_at = std::strtoull(next().c_str(), nullptr, 10);
+  out.inject_span = std::strtoull(next().c_str(), nullptr, 10);
 }
 
 Arguments parse(int argc, char** argv) {
@@ -39,15 +65,17 @@ Arguments parse(int argc, char** argv) {
       out.first = number();
       out.seeds = 1;
     } else if (name == "--trace") {
-      out.trace = true;
+      out.options.trace = true;
+    } else if (name == "--everywhere") {
+      out.everywhere = true;
+    } else if (name == "--steps") {
+      out.options.steps = number();
+    } else if (name == "--inject") {
+      if (++i == argc) usage();
+      parse_injection(argv[i], out.options);
     } else if (name == "--fault") {
       if (++i == argc) usage();
-      std::size_t fault = 0;
-      while (fault < static_cast<std::size_t>(Fault::count) &&
-             std::string_view(argv[i]) != to_string(static_cast<Fault>(fault)))
-        ++fault;
-      if (fault == static_cast<std::size_t>(Fault::count)) usage();
-      out.fault = static_cast<Fault>(fault);
+      out.options.fault = named<Fault>(argv[i], static_cast<std::size_t>(Fault::count));
     } else if (!name.starts_with("-") && !name.empty()) {
       out.seeds = std::strtoull(argv[i], nullptr, 10);
       if (out.seeds == 0) usage();
@@ -64,22 +92,21 @@ double seconds_since(std::chrono::steady_clock::time_point from) {
 
 int run_all(Stage& stage, const Arguments& arguments) {
   Scratch scratch;
-  const bool shows = isatty(STDERR_FILENO) != 0 && !arguments.trace;
+  const bool shows = isatty(STDERR_FILENO) != 0 && !arguments.options.trace;
   const auto from = std::chrono::steady_clock::now();
   auto shown = from;
   RunFigures all;
   for (std::uint64_t i = 0; i < arguments.seeds; ++i) {
-    const std::uint64_t seed = arguments.first + i;
-    const RunResult result = run_seed(stage, scratch, {seed, arguments.fault, arguments.trace});
+    RunOptions options = arguments.options;
+    options.seed = arguments.first + i;
+    const RunResult result = run_seed(stage, scratch, options);
     all.add(result.figures);
     if (!result.problem.empty()) {
       if (shows) std::fprintf(stderr, "\r\033[K");
       std::printf("%s", result.last_steps.c_str());
-      std::printf("seed %llu: %s\nreplay: tools/sim --seed %llu --trace%s%s\n",
-                  static_cast<unsigned long long>(seed), result.problem.c_str(),
-                  static_cast<unsigned long long>(seed),
-                  arguments.fault == Fault::none ? "" : " --fault ",
-                  arguments.fault == Fault::none ? "" : to_string(arguments.fault));
+      std::printf("seed %llu: %s\nreplay: %s --trace\n",
+                  static_cast<unsigned long long>(options.seed), result.problem.c_str(),
+                  replay(options).c_str());
       return 1;
     }
     if (shows && seconds_since(shown) > 0.2) {
@@ -95,7 +122,7 @@ int run_all(Stage& stage, const Arguments& arguments) {
       "%llu seeds clean in %.1f s (%.1f ms a seed): %llu steps, %llu reserves, %llu refused, %llu "
       "rows (%llu settled, %llu voided, %llu crash, %llu late, %llu excess, %llu lost with power), "
       "%llu expired, %llu kills, %llu crashes at a point, %llu reboots, %llu epochs, %llu store "
-      "and %llu disk faults, %llu pauses\n",
+      "and %llu disk faults, %llu things that failed, %llu pauses\n",
       static_cast<unsigned long long>(arguments.seeds), seconds,
       seconds * 1000 / static_cast<double>(arguments.seeds),
       static_cast<unsigned long long>(all.steps), static_cast<unsigned long long>(all.reserves),
@@ -111,7 +138,36 @@ int run_all(Stage& stage, const Arguments& arguments) {
       static_cast<unsigned long long>(all.epochs),
       static_cast<unsigned long long>(all.store_faults),
       static_cast<unsigned long long>(all.disk_faults),
-      static_cast<unsigned long long>(all.pauses));
+      static_cast<unsigned long long>(all.injected), static_cast<unsigned long long>(all.pauses));
+  return 0;
+}
+
+/// Each thing, in each role, at each of its places.
+int run_everywhere(Stage& stage, const Arguments& arguments) {
+  Scratch scratch;
+  std::uint64_t lives = 0;
+  const auto from = std::chrono::steady_clock::now();
+  for (std::size_t inject = 1; inject < kInjects; ++inject) {
+    for (std::size_t role = 0; role < kRoles; ++role) {
+      Everywhere where;
+      where.seed = arguments.first;
+      where.inject = static_cast<Inject>(inject);
+      where.role = static_cast<Role>(role);
+      const RunResult result = fail_everywhere(stage, scratch, where);
+      if (!result.problem.empty()) {
+        std::printf("%s%s\nreplay: %s --trace\n", result.last_steps.c_str(), result.problem.c_str(),
+                    replay(where.failed).c_str());
+        return 1;
+      }
+      lives += where.lives;
+      if (where.places == 0) continue;
+      std::printf("%s of a %s: clean at each of %llu places\n", to_string(where.inject),
+                  to_string(where.role), static_cast<unsigned long long>(where.places));
+      std::fflush(stdout);
+    }
+  }
+  std::printf("%llu lives clean in %.1f s\n", static_cast<unsigned long long>(lives),
+              seconds_since(from));
   return 0;
 }
 
@@ -120,5 +176,7 @@ int run_all(Stage& stage, const Arguments& arguments) {
 
 int main(int argc, char** argv) {
   sluice::sim::Stage& stage = sluice::sim::raise_stage();
-  return sluice::sim::run_all(stage, sluice::sim::parse(argc, argv));
+  const auto arguments = sluice::sim::parse(argc, argv);
+  return arguments.everywhere ? sluice::sim::run_everywhere(stage, arguments)
+                              : sluice::sim::run_all(stage, arguments);
 }

@@ -8,7 +8,6 @@
 namespace sluice::sim {
 namespace {
 
-constexpr std::uint64_t kSteps = 220;
 constexpr std::uint64_t kMapBytes = 2 * kMiB;
 constexpr TimeNs kDay = 86'400 * kSecond;
 constexpr TimeNs kNever = INT64_MAX / 2;  // in this boot: what is served is of another one
@@ -34,6 +33,8 @@ void RunFigures::add(const RunFigures& other) {
   store_faults += other.store_faults;
   disk_faults += other.disk_faults;
   pauses += other.pauses;
+  asked += other.asked;
+  injected += other.injected;
   ends.settled += other.ends.settled;
   ends.voided += other.ends.voided;
   ends.late += other.ends.late;
@@ -50,6 +51,7 @@ Run::Run(Stage& stage, Scratch& scratch, const RunOptions& options)
       monotonic_ns_(1000 * kSecond),
       realtime_ns_(1'800'000'000 * kSecond + dice_.between(0, 40) * kDay +
                    dice_.between(0, 86'399) * kSecond),
+      began_ns_(realtime_ns_),
       world_(stage, scratch, options.fault, kMapBytes, clock_) {
   shadow_.add_price(1, kFirstPrice);
   for (std::uint64_t wallet = 1; wallet <= kWallets; ++wallet)
@@ -61,7 +63,7 @@ Run::~Run() {
 }
 
 RunResult Run::run() {
-  for (std::uint64_t i = 0; i < kSteps && ok(); ++i) one_step();
+  for (std::uint64_t i = 0; i < options_.steps && ok(); ++i) one_step();
   if (ok()) come_to_rest();
   figures_.ends = shadow_.ends();
   figures_.rows = shadow_.rows_seen();
@@ -116,6 +118,7 @@ void Run::start_reconciler() {
   Instance& actor = begin(Role::reconciler);
   Command start = command(Do::start);
   may_die(start, 20, 60);
+  may_fail(start, 12);
   if (dice_.percent(3)) start.disk_full_at = 1 + dice_.below(20);
   if (dice_.percent(25)) start.pause_at = 1 + dice_.below(40);
   const Reply& reply = seat(actor).reply;
@@ -167,6 +170,7 @@ void Run::start_shard() {
   }
   Command enter = command(Do::enter);
   may_die(enter, 10, 6);
+  may_fail(enter, 4);
   const StepEnd entered = send(actor, enter);
   if (entered != StepEnd::died && seat(actor).reply.error != Errc::none) {
     kill_actor(seat(actor));
@@ -191,6 +195,7 @@ void Run::step_shard(Instance& shard) {
   for (std::uint64_t i = 0; i < most; ++i)
     next_op(shard, static_cast<std::uint8_t>(dice_.below(kPlaces)), turn);
   may_die(turn, 3, 2);
+  may_fail(turn, 4);
   if (turn.die_at == 0 && dice_.percent(6)) {
     turn.store_fault = static_cast<StoreFault>(1 + dice_.below(4));
     turn.write_fault_at = static_cast<std::uint32_t>(1 + dice_.below(12));
@@ -216,6 +221,7 @@ void Run::step_reconciler() {
   }
   Command step = command(Do::step);
   may_die(step, 8, 12);
+  may_fail(step, 6);
   if (step.die_at == 0 && dice_.percent(3)) {
     step.disk_full_at = 1 + dice_.below(6);
     ++figures_.disk_faults;
@@ -245,6 +251,7 @@ void Run::step_clerk() {
   step.overdraft = dice_.percent(70) ? 0 : dice_.between(0, 10'000'000);
   step.enabled = !dice_.percent(15);
   may_die(step, 8, 8);
+  may_fail(step, 6);
   if (step.die_at == 0 && dice_.percent(3)) {
     step.disk_full_at = 1 + dice_.below(4);
     ++figures_.disk_faults;
@@ -262,8 +269,17 @@ void Run::step_clerk() {
 
 void Run::step_clock() {
   constexpr std::int64_t kJumps[] = {-3600, 3600, -86'400, 86'400, 31 * 86'400, -40 * 86'400, 7};
+  // 1970, both sides of the end of 32 bits with a sign and without, and back to where it was.
+  constexpr std::int64_t kTimes[] = {3600, 2'147'483'640, 2'147'483'660, 4'294'967'290,
+                                     4'294'967'300};
   const TimeNs by_ns = kJumps[dice_.below(std::size(kJumps))] * kSecond;
-  if (dice_.percent(60)) {
+  if (realtime_ns_ < began_ns_ - 400 * kDay || realtime_ns_ > began_ns_ + 400 * kDay) {
+    realtime_ns_ = began_ns_;
+    note("realtime is right again");
+  } else if (dice_.percent(10)) {
+    realtime_ns_ = kTimes[dice_.below(std::size(kTimes))] * kSecond;
+    note("realtime is " + std::to_string(realtime_ns_ / kSecond));
+  } else if (dice_.percent(60)) {
     realtime_ns_ += by_ns;
     note("realtime jumps by " + std::to_string(by_ns / kSecond) + " s");
   } else {
@@ -359,11 +375,32 @@ void Run::come_to_rest() {
   if (!world_.copy(copy)) return shadow_.wrong("at rest, nothing is served");
   shadow_.see_rest(copy);
   audit_books();
+  if (ok()) ask_auditor(copy);
 }
 
 RunResult run_seed(Stage& stage, Scratch& scratch, const RunOptions& options) {
   Run run(stage, scratch, options);
   return run.run();
+}
+
+RunResult fail_everywhere(Stage& stage, Scratch& scratch, Everywhere& where) {
+  RunOptions options;
+  options.seed = where.seed;
+  options.steps = kShortLife;
+  options.inject = where.inject;
+  options.inject_role = where.role;
+  options.inject_span = where.span;
+  options.inject_at = UINT64_MAX;
+  RunResult result = run_seed(stage, scratch, options);
+  where.places = result.figures.injectable;
+  const std::uint64_t lives = std::min(where.places, where.most);
+  for (std::uint64_t i = 0; i < lives && result.problem.empty(); ++i) {
+    options.inject_at = 1 + i * where.places / lives;
+    result = run_seed(stage, scratch, options);
+    ++where.lives;
+  }
+  where.failed = options;
+  return result;
 }
 
 }  // namespace sluice::sim

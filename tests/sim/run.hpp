@@ -18,11 +18,23 @@ struct RunOptions {
   std::uint64_t seed = 1;
   Fault fault = Fault::none;
   bool trace = false;  ///< every step on stdout
+  std::uint64_t steps = 220;
+  /// One thing fails in this life, the n-th time that actors of one role could meet it.
+  Inject inject = Inject::none;
+  Role inject_role = Role::shard;
+  std::uint64_t inject_at = 0;
+  std::uint64_t inject_span = 1;
 };
+
+/// The command that lives the same life again.
+[[nodiscard]] std::string replay(const RunOptions& options);
 
 struct RunFigures {
   std::uint64_t steps = 0, kills = 0, crashes = 0, reboots = 0, epochs = 0, rows = 0;
   std::uint64_t reserves = 0, refused = 0, store_faults = 0, disk_faults = 0, pauses = 0;
+  std::uint64_t asked = 0;  ///< how often `sluice check` was asked
+  std::uint64_t injected = 0;    ///< RunOptions::inject, or drawn
+  std::uint64_t injectable = 0;  ///< how often RunOptions::inject could have happened
   Shadow::Ends ends;
   void add(const RunFigures& other);
 };
@@ -34,6 +46,21 @@ struct RunResult {
 };
 
 [[nodiscard]] RunResult run_seed(Stage& stage, Scratch& scratch, const RunOptions& options);
+
+/// A short life in which one thing fails, everywhere: `inject` at its first, second … time for
+/// actors of `role`, until a life ends without it, or only at `most` places spread over them.
+struct Everywhere {
+  std::uint64_t seed = 1;
+  Inject inject = Inject::death;
+  Role role = Role::shard;
+  std::uint64_t span = 1;
+  std::uint64_t most = UINT64_MAX;
+  std::uint64_t lives = 0;   ///< out: how many were lived
+  std::uint64_t places = 0;  ///< out: how many there are
+  RunOptions failed;         ///< out: of the first life with a problem
+};
+inline constexpr std::uint64_t kShortLife = 50;
+[[nodiscard]] RunResult fail_everywhere(Stage& stage, Scratch& scratch, Everywhere& where);
 
 /// SplitMix64 (Steele, Lea, Flood 2014).
 class Dice {
@@ -106,8 +133,11 @@ class Run {
   void forget(Instance& actor);
   [[nodiscard]] Command command(Do what) const;
   void may_die(Command& command, std::uint64_t chance, std::uint64_t points);
+  void may_fail(Command& command, std::uint64_t chance);
+  void inject(const Instance& actor, Command& command);
   void audit();
   void audit_books();
+  void ask_auditor(const state::StateCopy& copy);
   void note(std::string text);
   [[nodiscard]] bool ok() const { return shadow_.problem().empty(); }
   Seat& seat(const Instance& actor) { return stage_.seats[actor.seat]; }
@@ -118,6 +148,7 @@ class Run {
   ManualClock clock_;
   TimeNs monotonic_ns_ = 0;
   TimeNs realtime_ns_ = 0;
+  TimeNs began_ns_ = 0;  ///< realtime
   World world_;
   Shadow shadow_;
   std::list<Instance> actors_;  // references stay

@@ -76,13 +76,9 @@ class Shard {
     slot_.emplace(std::move(*slot));
     number_ = slot_->slot();
     take_catalog();
-    const state::PriceLookup prices{
-        .find = [](void* context, std::uint64_t version) -> const price::PriceRow* {
-          const auto& catalog = static_cast<Shard*>(context)->catalog_;
-          return catalog ? catalog->find_price(version) : nullptr;
-        },
-        .context = this};
-    const auto reaped = state::reap_slot(*environment_, *slot_, prices);
+    const auto prices = state::PricesInForce::load(*environment_);
+    if (!prices) return refuse(prices.error(), "cannot read the catalog");
+    const auto reaped = state::reap_slot(*environment_, *slot_, prices->lookup());
     if (!reaped) return refuse(reaped.error(), "cannot reap");
     block_ = &environment_->boards().shard(number_);
     board_ = environment_->boards().meter(number_);

@@ -11,13 +11,18 @@ Stage* the_stage = nullptr;
 
 #if defined(__SANITIZE_ADDRESS__) || (defined(__has_feature) && __has_feature(address_sanitizer))
 constexpr std::uint64_t kSeeds = 40;
+constexpr std::uint64_t kPlacesTried = 5;
 #else
 constexpr std::uint64_t kSeeds = 200;
+constexpr std::uint64_t kPlacesTried = 30;
 #endif
 
 RunResult run(std::uint64_t seed, Fault fault = Fault::none) {
   Scratch scratch;
-  return run_seed(*the_stage, scratch, {seed, fault, false});
+  RunOptions options;
+  options.seed = seed;
+  options.fault = fault;
+  return run_seed(*the_stage, scratch, options);
 }
 
 void expect_clean(std::uint64_t seed) {
@@ -71,6 +76,49 @@ TEST_P(PlantedFault, IsFound) {
   }
   FAIL() << to_string(GetParam()) << " was not found within " << kMost << " seeds";
 }
+
+struct Failing {
+  Inject inject;
+  Role role;
+  std::uint64_t span;
+  std::uint64_t places;  ///< fewer would mean that nothing is seen any more
+};
+
+void PrintTo(const Failing& failing, std::ostream* out) { *out << to_string(failing.inject); }
+
+class OneThingFails : public testing::TestWithParam<Failing> {};
+
+// All places: tools/sim --everywhere.
+TEST_P(OneThingFails, Somewhere) {
+  Everywhere where;
+  where.inject = GetParam().inject;
+  where.role = GetParam().role;
+  where.span = GetParam().span;
+  where.most = kPlacesTried;
+  Scratch scratch;
+  const RunResult result = fail_everywhere(*the_stage, scratch, where);
+  EXPECT_EQ(result.problem, "") << replay(where.failed) << "\n" << result.last_steps;
+  EXPECT_GE(where.places, GetParam().places);
+  EXPECT_EQ(where.lives, std::min(where.places, where.most));
+}
+
+INSTANTIATE_TEST_SUITE_P(Things, OneThingFails,
+                         testing::Values(Failing{Inject::death, Role::shard, 1, 40},
+                                         Failing{Inject::death, Role::reconciler, 1, 100},
+                                         Failing{Inject::death, Role::clerk, 1, 4},
+                                         Failing{Inject::allocation, Role::shard, 1, 300},
+                                         Failing{Inject::allocation, Role::shard, 1000, 300},
+                                         Failing{Inject::allocation, Role::reconciler, 1, 3000},
+                                         Failing{Inject::allocation, Role::reconciler, 1000, 3000},
+                                         Failing{Inject::allocation, Role::clerk, 1, 300},
+                                         Failing{Inject::store_call, Role::shard, 1, 300},
+                                         Failing{Inject::store_call, Role::reconciler, 1, 300},
+                                         Failing{Inject::commit_kept, Role::shard, 1, 20},
+                                         Failing{Inject::commit_kept, Role::reconciler, 1, 20},
+                                         Failing{Inject::system_call, Role::shard, 1, 20},
+                                         Failing{Inject::system_call, Role::reconciler, 1, 300},
+                                         Failing{Inject::system_call, Role::reconciler, 50, 300},
+                                         Failing{Inject::system_call, Role::clerk, 1, 20}));
 
 std::vector<Fault> all_faults() {
   std::vector<Fault> out;

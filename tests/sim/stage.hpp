@@ -26,6 +26,8 @@ inline constexpr std::uint32_t kSlots = 5;
 static_assert(kPlaces <= kMeterEntries);
 
 enum class Role : std::uint8_t { shard, reconciler, clerk };
+inline constexpr std::size_t kRoles = 3;
+[[nodiscard]] const char* to_string(Role role);
 
 /// Planted faults: what is done wrong on purpose, to see that it is found. None is in production
 /// code.
@@ -50,6 +52,21 @@ enum class Fault : std::uint8_t {
 
 /// How the store fails under one turn of a shard.
 enum class StoreFault : std::uint8_t { none, begin, write, commit_lost, commit_kept };
+
+/// What fails at its n-th time in the steps of an actor, whatever the step is.
+enum class Inject : std::uint8_t {
+  none,
+  death,        ///< kill -9 at a crash point
+  allocation,   ///< operator new, or the malloc() of LMDB, SQLite and the rest
+  store_call,   ///< a call of LMDB gives an error; of a commit: nothing was written
+  commit_kept,  ///< a commit of LMDB gives an error, and was written all the same
+  system_call,  ///< of SQLite, LMDB and our own: open, lock, read, write, sync, truncate, rename …
+  count         ///< how many there are
+};
+inline constexpr std::size_t kInjects = static_cast<std::size_t>(Inject::count);
+[[nodiscard]] const char* to_string(Inject inject);
+/// How an actor ends that has no memory.
+inline constexpr int kNoMemoryStatus = 77;
 
 enum class OpKind : std::uint8_t {
   attempt,
@@ -102,6 +119,9 @@ struct Command {
   TimeNs realtime_ns = 0;
   StoreFault store_fault = StoreFault::none;
   std::uint32_t write_fault_at = 0;  ///< of StoreFault::write
+  Inject inject = Inject::none;
+  std::uint64_t inject_at = 0;    ///< the n-th of this step
+  std::uint64_t inject_span = 1;  ///< and so many that follow it
   Fault fault = Fault::none;
   std::uint32_t op_count = 0;
   std::array<Op, kOps> ops;
@@ -124,6 +144,8 @@ struct Reply {
   Errc error = Errc::none;
   bool paused = false;  ///< in the middle of the step
   std::uint64_t crash_points = 0;
+  std::array<std::uint64_t, kInjects> calls{};  ///< of this step, by what could have failed
+  bool injected = false;                        ///< Command::inject has happened
   state::SlotId slot = 0;
   std::uint64_t epoch = 0;
   std::uint64_t price_version = 0;

@@ -1,12 +1,18 @@
 // How a step is made and sent, and what is looked at after it.
 #include <algorithm>
 #include <cstdio>
+#include <iterator>
 #include <utility>
 
+#include "audit_books.hpp"
+#include "audit_rows.hpp"
+#include "audit_state.hpp"
 #include "run.hpp"
 
 namespace sluice::sim {
 namespace {
+
+constexpr std::uint64_t kStepsBetweenAsks = 16;
 
 // Admission's limit is 5 s; a reconciler that does nothing because nothing is due is not gone.
 constexpr TimeNs kUnattended = 7 * kSecond;
@@ -17,10 +23,34 @@ const char* name_of(Do what) {
   return kNames[static_cast<std::size_t>(what)];
 }
 
-const char* name_of(Role role) {
+}  // namespace
+
+const char* to_string(Inject inject) {
+  constexpr const char* kNames[] = {"none",       "death",       "allocation",
+                                    "store_call", "commit_kept", "system_call"};
+  static_assert(std::size(kNames) == kInjects);
+  return kNames[static_cast<std::size_t>(inject)];
+}
+
+const char* to_string(Role role) {
   constexpr const char* kNames[] = {"shard", "reconciler", "clerk"};
+  static_assert(std::size(kNames) == kRoles);
   return kNames[static_cast<std::size_t>(role)];
 }
+
+std::string replay(const RunOptions& options) {
+  std::string out = "tools/sim --seed " + std::to_string(options.seed);
+  if (options.steps != RunOptions().steps) out += " --steps " + std::to_string(options.steps);
+  if (options.fault != Fault::none) out += std::string(" --fault ") + to_string(options.fault);
+  if (options.inject != Inject::none) {
+    out += std::string(" --inject ") + to_string(options.inject) + "," +
+           to_string(options.inject_role) + "," + std::to_string(options.inject_at) + "," +
+           std::to_string(options.inject_span);
+  }
+  return out;
+}
+
+namespace {
 
 std::string text_of(const Op& op) {
   constexpr const char* kNames[] = {"attempt", "phase",  "counted", "usage",
@@ -80,17 +110,42 @@ void Run::may_die(Command& step, std::uint64_t chance, std::uint64_t points) {
   if (dice_.percent(chance)) step.die_at = 1 + dice_.below(points);
 }
 
+/// Something fails somewhere in the step: more often near its beginning, for steps have few calls
+/// or many.
+void Run::may_fail(Command& step, std::uint64_t chance) {
+  if (options_.inject != Inject::none || step.die_at != 0 || !dice_.percent(chance)) return;
+  constexpr Inject kKinds[] = {Inject::allocation, Inject::allocation, Inject::store_call,
+                               Inject::commit_kept, Inject::system_call};
+  step.inject = kKinds[dice_.below(std::size(kKinds))];
+  step.inject_at = 1 + dice_.below(std::uint64_t{1} << dice_.below(12));
+  const bool goes_on = step.inject == Inject::allocation || step.inject == Inject::system_call;
+  if (goes_on && dice_.percent(30)) step.inject_span = 1 + dice_.below(50);
+}
+
+/// The one thing that RunOptions asks for, when this step gets that far.
+void Run::inject(const Instance& actor, Command& step) {
+  if (options_.inject == Inject::none || actor.role != options_.inject_role) return;
+  if (figures_.injectable >= options_.inject_at) return;
+  step.inject = options_.inject;
+  step.inject_at = options_.inject_at - figures_.injectable;
+  step.inject_span = options_.inject_span;
+}
+
 /// After it, `actor` is gone when the step ended with its death.
 StepEnd Run::send(Instance& actor, const Command& step) {
   Seat& at = seat(actor);
   at.command = step;
-  std::string text = std::string(name_of(actor.role)) + " " + std::to_string(actor.number) + ": " +
-                     name_of(step.what);
+  inject(actor, at.command);
+  std::string text = std::string(to_string(actor.role)) + " " + std::to_string(actor.number) +
+                     ": " + name_of(step.what);
   for (std::uint32_t i = 0; i < step.op_count; ++i) text += text_of(step.ops[i]);
   if (step.die_at != 0) text += " die_at=" + std::to_string(step.die_at);
   if (step.disk_full_at != 0) text += " disk_full_at=" + std::to_string(step.disk_full_at);
   if (step.store_fault != StoreFault::none)
     text += " store_fault=" + std::to_string(static_cast<int>(step.store_fault));
+  if (at.command.inject != Inject::none)
+    text += " " + std::string(to_string(at.command.inject)) + "=" +
+            std::to_string(at.command.inject_at);
   note(text);
   bool hung = false;
   const StepEnd end = run_step(at, hung);
@@ -116,6 +171,12 @@ StepEnd Run::take_end(Instance& actor, bool hung, StepEnd end) {
   if (end == StepEnd::paused) {
     note("  stands at crash point " + std::to_string(at.reply.crash_points));
     return end;
+  }
+  if (options_.inject != Inject::none && actor.role == options_.inject_role)
+    figures_.injectable += at.reply.calls[static_cast<std::size_t>(options_.inject)];
+  if (at.reply.injected) {
+    ++figures_.injected;
+    note("  " + std::string(to_string(step.inject)) + " failed");
   }
   if (actor.role == Role::shard && step.what == Do::turn && end != StepEnd::died)
     take_completions(actor);
@@ -179,6 +240,40 @@ void Run::audit() {
     shadow_.see_epoch(epoch_, *world_.books().usage().gaps());
   }
   if (ok()) shadow_.see_state(copy, monotonic_ns_);
+  if (ok() && figures_.steps % kStepsBetweenAsks == 0) ask_auditor(copy);
+}
+
+/// What `sluice check` says of the same moment. Nobody runs: what it reads twice stays as it is.
+void Run::ask_auditor(const state::StateCopy& copy) {
+  cli::AuditedState state;
+  state.before = copy;
+  for (const state::SlotRecord& slot : copy.slots) state.heads[slot.slot] = slot.outbox_seq;
+  state.heads_after = state.heads;
+  for (const state::WalletRecord& wallet : copy.wallets)
+    state.applied_after[wallet.wallet_id] = wallet.applied_no;
+  cli::Findings findings;
+  ledger::Ledger& books = world_.books();
+  const auto done = books.read([&]() -> Result<> {
+    // A reconciler that builds an epoch has it in the ledger first.
+    const auto newest = cli::is_newest_epoch(books, 1, copy.meta);
+    if (!newest) return std::unexpected(newest.error());
+    if (*newest) {
+      if (auto records = cli::audit_records(books, 1, state, findings); !records) return records;
+      const auto rows = cli::audit_rows(books, 1, state, findings);
+      if (!rows) return std::unexpected(rows.error());
+      cli::audit_balances(state, *rows, findings);
+      if (auto credits = cli::audit_credits(books, 1, state, *rows, findings); !credits)
+        return credits;
+    }
+    return cli::audit_books(books, findings);
+  });
+  if (!done) return shadow_.wrong("sluice check cannot read the ledger");
+  ++figures_.asked;
+  for (const cli::Finding& finding : findings.all()) {
+    if (finding.wrong > 0)
+      shadow_.wrong("sluice check: " + finding.invariant + ": " + finding.what + ": " +
+                    finding.where);
+  }
 }
 
 void Run::audit_books() {

@@ -13,6 +13,8 @@
 #include <cstdlib>
 #include <new>
 
+#include "actor.hpp"
+
 namespace sluice::sim {
 namespace {
 
@@ -68,6 +70,7 @@ void wait_for(sem_t& semaphore) {
 }  // namespace
 
 Stage& raise_stage() {
+  watch_memory_of_sqlite();
   // Only one of the processes runs at a time: on one core they hand over without waking another.
   cpu_set_t here;
   CPU_ZERO(&here);
@@ -140,6 +143,7 @@ void kill_actor(Seat& seat) {
 
 bool died_by_itself(const Seat& seat, std::string& how) {
   if (WIFSIGNALED(seat.status) && WTERMSIG(seat.status) == SIGKILL) return false;
+  if (WIFEXITED(seat.status) && WEXITSTATUS(seat.status) == kNoMemoryStatus) return false;
   how = WIFSIGNALED(seat.status) ? "signal " + std::to_string(WTERMSIG(seat.status))
                                  : "exit status " + std::to_string(WEXITSTATUS(seat.status));
   return true;

@@ -21,7 +21,8 @@ enum class StepEnd : std::uint8_t { answered, paused, died };
 [[nodiscard]] StepEnd run_step(Seat& seat, bool& hung);
 /// kill -9, and waits until the kernel has taken everything back. Harmless for an empty seat.
 void kill_actor(Seat& seat);
-/// Whether the actor died of anything but SIGKILL: an assertion, a sanitizer, a bug.
+/// Whether the actor died of anything but SIGKILL or a want of memory that was made: an assertion,
+/// a sanitizer, a bug.
 [[nodiscard]] bool died_by_itself(const Seat& seat, std::string& how);
 
 }  // namespace sluice::sim

@@ -43,12 +43,16 @@ class UsageBook {
                                                            Id owner_id);  ///< 0 = all owners
 
   /// Removes the rows of at most `batches` batches that were drained before `before_ns` (entries
-  /// and sums stay). Returns how many rows went.
+  /// and sums stay), oldest first: one that a clock dated too early waits until those before it
+  /// go. Returns how many rows went.
   [[nodiscard]] Result<std::int64_t> remove_before(TimeNs before_ns, std::int64_t batches);
 
  private:
+  [[nodiscard]] Result<std::vector<std::int64_t>> oldest_batches(TimeNs before_ns,
+                                                                 std::int64_t most);
   Db& db_;
   const Clock& clock_;
+  std::int64_t gone_until_ = 0;  ///< last batch that was seen to be removed
 };
 
 }  // namespace sluice::ledger

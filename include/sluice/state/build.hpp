@@ -42,6 +42,9 @@ struct BuildOptions {
   std::uint64_t published_generation = 0;
   TimeNs realtime_ns = 0;
   std::string boot_id_file = kBootIdFile;  ///< tests name another
+  /// Reading the environment of before ends the process (probe()): it is left alone. Nobody is
+  /// attached to it.
+  bool previous_is_damaged = false;
   /// The caller holds every slot already. Null: they are taken for as long as the call lasts.
   const AllSlots* slots_held = nullptr;
 };
@@ -57,6 +60,16 @@ struct BuildOptions {
                                    const std::vector<KeySnapshot>& keys, Rng& rng,
                                    std::string& message);
 
+/// Number of the current environment, by the name of its directory; 0 when there is none.
+[[nodiscard]] std::uint64_t current_epoch(const std::string& directory);
+
+/// Reads all of the current environment in a child process: LMDB trusts its pages, and one that is
+/// damaged can end whoever follows it, at every start again. To be called by the one reconciler,
+/// with every slot held, before anything is open in this process; costs a fork and a walk through
+/// all rows. No environment is no error. Errors: corrupt (the child died, found damage or no end),
+/// io (not now).
+[[nodiscard]] Result<> probe(const std::string& directory);
+
 /// What row 15 needs to know before the ledger is asked.
 struct WarmCheck {
   bool exists = false;  ///< there is a current epoch with meta.ready
@@ -65,6 +78,8 @@ struct WarmCheck {
   bool slot_locked = false;  ///< a live generation: attach only, no audit, no rebuild (row 14)
   MetaRecord meta;
   std::string detail;  ///< one line why not
+  /// It could not be looked at (no memory, no descriptors): it may be as good as ever.
+  Error error;
 };
 /// Opens and closes the environment: not while this process has it open.
 [[nodiscard]] WarmCheck check_warm(const std::string& directory,

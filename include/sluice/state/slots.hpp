@@ -9,6 +9,7 @@
 
 #include "sluice/base/error.hpp"
 #include "sluice/price/row.hpp"
+#include "sluice/state/catalog.hpp"
 #include "sluice/state/environment.hpp"
 #include "sluice/state/ids.hpp"
 #include "sluice/state/verbs.hpp"
@@ -63,6 +64,20 @@ class AllSlots {
 struct PriceLookup {
   const price::PriceRow* (*find)(void* context, std::uint64_t version) = nullptr;
   void* context = nullptr;
+};
+
+/// The prices that a reap charges by: those of the catalog in force. One that is damaged or gone
+/// leaves its versions missing, for it will not come back; one that cannot be read now is an error
+/// (holds wait rather than being charged whole).
+class PricesInForce {
+ public:
+  /// Maps the file anew. Errors: io, stale_epoch.
+  [[nodiscard]] static Result<PricesInForce> load(Environment& environment);
+  /// Valid as long as this object.
+  [[nodiscard]] PriceLookup lookup() const;
+
+ private:
+  std::shared_ptr<const Catalog> catalog_;
 };
 
 /// Row 5: closes every hold of the slot by what its meter board says, ≤ 32 a transaction, and

@@ -1,4 +1,4 @@
-// kill -9 of a shard, the supervisor or the reconciler, under load, again and again: the books stay right.
+// kill -9 of a shard, the supervisor, the reconciler or all of them, under load, again and again: the books stay right.
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { writeFileSync } from 'node:fs'
@@ -8,7 +8,7 @@ import { sleep, start, stop, until } from '../lib/processes.mjs'
 import { chat, exchange, post } from '../lib/raw.mjs'
 import { System } from '../lib/system.mjs'
 
-const ROUNDS = long ? 200 : 50
+const ROUNDS = long ? 300 : 50
 const MODELS = ['mock-c5', 'mock-l10-c6', 'mock-c40-g5', 'mock-c30-g3-t3']
 let system
 let load = []
@@ -58,6 +58,13 @@ const kills = {
     process.kill(system.reconciler.pid, 'SIGKILL')
     await system.reconciler.ended
     system.startReconciler()
+  },
+  async everything() {
+    const all = [...system.shards(), system.edge.pid, system.reconciler.pid]
+    for (const pid of all) process.kill(pid, 'SIGKILL')
+    await Promise.all([system.edge.ended, system.reconciler.ended])
+    system.startReconciler()
+    await system.startEdge()
   },
 }
 

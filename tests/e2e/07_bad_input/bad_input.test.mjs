@@ -1,7 +1,8 @@
 // Input that no good client sends: one clear answer in the caller's format, nothing reserved, nothing asked.
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
-import { sleep } from '../lib/processes.mjs'
+import { paid } from '../lib/price.mjs'
+import { sleep, until } from '../lib/processes.mjs'
 import { chat, exchange, open, post, statusOf } from '../lib/raw.mjs'
 import { System } from '../lib/system.mjs'
 
@@ -135,4 +136,36 @@ describe('requests that are not quite HTTP', () => {
     assert.equal((await system.mock.records(3)).length, 3)
     await system.check()
   })
+})
+
+test('numbers that are no counts of tokens: refused or cut down, and never a credit', async () => {
+  const numbers = await system.customer('numbers', { credit: '1' })
+  await until(async () => (await system.wallet('numbers')).available > 0n, 'the credit')
+  const values = ['-1', '0', '-0', '2147483648', '9007199254740993', '9223372036854775807', '9223372036854775808',
+    '18446744073709551616', '1e308', '-1e308', '5.5', '"5"', 'null', 'true', '[1]', 'NaN']
+  const statuses = new Map()
+  for (const [path, body, fields] of [
+    ['/v1/chat/completions', chat('mock-c5'), ['max_tokens', 'max_completion_tokens', 'n']],
+    ['/v1/responses', JSON.stringify({ model: 'mock-c5', input: 'hello' }), ['max_output_tokens']],
+    ['/v1/messages', chat('mock-c5'), ['max_tokens']],
+    ['/v1beta/models/mock-c5:generateContent', PATHS.gemini[1], ['generationConfig']],
+  ]) {
+    for (const field of fields) {
+      for (const value of values) {
+        const inner = field === 'generationConfig' ? `{"maxOutputTokens":${value}}` : value
+        const text = `${body.slice(0, -1)},"${field}":${inner}}`
+        const { status } = await exchange(system.port, post(path, text, { key: numbers }))
+        assert.ok([200, 400, 402, 429].includes(status), `${field} = ${value}: ${status}`)
+        statuses.set(status, (statuses.get(status) ?? 0) + 1)
+      }
+    }
+  }
+  assert.ok(statuses.get(400) > 30, JSON.stringify([...statuses]))
+  const rows = await system.usageOf('numbers', statuses.get(200) ?? 0)
+  for (const row of rows) assert.ok(paid(row) >= 0n)
+  const total = rows.reduce((sum, row) => sum + paid(row), 0n)
+  const wallet = await system.wallet('numbers')
+  assert.equal(wallet.held, 0n)
+  assert.equal(wallet.available, 1_000_000_000n - total)
+  await system.check()
 })
