@@ -332,12 +332,12 @@ class JsonReader {
         if (!escape(*p_++)) return invalid();
         continue;
       }
+      if (*p_ != '\\') flush_surrogate();  // before what follows it is counted
       const char* const start = p_;
       const char* const hit = mode == StringMode::count
                                   ? count_until_special(rules_.classes(s_.role), begin_, p_, end_)
                                   : find_string_special(begin_, p_, end_);
       if (hit != start) {
-        flush_surrogate();
         s_.string_empty = false;
         append(mode, {start, static_cast<std::size_t>(hit - start)});
       }

@@ -51,16 +51,16 @@ struct Outcome {
   std::string log;
   bool valid;
   std::string collected;
-  std::uint32_t letters, cjk, emoji, other;
+  std::uint32_t words, letters, cjk, emoji, other;
   friend bool operator==(const Outcome&, const Outcome&) = default;
 };
 
 Outcome outcome(const Recorder& recorder, const JsonState& state) {
   const bool valid = state.step == JsonStep::done;
-  return {valid ? recorder.log : "",       valid,
-          valid ? recorder.collected : "", valid ? recorder.text.letters : 0,
-          valid ? recorder.text.cjk : 0,   valid ? recorder.text.emoji : 0,
-          valid ? recorder.text.other : 0};
+  return {valid ? recorder.log : "",         valid,
+          valid ? recorder.collected : "",   valid ? recorder.text.words : 0,
+          valid ? recorder.text.letters : 0, valid ? recorder.text.cjk : 0,
+          valid ? recorder.text.emoji : 0,   valid ? recorder.text.other : 0};
 }
 
 Outcome read_whole(std::string_view text) {
@@ -87,7 +87,7 @@ Outcome read_cut(std::string_view text, const std::vector<std::size_t>& cuts) {
 }
 
 const std::string kDocument =
-    R"( {"a":{"b":[1,-20,0.5,1e9,-0,18446744073709551616,[],{}]},"c":"cap\u00e9\n\"x\"","t":"text 你好 \ud83d\ude42 \ud83dx end",)"
+    R"( {"a":{"b":[1,-20,0.5,1e9,-0,18446744073709551616,[],{}]},"c":"cap\u00e9\n\"x\"","t":"text 你好 \ud83d\ude42 \ud83dxyz end",)"
     R"("l":"col\tlect","k\u0065y":true,"n":null,"f":false,"":"","c":"","cc":"0123456789012345678901234567890123456789"} )"
     "\n";
 
