@@ -510,8 +510,10 @@ class JsonReader {
   }
 
   void add_digit(char c) {
-    const auto digit = static_cast<std::uint64_t>(c - '0');
-    s_.number = s_.number > (UINT64_MAX - 9) / 10 ? UINT64_MAX : s_.number * 10 + digit;
+    std::uint64_t next = 0;
+    const bool over = __builtin_mul_overflow(s_.number, std::uint64_t{10}, &next) ||
+                      __builtin_add_overflow(next, static_cast<std::uint64_t>(c - '0'), &next);
+    s_.number = over ? UINT64_MAX : next;
   }
 
   static std::string_view spelling(JsonLiteral literal) {

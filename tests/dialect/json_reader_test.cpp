@@ -125,6 +125,18 @@ TEST(JsonReader, JudgesMutationsTheSameHoweverTheyAreCut) {
   }
 }
 
+TEST(JsonReader, NumbersAreExactUpToTheLastAndSaturateBehindIt) {
+  for (const char* number :
+       {"18446744073709551609", "18446744073709551611", "18446744073709551615"}) {
+    EXPECT_EQ(read_whole("[" + std::string(number) + "]").log,
+              "[ e n:" + std::string(number) + " ] ");
+  }
+  for (const char* number : {"18446744073709551616", "18446744073709551625", "99999999999999999999",
+                             "184467440737095516160"}) {
+    EXPECT_EQ(read_whole("[" + std::string(number) + "]").log, "[ e n:18446744073709551615 ] ");
+  }
+}
+
 TEST(JsonReader, BoundsKeysAndDepth) {
   const std::string long_key(1000, 'k');
   EXPECT_TRUE(read_whole("{\"" + long_key + "\":1}").valid);
