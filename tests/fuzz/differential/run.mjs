@@ -126,12 +126,12 @@ function startOurs() {
     ask: text => new Promise(resolve => {
       waiting.push(line => {
         const [outcome, bodies = ''] = line.split('\t')
-        const parts = outcome.split('; ')
+        const parts = outcome.split(/(?<= bytes); /)
         const end = parts.at(-1)
         const requests = parts.slice(0, -1).map(part => {
-          const [, method, target, size] = /^(\S+) (\S*)(?: \(100-continue\))? (\d+) bytes$/.exec(part) ?? [null, 'refused body']
+          const [, method, target, size] = /^(\S+) (\S*)(?: \(100-continue\))? (\d+) bytes$/.exec(part)
           return { method, target, size: Number(size) }
-        }).filter(({ method }) => method !== 'refused body')
+        })
         resolve({ requests, end, bodies, outcome })
       })
       child.stdin.write(`${Buffer.byteLength(text, 'latin1')}\n`)
