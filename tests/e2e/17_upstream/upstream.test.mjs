@@ -123,11 +123,13 @@ async function accepted({ status = 200, body = ANSWER, kept, at = stub, charged 
   return seen
 }
 
-/** Begins anew: the next request comes on a new connection. */
+/** Begins anew: the next request comes on a new connection, since the gateway has closed its end of the others. */
 async function fresh(at = stub) {
-  for (const { raw } of at.connections) raw.destroy()
-  await until(() => at.connections.every(({ closed }) => closed), 'a clean start')
-  await sleep(15)  // the gateway learns of it
+  for (const { socket } of at.connections) {
+    socket.resume()
+    socket.end()
+  }
+  await until(() => at.connections.every(({ closed }) => closed), 'the gateway to let go', 2000, 2)
   at.connections = []
   at.requests = 0
   at.greet = () => {}
