@@ -140,6 +140,7 @@ pepper_file = "{here}/secrets/pepper"
 sealing_key_file = "{here}/secrets/sealing.key"
 sealing_public_file = "{here}/secrets/sealing.pub"
 [limits]
+connections_per_address = 0
 requests_per_connection = 1000000000
 """)
 

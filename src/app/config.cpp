@@ -75,6 +75,7 @@ void read_edge(TomlTable table, const Paths& paths, Edge& out) {
     out.listeners.push_back(std::move(listener));
   }
   if (out.listeners.empty()) out.listeners.emplace_back();
+  table.text("user", out.user);
   read_address(table, "metrics_address", out.metrics_address);
   read_u32(table, "shards", out.shards, 1, 64);
   table.duration("spin", out.spin_ns, 0, 10 * kMillisecond);

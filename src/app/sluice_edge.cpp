@@ -53,6 +53,9 @@ sluice::edge::ShardOptions shard_options(const Config& config, std::uint32_t num
   options.spin_ns = config.edge.spin_ns;
   options.profile_6_1 = config.edge.ring_profile == "6.1";
   options.connections_most = config.limits.connections_per_shard;
+  // Connections are spread evenly: each shard grants its part.
+  options.connections_per_address =
+      (config.limits.connections_per_address + config.edge.shards - 1) / config.edge.shards;
   options.drain_ns = config.timeouts.drain_ns;
   options.upgrade_drain_ns = config.timeouts.upgrade_drain_ns;
   options.pepper_file = config.secrets.pepper_file;
@@ -77,6 +80,7 @@ sluice::edge::SupervisorOptions supervisor_options(const Config& config, std::st
   sluice::edge::SupervisorOptions options;
   for (const auto& listener : config.edge.listeners) options.listeners.push_back(listener.address);
   options.metrics_address = config.edge.metrics_address;
+  options.user = config.edge.user;
   options.shards = config.edge.shards;
   options.state_directory = config.state.directory;
   options.drain_ns = config.timeouts.drain_ns;

@@ -3,7 +3,6 @@
 #include <arpa/inet.h>
 #include <poll.h>
 #include <sched.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -12,6 +11,7 @@
 #include <cstring>
 #include <deque>
 
+#include "privileges.hpp"
 #include "shard_runtime.hpp"
 #include "sluice/base/clock.hpp"
 #include "sluice/base/log.hpp"
@@ -78,7 +78,7 @@ bool check_files(const ShardOptions& options, std::string& message) {
 
 int run_shard(const ShardOptions& options) {
   ignore_signals();
-  prctl(PR_SET_DUMPABLE, 0);
+  shut_in();
   pin_to(options.cpu);
   std::string message;
   const Result<Key256> pepper = read_secret_file(options.pepper_file, message);

@@ -9,6 +9,7 @@
 #include <cstring>
 #include <optional>
 
+#include "control_pipe.hpp"
 #include "sluice/base/log.hpp"
 #include "sluice/base/random.hpp"
 #include "sluice/tls/context.hpp"
@@ -91,6 +92,7 @@ ShardRuntime::ShardRuntime(const ShardOptions& options, state::Environment& envi
                 .snapshot = nullptr,
                 .id_high = system_rng().next_u64(),
                 .id_low = system_rng().next_u64()},
+      addresses_(options.connections_per_address),
       tick_timer_(&ShardRuntime::on_tick, this),
       control_(&ShardRuntime::on_control, this) {}
 
@@ -127,7 +129,8 @@ bool ShardRuntime::open_doors(std::string& message) {
   for (const ListenerOptions& listener : options_.listeners) {
     std::optional<tls::ServerContext> context;
     if (!listener.certificate_file.empty()) {
-      auto loaded = tls::ServerContext::load(listener.certificate_file, listener.key_file);
+      auto loaded =
+          tls::ServerContext::load(listener.certificate_file, listener.key_file, &ticket_keys_);
       if (!loaded) {
         message = loaded.error();
         return false;
@@ -211,6 +214,11 @@ ring::Task<> ShardRuntime::serve(Door& door, int fd) {
   client.stream = std::make_unique<net::Stream>(reactor_, fd, Source::client);
   client.address_v6 = peer_v6(fd);
   client.idle_since_ns = reactor_.now_ns();
+  if (!addresses_.enter(client.address_v6)) {
+    note_crowd(client.address_v6);
+    co_await client.stream->close();
+    co_return;
+  }
   const auto place = clients_.insert(clients_.end(), &client);
   block_.client_connections.store(static_cast<std::uint32_t>(clients_.size()),
                                   std::memory_order_relaxed);
@@ -222,9 +230,21 @@ ring::Task<> ShardRuntime::serve(Door& door, int fd) {
     co_await client.stream->close();
   }
   clients_.erase(place);
+  addresses_.leave(client.address_v6);
   block_.client_connections.store(static_cast<std::uint32_t>(clients_.size()),
                                   std::memory_order_relaxed);
   for (const auto& each : doors_) each->listener.arm();
+}
+
+void ShardRuntime::note_crowd(const AddressCounts::Address& address) {
+  services_.count(relay::Counter::crowded);
+  std::uint64_t subject = 0;
+  std::memcpy(&subject, address.data() + 8, 8);
+  if (!crowded_addresses_.take(subject, reactor_.now_ns())) return;
+  char text[INET6_ADDRSTRLEN] = "";
+  inet_ntop(AF_INET6, address.data(), text, sizeof text);
+  log_line(LogLevel::warning, "edge",
+           std::string(text) + ": no more connections (limits.connections_per_address)");
 }
 
 ring::Task<Result<>> ShardRuntime::shake_hands(Door& door, net::Stream& stream) {
@@ -259,18 +279,54 @@ void ShardRuntime::watch_control() {
 void ShardRuntime::on_control(void* context, const ring::Completion& completion) {
   ShardRuntime& self = *static_cast<ShardRuntime*>(context);
   if (completion.result < 0) return;  // cancelled at the end
-  char command = 0;
+  ShardCommand command{};
   const ssize_t got = read(self.options_.control, &command, 1);
   if (got == 1) {
-    if (command == 'd') self.start_drain("asked to drain", Pace::hurried, self.options_.drain_ns);
-    if (command == 'u') {
-      self.start_drain("others have taken over", Pace::unhurried, self.options_.upgrade_drain_ns);
+    switch (command) {
+      case ShardCommand::drain:
+        self.start_drain("asked to drain", Pace::hurried, self.options_.drain_ns);
+        break;
+      case ShardCommand::finish:
+        self.start_drain("others have taken over", Pace::unhurried, self.options_.upgrade_drain_ns);
+        break;
+      case ShardCommand::certificates:
+        self.reload_certificates();
+        break;
+      case ShardCommand::ticket_key:
+        self.take_ticket_key();
+        break;
     }
     self.watch_control();
   } else if (got == 0) {
     self.start_drain("the supervisor is gone", Pace::hurried,
                      std::min(kOrphanDrainNs, self.options_.drain_ns));
   }
+}
+
+/// Connections go on with the context that they began with. A file that is not sound changes
+/// nothing.
+void ShardRuntime::reload_certificates() {
+  for (std::size_t i = 0; i < doors_.size(); ++i) {
+    const ListenerOptions& listener = options_.listeners[i];
+    if (listener.certificate_file.empty()) continue;
+    auto loaded =
+        tls::ServerContext::load(listener.certificate_file, listener.key_file, &ticket_keys_);
+    const std::string name = "shard " + std::to_string(options_.number) + ": ";
+    if (loaded) {
+      doors_[i]->tls = std::move(*loaded);
+      log_line(LogLevel::info, "edge", name + "serves " + listener.certificate_file + " anew");
+    } else {
+      log_line(LogLevel::error, "edge", name + "goes on with what it has: " + loaded.error());
+    }
+  }
+}
+
+void ShardRuntime::take_ticket_key() {
+  tls::TicketKeys::Key key{};
+  if (read(options_.control, key.data(), key.size()) == static_cast<ssize_t>(key.size())) {
+    ticket_keys_.rotate(key);
+  }
+  explicit_bzero(key.data(), key.size());
 }
 
 void ShardRuntime::start_drain(const char* why, Pace pace, TimeNs limit_ns) {

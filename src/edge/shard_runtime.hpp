@@ -7,7 +7,9 @@
 #include <string>
 #include <vector>
 
+#include "address_counts.hpp"
 #include "secrets.hpp"
+#include "sluice/base/log_limit.hpp"
 #include "sluice/edge/shard.hpp"
 #include "sluice/net/listener.hpp"
 #include "sluice/relay/connection.hpp"
@@ -15,6 +17,7 @@
 #include "sluice/ring/scope.hpp"
 #include "sluice/state/slots.hpp"
 #include "sluice/tls/key_hasher.hpp"
+#include "sluice/tls/ticket_keys.hpp"
 #include "snapshot_source.hpp"
 
 namespace sluice::edge {
@@ -49,9 +52,12 @@ class ShardRuntime {
   void start_drain(const char* why, Pace pace, TimeNs limit_ns);
   void abort_connections();
   void abort_idle(TimeNs idle_since_ns);
+  void note_crowd(const AddressCounts::Address& address);
   [[nodiscard]] ring::Task<> serve(Door& door, int fd);
   [[nodiscard]] ring::Task<Result<>> shake_hands(Door& door, net::Stream& stream);
   [[nodiscard]] bool open_doors(std::string& message);
+  void reload_certificates();
+  void take_ticket_key();
   [[nodiscard]] ring::Task<> end();
   [[nodiscard]] bool operations_in_flight() const;
 
@@ -65,8 +71,11 @@ class ShardRuntime {
   tls::HmacKeyHasher hasher_;
   SnapshotSource snapshots_;
   relay::Services services_;
+  tls::TicketKeys ticket_keys_;
   std::vector<std::unique_ptr<Door>> doors_;
   std::list<relay::Client*> clients_;
+  AddressCounts addresses_;
+  LogLimit crowded_addresses_;
   std::uint32_t handshakes_ = 0;  ///< of TLS, under way
   ring::Scope connections_;
   ring::Scope ending_;

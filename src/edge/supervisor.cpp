@@ -10,14 +10,18 @@
 #include <cerrno>
 #include <csignal>
 #include <cstring>
+#include <deque>
 #include <memory>
 #include <utility>
 
+#include "control_pipe.hpp"
 #include "handover.hpp"
 #include "page_server.hpp"
+#include "privileges.hpp"
 #include "program.hpp"
 #include "sluice/base/clock.hpp"
 #include "sluice/base/log.hpp"
+#include "sluice/base/random.hpp"
 #include "sluice/net/address.hpp"
 
 namespace sluice::edge {
@@ -28,6 +32,8 @@ constexpr TimeNs kLongestBackoffNs = 5 * kSecond;
 constexpr TimeNs kStableNs =
     10 * kSecond;  // a shard that lived this long starts with the first back-off
 constexpr TimeNs kKillAfterDrainNs = 10 * kSecond;
+constexpr TimeNs kTicketKeyNs = 12 * 3600 * kSecond;
+constexpr std::size_t kTicketKeyBytes = 32;
 constexpr TimeNs kCheckMostNs = 10 * kSecond;
 /// The kernel takes a dead process's ring apart after its end, and until then the ring keeps the
 /// listening socket; shards whose supervisor was killed see it within 5 s.
@@ -58,6 +64,9 @@ class Supervisor {
   void kill_late();
   void hand_over();
   void retire_elders();
+  void rotate_ticket_keys();
+  void tell_all(ShardCommand what, std::string_view more = {}) const;
+  [[nodiscard]] bool drop_privileges();
   [[nodiscard]] bool take_over();
   [[nodiscard]] bool program_is_sound() const;
   [[nodiscard]] Handover handover() const;
@@ -76,6 +85,8 @@ class Supervisor {
   std::vector<ShardProcess> shards_;
   std::vector<Handover::Elder> elders_;  ///< shards of programs before this one
   bool elders_retired_ = false;          ///< they were asked to finish
+  std::deque<std::string> ticket_keys_;  ///< two: the newest last
+  TimeNs next_ticket_key_ns_ = 0;
   std::unique_ptr<PageServer> pages_;
   std::unique_ptr<state::Boards> boards_;
   int signals_ = -1;
@@ -84,8 +95,13 @@ class Supervisor {
 
 void complain(const std::string& message) { log_line(LogLevel::error, "edge", message); }
 
-void tell(int control, char what) {
-  if (write(control, &what, 1) != 1) complain("cannot reach a shard");
+void tell(int control, ShardCommand what, std::string_view more = {}) {
+  std::string message(1, static_cast<char>(what));
+  message += more;
+  if (write(control, message.data(), message.size()) != static_cast<ssize_t>(message.size())) {
+    complain("cannot reach a shard");
+  }
+  explicit_bzero(message.data(), message.size());
 }
 
 /// A socket that listens on "ADDRESS:PORT", or -1 and one line in the log. Waits for a port in use
@@ -167,14 +183,35 @@ bool Supervisor::prepare() {
   for (const auto& sockets : {inherited_.listening, inherited_.pages}) {
     for (const Handover::Socket& socket : sockets) close(socket.fd);
   }
+  if (!drop_privileges()) return false;
+  rotate_ticket_keys();
   std::signal(SIGPIPE, SIG_IGN);  // a shard may be dead that is told something
   sigset_t mask;
   sigemptyset(&mask);
-  for (const int signal : {SIGTERM, SIGINT, SIGUSR2, SIGCHLD}) sigaddset(&mask, signal);
+  for (const int signal : {SIGTERM, SIGINT, SIGHUP, SIGUSR2, SIGCHLD}) sigaddset(&mask, signal);
   sigprocmask(SIG_BLOCK, &mask, nullptr);
   signals_ = signalfd(-1, &mask, SFD_CLOEXEC | SFD_NONBLOCK);
   for (std::uint32_t i = 0; i < options_.shards; ++i) shards_.push_back({.number = i});
   return signals_ >= 0;
+}
+
+/// Shards are what talks to strangers, and are started by a process that is no more than they are.
+bool Supervisor::drop_privileges() {
+  shut_in();
+  if (options_.user.empty()) {
+    if (geteuid() == 0) log_line(LogLevel::warning, "edge", "runs as root: set edge.user");
+    return true;
+  }
+  std::string message;
+  if (!become(options_.user, message)) {
+    complain("edge.user: " + message);
+    return false;
+  }
+  shut_in();  // the kernel makes a process that changed its user readable again
+  // What root could read this user may not.
+  if (program_is_sound()) return true;
+  complain("edge.user: " + options_.user + " cannot start the edge with these files");
+  return false;
 }
 
 // The boards are of one epoch: after a rebuild they are another file.
@@ -208,6 +245,27 @@ void Supervisor::start(ShardProcess& shard) {
     return;
   }
   shard.control = pipe_fds[1];
+  for (const std::string& key : ticket_keys_) tell(shard.control, ShardCommand::ticket_key, key);
+}
+
+/// A client resumes with a ticket that any shard made in the last half day, or day at most.
+void Supervisor::rotate_ticket_keys() {
+  const TimeNs now = now_ns();
+  if (now < next_ticket_key_ns_) return;
+  next_ticket_key_ns_ = now + kTicketKeyNs;
+  std::string key(kTicketKeyBytes, '\0');
+  system_rng().fill({reinterpret_cast<std::uint8_t*>(key.data()), key.size()});
+  tell_all(ShardCommand::ticket_key, key);
+  ticket_keys_.push_back(std::move(key));
+  if (ticket_keys_.size() <= 2) return;
+  explicit_bzero(ticket_keys_.front().data(), kTicketKeyBytes);
+  ticket_keys_.pop_front();
+}
+
+void Supervisor::tell_all(ShardCommand what, std::string_view more) const {
+  for (const ShardProcess& shard : shards_) {
+    if (shard.control >= 0) tell(shard.control, what, more);
+  }
 }
 
 void Supervisor::reap_children() {
@@ -233,7 +291,8 @@ void Supervisor::reap_children() {
                            ? kFirstBackoffNs
                            : std::min(shard.backoff_ns * 2, kLongestBackoffNs);
     shard.start_again_ns = now + shard.backoff_ns;
-    const std::string how = WIFSIGNALED(status) ? "signal " + std::to_string(WTERMSIG(status))
+    const std::string how = WIFSIGNALED(status) ? "signal " + std::to_string(WTERMSIG(status)) +
+                                                      (WCOREDUMP(status) ? ", core dumped" : "")
                                                 : "status " + std::to_string(WEXITSTATUS(status));
     complain("shard " + std::to_string(shard.number) + " ended (" + how + "); starting it again");
   }
@@ -251,10 +310,8 @@ void Supervisor::begin_drain() {
   if (drain_until_ns_ != 0) return;
   drain_until_ns_ = now_ns() + options_.drain_ns;
   log_line(LogLevel::info, "edge", "draining");
-  for (const ShardProcess& shard : shards_) {
-    if (shard.control >= 0) tell(shard.control, 'd');
-  }
-  for (const Handover::Elder& elder : elders_) tell(elder.control, 'd');
+  tell_all(ShardCommand::drain);
+  for (const Handover::Elder& elder : elders_) tell(elder.control, ShardCommand::drain);
 }
 
 void Supervisor::kill_late() {
@@ -328,7 +385,7 @@ bool Supervisor::all_serve() {
 void Supervisor::retire_elders() {
   if (elders_retired_ || elders_.empty() || drain_until_ns_ != 0 || !all_serve()) return;
   elders_retired_ = true;
-  for (const Handover::Elder& elder : elders_) tell(elder.control, 'u');
+  for (const Handover::Elder& elder : elders_) tell(elder.control, ShardCommand::finish);
   log_line(LogLevel::info, "edge",
            "generation " + std::to_string(generation_) + " serves; " +
                std::to_string(elders_.size()) + " older shards finish");
@@ -352,10 +409,12 @@ int Supervisor::run() {
     signalfd_siginfo info{};
     while (read(signals_, &info, sizeof info) == sizeof info) {
       if (info.ssi_signo == SIGTERM || info.ssi_signo == SIGINT) begin_drain();
+      if (info.ssi_signo == SIGHUP) tell_all(ShardCommand::certificates);
       if (info.ssi_signo == SIGUSR2) hand_over();
     }
     reap_children();
     retire_elders();
+    rotate_ticket_keys();
     if (pages_) pages_->run(polls, now_ns());
     kill_late();
   }

@@ -1,5 +1,8 @@
 #include "sluice/net/stream.hpp"
 
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "outgoing.hpp"
@@ -379,6 +382,11 @@ ring::Task<Result<>> Stream::connect(const Address& address, TimeNs deadline_ns)
                             .address = address.raw(),
                             .length = address.bytes});
   co_return co_await SendAwaiter{*this};
+}
+
+void Stream::delay_acknowledgements() noexcept {
+  const int off = 0;
+  setsockopt(fd_, IPPROTO_TCP, TCP_QUICKACK, &off, sizeof off);
 }
 
 // ---- ending

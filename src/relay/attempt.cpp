@@ -37,10 +37,6 @@ int open_socket(const net::Address& address) {
   const int on = 1;
   setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
   setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
-  // Every second segment of a stream is acknowledged, not each as it is read (an eighth of what a
-  // chunk costs). The kernel leaves this mode by itself when a peer waits 40 ms for one.
-  const int off = 0;
-  setsockopt(fd, IPPROTO_TCP, TCP_QUICKACK, &off, sizeof off);
   return fd;
 }
 

@@ -53,6 +53,8 @@ const char* to_string(Counter counter) {
       return "sluice_sent_bytes_total";
     case Counter::protocol_errors:
       return "sluice_protocol_errors_total";
+    case Counter::crowded:
+      return "sluice_crowded_connections_total";
     case Counter::count_:
       break;
   }

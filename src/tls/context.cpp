@@ -8,6 +8,7 @@
 #include <system_error>
 
 #include "certificate_policy.hpp"
+#include "sluice/tls/ticket_keys.hpp"
 #include "wire.hpp"
 #include "wolfssl.hpp"
 
@@ -20,6 +21,10 @@ constexpr const char* kCiphers =
     "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:"
     "ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384:"
     "ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305";
+
+// As long as a key that made a ticket is the newest (the supervisor rotates), and half of what it
+// is good for.
+constexpr int kTicketSeconds = 12 * 3600;
 
 constexpr short kMinRsaBits = 2048;
 constexpr short kMinEcBits = 256;
@@ -35,6 +40,32 @@ std::string why_unreadable(const std::string& file, std::string_view what) {
   if (file.empty()) return std::string(what) + ": no file is named";
   if (access(file.c_str(), R_OK) == 0) return {};
   return std::string(what) + " " + file + ": " + std::generic_category().message(errno);
+}
+
+/// Called by wolfSSL to encrypt or decrypt a session ticket in place; `keys` is a TicketKeys.
+int protect_ticket(WOLFSSL* ssl, unsigned char* name, unsigned char* iv, unsigned char* mac,
+                   int encrypt, unsigned char* ticket, int bytes, int* out_bytes, void* keys) {
+  auto& with = *static_cast<TicketKeys*>(keys);
+  const std::span<std::uint8_t, TicketKeys::kNameBytes> name_span(name, TicketKeys::kNameBytes);
+  const std::span<std::uint8_t, TicketKeys::kIvBytes> iv_span(iv, TicketKeys::kIvBytes);
+  const std::span<std::uint8_t, TicketKeys::kMacBytes> mac_span(mac, TicketKeys::kMacBytes);
+  const std::span<std::uint8_t> body(ticket, static_cast<std::size_t>(bytes));
+  *out_bytes = bytes;
+  if (encrypt != 0) {
+    return with.seal(name_span, iv_span, mac_span, body) ? WOLFSSL_TICKET_RET_OK
+                                                         : WOLFSSL_TICKET_RET_FATAL;
+  }
+  switch (with.open(name_span, iv_span, mac_span, body)) {
+    case TicketKeys::Opened::yes:
+      return WOLFSSL_TICKET_RET_OK;
+    case TicketKeys::Opened::with_old_key:
+      // With TLS 1.3 the client gets a new one anyway, and wolfSSL takes this answer for a refusal.
+      return wolfSSL_version(ssl) == TLS1_3_VERSION ? WOLFSSL_TICKET_RET_OK
+                                                    : WOLFSSL_TICKET_RET_CREATE;
+    case TicketKeys::Opened::no:
+      break;
+  }
+  return WOLFSSL_TICKET_RET_REJECT;
 }
 
 /// Called by wolfSSL for each certificate of the peer's chain. It can refuse what wolfSSL would
@@ -81,7 +112,8 @@ void detail::ContextDeleter::operator()(WOLFSSL_CTX* context) const noexcept {
 }
 
 std::expected<ServerContext, std::string> ServerContext::load(const std::string& certificate_file,
-                                                              const std::string& key_file) {
+                                                              const std::string& key_file,
+                                                              TicketKeys* tickets) {
   auto handle = make_context(wolfTLS_server_method());
   if (!handle) return Error(handle.error());
   WOLFSSL_CTX* const context = handle->get();
@@ -98,6 +130,13 @@ std::expected<ServerContext, std::string> ServerContext::load(const std::string&
   }
   if (wolfSSL_CTX_check_private_key(context) != WOLFSSL_SUCCESS) {
     return Error("key " + key_file + ": does not belong to certificate " + certificate_file);
+  }
+  if (tickets != nullptr) {
+    const bool set = wolfSSL_CTX_set_TicketEncCb(context, protect_ticket) == WOLFSSL_SUCCESS &&
+                     wolfSSL_CTX_set_TicketEncCtx(context, tickets) == WOLFSSL_SUCCESS &&
+                     wolfSSL_CTX_set_TicketHint(context, kTicketSeconds) == WOLFSSL_SUCCESS &&
+                     wolfSSL_CTX_set_timeout(context, kTicketSeconds) == WOLFSSL_SUCCESS;
+    if (!set) return Error("wolfSSL was built without session tickets");
   }
   // A client is never asked for a certificate.
   wolfSSL_CTX_set_verify(context, WOLFSSL_VERIFY_NONE, nullptr);

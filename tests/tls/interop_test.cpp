@@ -12,6 +12,7 @@
 #include <sstream>
 
 #include "link.hpp"
+#include "sluice/tls/ticket_keys.hpp"
 
 namespace sluice::tls {
 namespace {
@@ -220,6 +221,33 @@ TEST(Interop, ResumesWithATicket) {
     const ClientRun elsewhere = serve(server_context("good"), version + " -sess_in " + file);
     EXPECT_EQ(elsewhere.said, "hello");
     EXPECT_FALSE(elsewhere.resumed) << version;
+  }
+}
+
+TEST(Interop, ResumesAtAnotherShardUntilTwoRotations) {
+  const auto shard = [](TicketKeys& keys) {
+    const Certificates& certificates = Certificates::get();
+    auto context =
+        ServerContext::load(certificates.path("good.pem"), certificates.path("good.key"), &keys);
+    if (!context) throw std::runtime_error(context.error());
+    return std::move(*context);
+  };
+  const TicketKeys::Key first{1};
+  TicketKeys here;
+  here.rotate(first);
+  const std::string file = Certificates::get().path("session");
+  for (const std::string version : {"-tls1_3", "-tls1_2"}) {
+    TicketKeys keys;
+    keys.rotate(first);
+    const ServerContext other = shard(keys);
+    EXPECT_FALSE(serve(shard(here), version + " -sess_out " + file).resumed);
+    EXPECT_TRUE(serve(other, version + " -sess_in " + file).resumed) << version;
+    keys.rotate({2});
+    EXPECT_TRUE(serve(other, version + " -sess_in " + file).resumed) << version;
+    keys.rotate({3});
+    const ClientRun late = serve(other, version + " -sess_in " + file);
+    EXPECT_EQ(late.said, "hello");
+    EXPECT_FALSE(late.resumed) << version;
   }
 }
 

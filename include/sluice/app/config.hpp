@@ -27,7 +27,7 @@ struct Limits {
   std::uint32_t requests_per_connection = 1000;
   TimeNs tls_handshake_timeout_ns = 5 * kSecond;
   std::uint32_t tls_handshakes_at_once = 256;
-  std::uint32_t connections_per_address = 0;  ///< 0 = unlimited
+  std::uint32_t connections_per_address = 256;  ///< 0 = unlimited
   std::uint32_t connections_per_shard = 9000;
   std::uint32_t json_depth = 64;
   TimeNs write_stall_ns = 60 * kSecond;
@@ -56,6 +56,7 @@ struct Listener {
 
 struct Edge {
   std::vector<Listener> listeners;
+  std::string user;  ///< that shards run as when the edge is started by root; empty = unchanged
   std::string metrics_address = "127.0.0.1:9090";  ///< /metrics, /healthz, /readyz
   std::uint32_t shards = 1;
   TimeNs spin_ns = 50 * kMicrosecond;  ///< busy wait before sleeping; 0 = off

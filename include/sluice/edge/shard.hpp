@@ -21,8 +21,7 @@ struct ListenerOptions {
 struct ShardOptions {
   std::uint32_t number = 0;  ///< 0 … shards - 1
   std::vector<ListenerOptions> listeners;
-  /// Inherited pipe: 'd' = drain, 'u' = others have taken over: finish without hurry; its end = the
-  /// supervisor died.
+  /// Inherited pipe: what the supervisor says; its end = the supervisor died.
   int control = -1;
   std::string state_directory;
   std::uint64_t generation = 1;  ///< of the edge that started it
@@ -30,6 +29,7 @@ struct ShardOptions {
   TimeNs spin_ns = 0;
   bool profile_6_1 = false;
   std::uint32_t connections_most = 9000;
+  std::uint32_t connections_per_address = 0;  ///< of this shard; 0 = unlimited
   TimeNs drain_ns = 30 * kSecond;
   TimeNs upgrade_drain_ns = 600 * kSecond;
   std::string pepper_file;

@@ -12,6 +12,7 @@ namespace sluice::edge {
 struct SupervisorOptions {
   std::vector<std::string> listeners;  ///< "ADDR:PORT"
   std::string metrics_address;         ///< empty = none
+  std::string user;                    ///< to become when the listeners are open; empty = stay
   std::uint32_t shards = 1;
   std::string state_directory;
   TimeNs drain_ns = 30 * kSecond;
@@ -28,6 +29,8 @@ struct SupervisorOptions {
 
 /// Runs until SIGTERM or SIGINT and the drain after it. Returns the exit status; problems at start
 /// (used port, bad address) are one line on stderr. A port in use is waited for, 6 s at most.
+///
+/// SIGHUP has the shards read their certificates anew; connections go on with what they began with.
 ///
 /// SIGUSR2 replaces program and configuration (row 19 of state-machine.md): `command` is executed
 /// under the same process id, keeps the sockets, starts its own shards beside the old ones and,

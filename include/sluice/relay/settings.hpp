@@ -45,6 +45,7 @@ enum class Counter : std::uint32_t {
   bytes_in,
   bytes_out,
   protocol_errors,
+  crowded,  ///< connections refused: too many of one address
   count_,
 };
 

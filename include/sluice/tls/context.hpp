@@ -17,8 +17,10 @@ struct ContextDeleter {
 using ContextHandle = std::unique_ptr<WOLFSSL_CTX, ContextDeleter>;
 }  // namespace detail
 
+class TicketKeys;
+
 /// For accepted connections: TLS 1.3 and TLS 1.2 with ECDHE and AEAD only, X25519 first, session
-/// tickets (keys of this context alone), no renegotiation, no early data, ALPN "http/1.1".
+/// tickets that are good for half a day, no renegotiation, no early data, ALPN "http/1.1".
 ///
 /// Move-only. Engines keep the wolfSSL context alive by its reference count, so a reload makes a
 /// new ServerContext and drops the old one while its connections go on. Thread: one (a shard's).
@@ -26,9 +28,11 @@ class ServerContext {
  public:
   /// Reads a PEM certificate chain (leaf first) and its PEM key. The error is one line for the
   /// operator: which file, what is wrong (missing, not PEM, key does not belong to the
-  /// certificate).
+  /// certificate). `tickets` outlives all engines of the context; without it tickets have keys of
+  /// this context alone.
   [[nodiscard]] static std::expected<ServerContext, std::string> load(
-      const std::string& certificate_file, const std::string& key_file);
+      const std::string& certificate_file, const std::string& key_file,
+      TicketKeys* tickets = nullptr);
 
  private:
   friend class Engine;

@@ -2,9 +2,9 @@
 import { connect } from 'node:net'
 
 /** Opens a connection. `bytes` gathers what comes back, `ended` resolves when the other side has closed. */
-export function open(port) {
+export function open(port, localAddress) {
   return new Promise((resolve, reject) => {
-    const socket = connect({ port, host: '127.0.0.1', noDelay: true })
+    const socket = connect({ port, host: '127.0.0.1', localAddress, noDelay: true })
     socket.bytes = ''
     socket.on('data', part => { socket.bytes += part.toString('latin1') })
     socket.ended = new Promise(done => { socket.on('close', done) })

@@ -78,6 +78,7 @@ pepper_file = "${here}/secrets/pepper"
 sealing_key_file = "${here}/secrets/sealing.key"
 sealing_public_file = "${here}/secrets/sealing.pub"
 [limits]
+${/connections_per_address/.test(config.limits) ? '' : 'connections_per_address = 0'}
 ${config.limits ?? ''}
 [timeouts]
 ${config.timeouts ?? ''}
