@@ -20,6 +20,20 @@ namespace {
 const toml::table* as_table(const void* table) { return static_cast<const toml::table*>(table); }
 const toml::node* as_node(const void* node) { return static_cast<const toml::node*>(node); }
 
+// Keys in quotes may hold anything, and a problem is one line of a log.
+std::string one_line(std::string_view text) {
+  std::string out;
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (byte < 0x20 || byte == 0x7f) {
+      out += fmt::format("\\x{:02x}", byte);
+    } else {
+      out += c;
+    }
+  }
+  return out;
+}
+
 }  // namespace
 
 TomlTable::TomlTable(std::shared_ptr<Document> document, const void* table, std::string path)
@@ -31,8 +45,8 @@ TomlTable TomlTable::parse(std::string_view toml, std::string_view file_name) {
   try {
     document->root = toml::parse(toml, file_name);
   } catch (const toml::parse_error& error) {
-    document->problem =
-        fmt::format("{}:{}: {}", file_name, error.source().begin.line, error.description());
+    document->problem = one_line(
+        fmt::format("{}:{}: {}", file_name, error.source().begin.line, error.description()));
   }
   const void* root = &document->root;
   return TomlTable(std::move(document), root, {});
@@ -238,8 +252,9 @@ void TomlTable::fail(std::string_view key, std::string_view text) {
   }
   std::string name = path_;
   if (!key.empty()) name += (name.empty() ? "" : ".") + std::string(key);
-  document_->problem = fmt::format("{}:{}: {}{}{}", document_->file, line == 0 ? 1 : line, name,
-                                   name.empty() ? "" : ": ", text);
+  document_->problem =
+      one_line(fmt::format("{}:{}: {}{}{}", document_->file, line == 0 ? 1 : line, name,
+                           name.empty() ? "" : ": ", text));
 }
 
 void TomlTable::finish() {

@@ -332,12 +332,12 @@ class JsonReader {
         if (!escape(*p_++)) return invalid();
         continue;
       }
+      if (*p_ != '\\') flush_surrogate();  // before what follows it is counted
       const char* const start = p_;
       const char* const hit = mode == StringMode::count
                                   ? count_until_special(rules_.classes(s_.role), begin_, p_, end_)
                                   : find_string_special(begin_, p_, end_);
       if (hit != start) {
-        flush_surrogate();
         s_.string_empty = false;
         append(mode, {start, static_cast<std::size_t>(hit - start)});
       }
@@ -510,8 +510,10 @@ class JsonReader {
   }
 
   void add_digit(char c) {
-    const auto digit = static_cast<std::uint64_t>(c - '0');
-    s_.number = s_.number > (UINT64_MAX - 9) / 10 ? UINT64_MAX : s_.number * 10 + digit;
+    std::uint64_t next = 0;
+    const bool over = __builtin_mul_overflow(s_.number, std::uint64_t{10}, &next) ||
+                      __builtin_add_overflow(next, static_cast<std::uint64_t>(c - '0'), &next);
+    s_.number = over ? UINT64_MAX : next;
   }
 
   static std::string_view spelling(JsonLiteral literal) {

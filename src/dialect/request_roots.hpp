@@ -17,8 +17,9 @@ inline RequestRole RequestRules::openai_root(Key key) {
     case Key::stream_options:
       return responses ? Role::skip : Role::stream_options;
     case Key::max_tokens:
-    case Key::max_completion_tokens:
       return responses || embeddings ? Role::free : Role::cap;
+    case Key::max_completion_tokens:  // of Chat alone: elsewhere nobody keeps to it
+      return operation == Operation::openai_chat ? Role::cap : Role::free;
     case Key::max_output_tokens:
       return responses ? Role::cap : Role::free;
     case Key::n:

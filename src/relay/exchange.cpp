@@ -476,6 +476,8 @@ ring::Task<Exchange::Verdict> Exchange::relay_error(const ResponseFacts& respons
       if (!whole || step->consumed_bytes == 0) break;
       piece.drop_front(step->consumed_bytes);
     }
+    // Bytes behind the end stay in the connection: so it is not used again.
+    if (decoder.done()) attempt_->upstream().unread(std::move(piece));
   }
   if (client_left_) co_return Verdict::client_left;
   const dialect::Format format = request_.head.route.format;

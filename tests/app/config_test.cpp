@@ -19,6 +19,12 @@ std::string problem_of(std::string_view toml) {
   return message;
 }
 
+TEST(Config, AProblemIsOneLineWhateverTheKey) {
+  EXPECT_EQ(problem_of("[edge]\n\"sh\\nards\\u007f\" = 1\n"),
+            "conf/test.toml:2: edge.sh\\x0aards\\x7f: unknown key");
+  EXPECT_FALSE(problem_of("[\"a\\nb\"]\nx = 1\n").empty());
+}
+
 TEST(Config, EmptyFileGivesDefaults) {
   const Config config = parsed("");
   EXPECT_EQ(config.node, 1U);

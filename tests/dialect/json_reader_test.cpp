@@ -51,16 +51,16 @@ struct Outcome {
   std::string log;
   bool valid;
   std::string collected;
-  std::uint32_t letters, cjk, emoji, other;
+  std::uint32_t words, letters, cjk, emoji, other;
   friend bool operator==(const Outcome&, const Outcome&) = default;
 };
 
 Outcome outcome(const Recorder& recorder, const JsonState& state) {
   const bool valid = state.step == JsonStep::done;
-  return {valid ? recorder.log : "",       valid,
-          valid ? recorder.collected : "", valid ? recorder.text.letters : 0,
-          valid ? recorder.text.cjk : 0,   valid ? recorder.text.emoji : 0,
-          valid ? recorder.text.other : 0};
+  return {valid ? recorder.log : "",         valid,
+          valid ? recorder.collected : "",   valid ? recorder.text.words : 0,
+          valid ? recorder.text.letters : 0, valid ? recorder.text.cjk : 0,
+          valid ? recorder.text.emoji : 0,   valid ? recorder.text.other : 0};
 }
 
 Outcome read_whole(std::string_view text) {
@@ -87,7 +87,7 @@ Outcome read_cut(std::string_view text, const std::vector<std::size_t>& cuts) {
 }
 
 const std::string kDocument =
-    R"( {"a":{"b":[1,-20,0.5,1e9,-0,18446744073709551616,[],{}]},"c":"cap\u00e9\n\"x\"","t":"text 你好 \ud83d\ude42 \ud83dx end",)"
+    R"( {"a":{"b":[1,-20,0.5,1e9,-0,18446744073709551616,[],{}]},"c":"cap\u00e9\n\"x\"","t":"text 你好 \ud83d\ude42 \ud83dxyz end",)"
     R"("l":"col\tlect","k\u0065y":true,"n":null,"f":false,"":"","c":"","cc":"0123456789012345678901234567890123456789"} )"
     "\n";
 
@@ -122,6 +122,18 @@ TEST(JsonReader, JudgesMutationsTheSameHoweverTheyAreCut) {
     for (std::size_t at = random() % 9; at < text.size(); at += 1 + random() % 40)
       cuts.push_back(at);
     ASSERT_EQ(read_cut(text, cuts), whole) << text;
+  }
+}
+
+TEST(JsonReader, NumbersAreExactUpToTheLastAndSaturateBehindIt) {
+  for (const char* number :
+       {"18446744073709551609", "18446744073709551611", "18446744073709551615"}) {
+    EXPECT_EQ(read_whole("[" + std::string(number) + "]").log,
+              "[ e n:" + std::string(number) + " ] ");
+  }
+  for (const char* number : {"18446744073709551616", "18446744073709551625", "99999999999999999999",
+                             "184467440737095516160"}) {
+    EXPECT_EQ(read_whole("[" + std::string(number) + "]").log, "[ e n:18446744073709551615 ] ");
   }
 }
 

@@ -103,6 +103,10 @@ TEST(RequestEdits, TouchOnlyWhatTheyName) {
        R"({"model":"a"})",
        {.output_cap = 100, .cap_field = "max_tokens"},
        R"({"max_tokens":100,"model":"a"})"},
+      {openai_completions,  // a cap of Chat alone
+       R"({"model":"a","prompt":"x","max_completion_tokens":5})",
+       {.output_cap = 100},
+       R"({"max_tokens":100,"model":"a","prompt":"x","max_completion_tokens":5})"},
       {openai_responses,
        R"({"model":"a"})",
        {.output_cap = 7},

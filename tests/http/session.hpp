@@ -30,6 +30,8 @@ class Session {
     return log_ + (head_.empty() ? "idle" : "waits for its head");
   }
 
+  /// Nothing that comes will be looked at.
+  [[nodiscard]] bool over() const { return over_; }
   [[nodiscard]] const std::string& bodies() const { return bodies_; }
 
  private:
