@@ -65,7 +65,7 @@ class LmdbEnv {
     int rc_;
   };
 
-  /// See Environment::MapUse. `txn`: an open transaction of either kind.
+  /// See Environment::MapUse. `txn`: an open read transaction.
   [[nodiscard]] Result<Environment::MapUse> map_use(MDB_txn* txn);
 
  private:

@@ -185,7 +185,12 @@ bool LmdbStore::crowded() {
   const TimeNs now = system_clock().monotonic_ns();
   if (crowded_checked_ns_ == 0 || now - crowded_checked_ns_ >= 100 * kMillisecond) {
     crowded_checked_ns_ = now;
-    const Result<Environment::MapUse> use = env_.map_use(txn_);
+    // LMDB shows its free list to readers only (mdb_cursor_open: EINVAL in a write transaction).
+    LmdbEnv::Read read(env_);
+    const Result<Environment::MapUse> use =
+        read.status() == 0
+            ? env_.map_use(read.txn())
+            : Result<Environment::MapUse>(std::unexpected(lmdb_error(read.status())));
     free_pages_ = use ? use->free_pages() : 0;
   }
   return free_pages_ < map_pages / 10 * 3 + promised;

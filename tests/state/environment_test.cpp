@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -10,6 +11,7 @@
 
 #include "scratch.hpp"
 #include "sluice/state/inspect.hpp"
+#include "sluice/state/slots.hpp"
 #include "sluice/state/writer.hpp"
 
 namespace sluice::state {
@@ -246,6 +248,44 @@ TEST(Environment, DamagedFilesAreErrorsNotCrashes) {
   EXPECT_EQ(open({scratch.path()}, message).error().code, Errc::corrupt) << message;
   std::ofstream(boards, std::ios::binary | std::ios::trunc) << std::string(8192, 'x');
   EXPECT_EQ(open({scratch.path()}, message).error().code, Errc::corrupt) << message;
+}
+
+// A hold is charged whole when its price is gone, but not because somebody had no descriptor left.
+TEST(Environment, PricesThatCannotBeReadNowAreAnError) {
+  ScratchDirectory scratch;
+  auto environment = build_and_open(build_options(scratch.path()), 1, 1000);
+  ASSERT_NE(environment, nullptr);
+  ASSERT_TRUE(PricesInForce::load(*environment)) << "no catalog yet";
+  ASSERT_TRUE(Writer(*environment).set_catalog(1, "catalog.1", 7));
+  const auto gone = PricesInForce::load(*environment);
+  ASSERT_TRUE(gone);
+  EXPECT_EQ(gone->lookup().find(gone->lookup().context, 1), nullptr);
+  std::ofstream(environment->epoch_directory() + "/catalog.1") << "no catalog at all";
+  EXPECT_TRUE(PricesInForce::load(*environment)) << "damaged is as good as gone";
+
+  rlimit before{};
+  ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &before), 0);
+  const rlimit none{0, before.rlim_max};
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &none), 0);
+  const auto now = PricesInForce::load(*environment);
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &before), 0);
+  ASSERT_FALSE(now);
+  EXPECT_EQ(now.error().code, Errc::io);
+}
+
+TEST(Environment, AnEnvironmentThatCannotBeReadNowIsNotTakenForALostOne) {
+  ScratchDirectory scratch;
+  ASSERT_NE(build_and_open(build_options(scratch.path()), 1, 1000), nullptr);
+  rlimit before{};
+  ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &before), 0);
+  const rlimit none{0, before.rlim_max};
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &none), 0);
+  const WarmCheck check = check_warm(scratch.path());
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &before), 0);
+  EXPECT_FALSE(check.exists);
+  EXPECT_EQ(check.error.code, Errc::io);
+  EXPECT_TRUE(check_warm(scratch.path()).exists);
+  EXPECT_TRUE(probe(scratch.path()));
 }
 
 TEST(Environment, AReadLeavesNoReaderBehind) {
