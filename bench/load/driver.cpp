@@ -82,8 +82,7 @@ std::string Driver::run() {
   for (int i = 0; i < options_.connections; ++i) {
     auto client = std::make_unique<Client>();
     client->index = static_cast<std::size_t>(i);
-    client->start_at_ns = start_ns + options_.ramp_ns * i / options_.connections;
-    waiting_.push_back(client.get());
+    waiting_.emplace(start_ns + options_.ramp_ns * i / options_.connections, client.get());
     clients_.push_back(std::move(client));
   }
   measure_from_ns_ = start_ns + options_.ramp_ns + options_.warmup_ns;
@@ -118,31 +117,24 @@ std::int64_t Driver::period_ns() const {
 std::int64_t Driver::wait_ns() const {
   std::int64_t until_ns = now_ns_ + 10'000'000;
   if (!waiting_.empty()) until_ns = now_ns_ + (options_.fresh ? 0 : 1'000'000);
-  for (const Client* const client : resting_) until_ns = std::min(until_ns, client->due_ns);
+  if (!resting_.empty()) until_ns = std::min(until_ns, resting_.begin()->first);
   return std::max<std::int64_t>(0, until_ns - monotonic_ns());
 }
 
 void Driver::send_due() {
   const std::int64_t now_ns = resting_.empty() ? 0 : monotonic_ns();
-  for (std::size_t i = 0; i < resting_.size();) {
-    Client& client = *resting_[i];
-    if (client.due_ns > now_ns) {
-      ++i;
-      continue;
-    }
-    resting_[i] = resting_.back();
-    resting_.pop_back();
+  while (!resting_.empty() && resting_.begin()->first <= now_ns) {
+    Client& client = *resting_.begin()->second;
+    resting_.erase(resting_.begin());
     client.due_ns = options_.rate > 0 ? client.due_ns + period_ns() : 0;
     send_request(client);
     flush(client);
   }
 }
 
-/// As the SDKs do after a 503, three to five quarters of the time: not all at the same moment.
-void Driver::rest(Client& client) {
-  const auto spread = static_cast<std::int64_t>((client.index * 37) % 64);
-  client.due_ns = now_ns_ + options_.backoff_ns * (96 + spread) / 128;
-  resting_.push_back(&client);
+void Driver::rest(Client& client, std::int64_t until_ns) {
+  client.due_ns = until_ns;
+  resting_.emplace(until_ns, &client);
 }
 
 /// At once, or when it is due.
@@ -155,7 +147,7 @@ void Driver::send_next(Client& client) {
     const auto share = static_cast<std::int64_t>(client.index + 1);
     client.due_ns = now_ns_ + period_ns() * share / options_.connections;
   }
-  if (client.due_ns > now_ns_) return resting_.push_back(&client);
+  if (client.due_ns > now_ns_) return rest(client, client.due_ns);
   send_request(client);
   client.sent_ns = client.due_ns;  // it has waited for the answer before it: that is latency too
   client.due_ns += period_ns();
@@ -163,16 +155,12 @@ void Driver::send_next(Client& client) {
 }
 
 void Driver::start_due() {
-  if (waiting_.empty()) return;
-  std::vector<Client*> later;
-  for (Client* const client : std::exchange(waiting_, {})) {
-    if (client->start_at_ns <= now_ns_) {
-      connect(*client);
-    } else {
-      later.push_back(client);
-    }
+  // One that cannot connect is put back, for later.
+  while (!waiting_.empty() && waiting_.begin()->first <= now_ns_) {
+    Client& client = *waiting_.begin()->second;
+    waiting_.erase(waiting_.begin());
+    connect(client);
   }
-  waiting_.insert(waiting_.end(), later.begin(), later.end());
 }
 
 void Driver::connect(Client& client) {
@@ -322,17 +310,17 @@ void Driver::answered(Client& client) {
     }
   }
   if (client.reader.closes() || client.reader.until_close()) return drop(client);
-  // A refusing server is not hammered.
-  if (!good) return options_.backoff_ns > 0 ? rest(client) : drop(client);
-  if (options_.fresh) {
-    drop(client);
-    client.start_at_ns = now_ns_;
-    return;
+  if (!good && options_.backoff_ns == 0) return drop(client);  // a refusing server is not hammered
+  if (!good) {
+    // As the SDKs do, three to five quarters of the time: not all at the same moment.
+    const auto spread = static_cast<std::int64_t>((client.index * 37) % 64);
+    return rest(client, now_ns_ + options_.backoff_ns * (96 + spread) / 128);
   }
+  if (options_.fresh) return drop(client, 0);
   send_next(client);
 }
 
-void Driver::drop(Client& client) {
+void Driver::drop(Client& client, std::int64_t again_in_ns) {
   if (client.fd >= 0) ::close(client.fd);
   client.fd = -1;
   client.connecting = false;
@@ -340,10 +328,9 @@ void Driver::drop(Client& client) {
   client.out.clear();
   client.out_at = 0;
   client.reader.reset();
+  resting_.erase({client.due_ns, &client});
   client.due_ns = 0;
-  std::erase(resting_, &client);
-  client.start_at_ns = now_ns_ + options_.reconnect_ns;
-  waiting_.push_back(&client);
+  waiting_.emplace(now_ns_ + again_in_ns, &client);
 }
 
 }  // namespace sluice::load

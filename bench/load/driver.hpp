@@ -5,7 +5,9 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "answer_reader.hpp"
@@ -76,9 +78,8 @@ class Driver {
     std::string out;
     std::size_t out_at = 0;
     AnswerReader reader;
-    std::int64_t sent_ns = 0;      ///< or when it was due, if the answer before it was late
-    std::int64_t due_ns = 0;       ///< with a rate: when its next request is due
-    std::int64_t start_at_ns = 0;  ///< when it connects (again)
+    std::int64_t sent_ns = 0;  ///< or when it was due, if the answer before it was late
+    std::int64_t due_ns = 0;   ///< with a rate: when its next request is due
     std::uint64_t next_number = 0;
     bool first_seen = false;
     bool connecting = false;
@@ -94,10 +95,11 @@ class Driver {
   void received(Client& client, std::string_view bytes);
   [[nodiscard]] bool start_tls(Client& client);
   void answered(Client& client);
-  void drop(Client& client);
+  void drop(Client& client) { drop(client, options_.reconnect_ns); }
+  void drop(Client& client, std::int64_t again_in_ns);
   void start_due();
   void send_due();
-  void rest(Client& client);
+  void rest(Client& client, std::int64_t until_ns);
   [[nodiscard]] std::int64_t wait_ns() const;
   [[nodiscard]] std::int64_t period_ns() const;
   [[nodiscard]] bool measuring() const { return now_ns_ >= measure_from_ns_; }
@@ -106,9 +108,10 @@ class Driver {
   Options options_;
   Results results_;
   std::vector<std::unique_ptr<Client>> clients_;
-  std::vector<std::string> requests_;  ///< one a key
-  std::vector<Client*> waiting_;       ///< to be connected at their start_at_ns
-  std::vector<Client*> resting_;       ///< with a rate: answered, their next request is not due yet
+  std::vector<std::string> requests_;                   ///< one a key
+  std::set<std::pair<std::int64_t, Client*>> waiting_;  ///< to be connected, by when
+  /// Answered; their next request is not due yet: by when it is.
+  std::set<std::pair<std::int64_t, Client*>> resting_;
   std::size_t next_key_ = 0;
   int epoll_fd_ = -1;
   std::int64_t now_ns_ = 0;
