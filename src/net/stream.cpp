@@ -16,6 +16,8 @@
 namespace sluice::net {
 namespace {
 
+constexpr std::uint32_t kDelaysACall = 32;
+
 Errc code_of(int error_number) {
   switch (error_number) {
     case ECONNRESET:
@@ -382,6 +384,7 @@ ring::Task<Result<>> Stream::connect(const Address& address, TimeNs deadline_ns)
 }
 
 void Stream::delay_acknowledgements() noexcept {
+  if (delays_++ % kDelaysACall != 0) return;
   const int off = 0;
   setsockopt(fd_, IPPROTO_TCP, TCP_QUICKACK, &off, sizeof off);
 }

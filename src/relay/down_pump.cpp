@@ -14,7 +14,6 @@ constexpr std::size_t kMaxQueuedPieces =
 // less than 64 KiB a stream.
 constexpr std::uint32_t kAheadBytes = 24 * kKiB;
 constexpr std::size_t kJoinedBytes = 2 * kKiB;
-constexpr std::uint32_t kTakesAnAcknowledgeMode = 32;
 constexpr std::size_t kLateCommitBytes = 64 * kKiB;  // non-semantic events kept back at most
 
 iovec piece_of(std::string_view text) { return {const_cast<char*>(text.data()), text.size()}; }
@@ -301,10 +300,7 @@ Result<> DownPump::take_all(ring::Piece first) {
     if (const Result<> taken = take(context_.upstream.take_received()); !taken) return taken;
   }
   note_progress();
-  // The kernel forgets it when the upstream pauses.
-  if (meter_.streamed() && takes_++ % kTakesAnAcknowledgeMode == 0) {
-    context_.upstream.delay_acknowledgements();
-  }
+  if (meter_.streamed()) context_.upstream.delay_acknowledgements();
   return {};
 }
 

@@ -104,7 +104,6 @@ class DownPump {
   std::array<char, http::kChunkHeadBytes> chunk_head_{};
   std::size_t front_room_ = 0;  ///< used-up bytes before the last piece's payload
   std::size_t back_room_ = 0;
-  std::uint32_t takes_ = 0;
   bool held_here_ = false;  ///< held_ began in the piece that is being taken
   bool committed_ = false;
   bool semantic_ = false;

@@ -3,7 +3,8 @@
 // for what is linked into the program. In an actor each can fail; writes at a place and syncs,
 // which only SQLite does often, are crash points too, and the disk can be full from the n-th write
 // on.
-// The checked variants of the C library's headers are bodies of the very functions that are defined here.
+// The checked variants in the C library's headers are bodies of the very functions that are
+// defined here.
 #undef _FORTIFY_SOURCE
 #include <fcntl.h>
 #include <sys/mman.h>

@@ -84,10 +84,10 @@ class Stream {
   [[nodiscard]] SendAwaiter send(std::span<const iovec> pieces, TimeNs stall_ns,
                                  ring::PieceQueue* held = nullptr);
 
-  /// For a peer that streams: every second of its small segments is acknowledged, not each as it is
-  /// read, which takes an eighth of what a relayed chunk costs. Linux does so by itself once a
-  /// socket has shown to be of a conversation, and leaves it again, also after this call, when an
-  /// acknowledgement has waited for 40 ms.
+  /// For a peer that streams, with each piece taken: every second of its small segments is
+  /// acknowledged, not each as it is read, which takes an eighth of what a relayed chunk costs.
+  /// Linux does so by itself once a socket has shown to be of a conversation, and stops when an
+  /// acknowledgement has waited for 40 ms: it is asked again every 32nd time.
   void delay_acknowledgements() noexcept;
 
   /// Ends the connection now: waiting calls finish with Errc::cancelled. Harmless when repeated.
@@ -205,6 +205,7 @@ class Stream {
   const Stream* sent_on_ = nullptr;
   std::uint32_t fetched_bytes_ = 0;
   std::uint32_t credit_ = kReceiveCredit;
+  std::uint32_t delays_ = 0;  ///< pieces that delay_acknowledgements() was told of
   EndWatcher end_watcher_ = nullptr;
   void* end_context_ = nullptr;
 

@@ -47,7 +47,8 @@ function sample(seconds) {
   system.shards().forEach((pid, number) => { processes[`shard ${number}`] = pid })
   return Object.entries(processes).map(([name, pid]) => ({
     seconds, name, pid,
-    kib: Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))[1]),
+    // Its own: pages of the shared state become resident as they are touched, up to the map's size.
+    kib: Number(/RssAnon:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))[1]),
     descriptors: readdirSync(`/proc/${pid}/fd`).length,
   }))
 }

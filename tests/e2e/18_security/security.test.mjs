@@ -164,8 +164,8 @@ describe('the user that shards run as', () => {
   })
 
   test('a user that there is not, or that may not read the secrets, is refused at once', async () => {
-    const text = readFileSync(system.configFile, 'utf8').replaceAll(String(system.port), String(await freePort()))
-      .replaceAll(String(system.metricsPort), String(await freePort()))
+    await stop(system.edge)  // one edge a state directory
+    const text = readFileSync(system.configFile, 'utf8')
     const starts = (from, to) => {
       const file = system.file('other.toml')
       writeFileSync(file, text.replace(from, to))

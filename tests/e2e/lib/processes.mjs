@@ -13,7 +13,8 @@ export function start(path, args, { log, env, pipe = false } = {}) {
   running.add(child)
   child.ended = new Promise(resolve => {
     child.on('error', error => resolve({ code: -1, signal: null, error }))
-    child.on('exit', (code, signal) => {
+    // With a pipe: when its last word has been read, too.
+    child.on(pipe ? 'close' : 'exit', (code, signal) => {
       running.delete(child)
       resolve({ code, signal })
     })
