@@ -130,6 +130,9 @@ describe('the user that shards run as', () => {
   before(async () => {
     system = await System.start({ models: ['mock-c5'], edge: false, config: { edge: `shards = 1\nuser = "${USER}"` } })
     chmodSync(system.directory, 0o755)
+    // Where the tree lies, that user may not look.
+    system.edgeProgram = system.file('sluice-edge')
+    copyFileSync(program('sluice-edge'), system.edgeProgram)
     execFileSync('chown', ['-R', `${USER}:`, system.file('secrets')])
     // What the reconciler writes later is of this group as well.
     execFileSync('find', [system.state, '-type', 'd', '-exec', 'chmod', 'g+s', '{}', '+'])
@@ -169,7 +172,7 @@ describe('the user that shards run as', () => {
     const starts = (from, to) => {
       const file = system.file('other.toml')
       writeFileSync(file, text.replace(from, to))
-      return spawnSync(program('sluice-edge'), ['--config', file], { encoding: 'utf8', timeout: 20_000 })
+      return spawnSync(system.edgeProgram, ['--config', file], { encoding: 'utf8', timeout: 20_000 })
     }
     const nobody = starts(`user = "${USER}"`, 'user = "no-such-user"')
     assert.equal(nobody.status, 1)
