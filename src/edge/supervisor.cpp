@@ -24,6 +24,7 @@
 #include "sluice/base/log.hpp"
 #include "sluice/base/random.hpp"
 #include "sluice/net/address.hpp"
+#include "sluice/tls/ticket_keys.hpp"
 
 namespace sluice::edge {
 namespace {
@@ -34,7 +35,6 @@ constexpr TimeNs kStableNs =
     10 * kSecond;  // a shard that lived this long starts with the first back-off
 constexpr TimeNs kKillAfterDrainNs = 10 * kSecond;
 constexpr TimeNs kTicketKeyNs = 12 * 3600 * kSecond;
-constexpr std::size_t kTicketKeyBytes = 32;
 constexpr TimeNs kCheckMostNs = 10 * kSecond;
 /// The kernel takes a dead process's ring apart after its end, and until then the ring keeps the
 /// listening socket; shards whose supervisor was killed see it within 5 s.
@@ -235,8 +235,8 @@ bool Supervisor::drop_privileges() {
     return false;
   }
   shut_in();  // the kernel makes a process that changed its user readable again
-  // What root could read this user may not.
-  if (program_is_sound()) return true;
+  // What root could read this user may not. One that takes over was asked already, as this user.
+  if (!options_.take_over.empty() || program_is_sound()) return true;
   complain("edge.user: " + options_.user + " cannot start the edge with these files");
   return false;
 }
@@ -280,12 +280,12 @@ void Supervisor::rotate_ticket_keys() {
   const TimeNs now = now_ns();
   if (now < next_ticket_key_ns_) return;
   next_ticket_key_ns_ = now + kTicketKeyNs;
-  std::string key(kTicketKeyBytes, '\0');
+  std::string key(tls::TicketKeys::kKeyBytes, '\0');
   system_rng().fill({reinterpret_cast<std::uint8_t*>(key.data()), key.size()});
   tell_all(ShardCommand::ticket_key, key);
   ticket_keys_.push_back(std::move(key));
   if (ticket_keys_.size() <= 2) return;
-  explicit_bzero(ticket_keys_.front().data(), kTicketKeyBytes);
+  explicit_bzero(ticket_keys_.front().data(), tls::TicketKeys::kKeyBytes);
   ticket_keys_.pop_front();
 }
 

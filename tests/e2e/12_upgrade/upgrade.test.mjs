@@ -3,8 +3,9 @@ import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { createServer } from 'node:net'
 import { copyFileSync, readFileSync, renameSync, symlinkSync, writeFileSync } from 'node:fs'
+import { load } from '../lib/load.mjs'
 import { long, program } from '../lib/paths.mjs'
-import { sleep, start, until } from '../lib/processes.mjs'
+import { sleep, until } from '../lib/processes.mjs'
 import { chat, exchange, post } from '../lib/raw.mjs'
 import { System } from '../lib/system.mjs'
 
@@ -57,20 +58,11 @@ async function upgrade() {
 
 const gone = pids => until(() => { const now = system.shards(); return pids.every(pid => !now.includes(pid)) }, 'the old shards to finish', 30_000)
 
-function drive(mode, seconds, ...more) {
-  const child = start(program('sluice-load'),
-    [mode, '--target', `127.0.0.1:${system.port}`, '--key', key, '--seconds', String(seconds), ...more], { pipe: true })
-  let text = ''
-  child.stdout.on('data', data => { text += data })
-  child.result = child.ended.then(() => JSON.parse(text))
-  return child
-}
-
 test(`${UPGRADES} upgrades under ${STREAMS} streams and steady requests: nothing is refused, reset or lost`, { timeout: 300_000 }, async () => {
   const seconds = UPGRADES * 2.5 + 3
-  const load = [
-    drive('requests', seconds, '--connections', '8', '--model', 'mock-c5'),
-    drive('streams', seconds, '--connections', String(STREAMS), '--model', 'mock-c40-g25', '--ramp', '1'),
+  const drivers = [
+    load('requests', system.port, { key, seconds, connections: 8, model: 'mock-c5' }),
+    load('streams', system.port, { key, seconds, connections: STREAMS, model: 'mock-c40-g25', ramp: 1 }),
   ]
   await sleep(1500)
   for (let round = 1; round <= UPGRADES; round += 1) {
@@ -81,7 +73,7 @@ test(`${UPGRADES} upgrades under ${STREAMS} streams and steady requests: nothing
     await gone(old)
     assert.equal(system.shards().length, SHARDS)
   }
-  for (const driver of load) {
+  for (const driver of drivers) {
     const { errors, lost, repeated, good } = await driver.result
     assert.deepEqual(errors, { connect: 0, closed: 0, malformed: 0, statuses: {} })
     assert.equal(lost + repeated, 0)

@@ -9,6 +9,7 @@ import tls from 'node:tls'
 import { gzipSync, brotliCompressSync } from 'node:zlib'
 import { parseAnswers } from '../lib/answers.mjs'
 import { Authority } from '../lib/certificates.mjs'
+import { rssKib } from '../lib/load.mjs'
 import { long } from '../lib/paths.mjs'
 import { cost, paid, PRICE, priceToml } from '../lib/price.mjs'
 import { sleep, until } from '../lib/processes.mjs'
@@ -424,7 +425,7 @@ describe('U19: a coding that nobody asked for', () => {
     test(`${coding}, ${body.length} bytes`, async () => {
       await fresh()
       stub.play = socket => socket.write(coded(coding, body))
-      const memory = () => Number(/VmRSS:\s*(\d+)/.exec(readFileSync(`/proc/${system.shards()[0]}/status`, 'utf8'))[1])
+      const memory = () => rssKib(system.shards()[0])
       const began = memory()
       await refused(stub)
       await refused(stub, { stream: true })
