@@ -1,7 +1,9 @@
 #include "sluice/state/writer.hpp"
 
 #include <algorithm>
+#include <chrono>
 #include <cstring>
+#include <thread>
 
 #include "lmdb_store.hpp"
 #include "rows.hpp"
@@ -12,6 +14,9 @@ namespace sluice::state {
 namespace {
 
 constexpr TimeNs kGateWaitNs = 5 * kSecond;
+// Longer than it takes to wake whoever waits for the gate: who gives it back and takes it again at
+// once keeps it, as a waiter is still waking when it is gone.
+constexpr auto kBetweenChunks = std::chrono::microseconds(200);
 
 /// One transaction inside the gate: `work(tables)` gives a Result; an error aborts.
 template <class Work>
@@ -147,6 +152,7 @@ Result<std::uint64_t> Writer::delete_drained(SlotId slot, std::uint64_t up_to_se
     if (!outcome) return std::unexpected(outcome.error());
     deleted += outcome->deleted;
     if (!outcome->more) return deleted;
+    std::this_thread::sleep_for(kBetweenChunks);
   }
 }
 

@@ -30,7 +30,8 @@ class Writer {
   /// `committed`.
   Published publish_deltas(std::span<const DeltaVerb> deltas);
 
-  /// Row 9: deletes rows ≤ `up_to_seq` of the slot. Returns how many.
+  /// Row 9: deletes rows ≤ `up_to_seq` of the slot. Returns how many. Between two transactions the
+  /// shards have their turn: many rows take a while.
   [[nodiscard]] Result<std::uint64_t> delete_drained(SlotId slot, std::uint64_t up_to_seq);
   /// Row 6.
   [[nodiscard]] Result<Outcome> expire(const HoldId& hold, TimeNs now_monotonic_ns);
