@@ -102,10 +102,11 @@ void Exchange::end() {
 
 ring::Task<bool> Exchange::admit() {
   services_.count(Counter::requests);
-  if (!services_.shedding.takes()) {
-    co_await shed();
+  if (!co_await services_.admission.admit(services_.reactor.now_ns())) {
+    co_await refuse_shed();
     co_return false;
   }
+  if (client_left_) co_return false;
   if (const auto refusal = refusal_before_body()) {
     co_await refuse(*refusal);
     co_return false;
@@ -135,7 +136,8 @@ ring::Task<bool> Exchange::admit() {
 }
 
 // More than can be served: the less a refusal costs, the more are. Not even the key is looked up.
-ring::Task<> Exchange::shed() {
+ring::Task<> Exchange::refuse_shed() {
+  shed_ = true;
   services_.count(Counter::shed);
   const RequestHeadFacts& head = request_.head;
   if (head.framing == http::Framing::length && head.content_length <= kDroppedBodyBytes) {
@@ -145,7 +147,7 @@ ring::Task<> Exchange::shed() {
   }
   co_await refuse({.kind = ErrorKind::unavailable,
                    .message = "The gateway has more requests than it can serve; try again soon.",
-                   .retry_after_s = 1});
+                   .retry_after_s = kShedRetryS});
 }
 
 // What is refused by the head alone, with the body unread.

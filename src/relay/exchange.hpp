@@ -31,6 +31,8 @@ class Exchange {
   void end();
   /// The client's connection may carry another request.
   [[nodiscard]] bool reusable() const { return reusable_ && !client_left_; }
+  /// It was refused because there are too many.
+  [[nodiscard]] bool shed() const { return shed_; }
 
  private:
   /// How one candidate ended.
@@ -42,7 +44,7 @@ class Exchange {
         message;  ///< for the client's error event; empty = it got a whole answer or is gone
   };
 
-  [[nodiscard]] ring::Task<> shed();
+  [[nodiscard]] ring::Task<> refuse_shed();
   [[nodiscard]] std::optional<policy::Denial> authenticate();
   [[nodiscard]] std::optional<Refusal> refusal_before_body();
   void take_body(Body body);
@@ -82,6 +84,7 @@ class Exchange {
   std::optional<Failure> failure_;  ///< what to answer when no candidate delivers
   bool client_left_ = false;
   bool ended_ = false;  ///< by end()
+  bool shed_ = false;
   bool reusable_ = false;
   bool upstream_reusable_ = false;
   struct Facts {

@@ -10,6 +10,9 @@
 
 namespace sluice::relay {
 
+/// A client that is refused because there are too many may come back after so many seconds.
+inline constexpr std::int64_t kShedRetryS = 1;
+
 struct Refusal {
   dialect::ErrorKind kind = dialect::ErrorKind::internal;
   std::string_view message;

@@ -9,8 +9,8 @@
 #include "sluice/base/crypto.hpp"
 #include "sluice/base/log_limit.hpp"
 #include "sluice/net/pool.hpp"
+#include "sluice/relay/admission_queue.hpp"
 #include "sluice/relay/settings.hpp"
-#include "sluice/relay/shedding.hpp"
 #include "sluice/relay/snapshot.hpp"
 #include "sluice/ring/reactor.hpp"
 #include "sluice/state/boards.hpp"
@@ -53,7 +53,7 @@ struct Services {
   std::uint64_t body_bytes = 0;  ///< held by requests now
   bool draining = false;         ///< answers close their connections
   bool hurried = false;          ///< a connection ends with its answer, whatever that has said
-  Shedding shedding;             ///< of requests, when there are too many
+  AdmissionQueue admission;      ///< of requests, when there are too many
   LogLimit tls_faults;           ///< lines about channels whose TLS fails
 
   void count(Counter counter, std::uint64_t by = 1) {

@@ -7,6 +7,7 @@
 #include "sluice/dialect/json_state.hpp"
 #include "sluice/http/limits.hpp"
 #include "sluice/price/estimate.hpp"
+#include "sluice/relay/admission_queue.hpp"
 #include "sluice/state/boards.hpp"
 
 namespace sluice::relay {
@@ -27,8 +28,8 @@ struct Settings {
   TimeNs keepalive_ping_ns = 15 * kSecond;
   price::SliceRules slice;
   bool tolerate_half_close = false;
+  AdmissionRules admission;
   std::uint8_t json_depth = dialect::kMaxJsonDepth;  ///< of a request's body
-  TimeNs queue_wait_most_ns = 50 * kMillisecond;  ///< 0 = no request is ever shed
 };
 
 /// Counters of one shard on the health board, behind those of the shared state.
