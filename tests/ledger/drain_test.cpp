@@ -341,23 +341,5 @@ TEST_F(DrainTest, BackupWhileAnotherProcessDrainsIsWhole) {
   ::waitpid(child, nullptr, 0);
 }
 
-// M28: a program does not write a ledger that a newer one has changed.
-TEST_F(DrainTest, NewerSchemaIsRefused) {
-  ledger_.reset();
-  sqlite3* connection = nullptr;
-  ASSERT_EQ(sqlite3_open(file().c_str(), &connection), SQLITE_OK);
-  EXPECT_EQ(sqlite3_exec(connection, "UPDATE schema_version SET version = 1000", nullptr, nullptr,
-                         nullptr),
-            SQLITE_OK);
-  sqlite3_close(connection);
-  for (const Access access : {Access::read_write, Access::read_only}) {
-    std::string message;
-    const auto opened = Ledger::open(file(), access, clock_, message);
-    ASSERT_FALSE(opened);
-    EXPECT_EQ(opened.error().code, Errc::unsupported);
-    EXPECT_NE(message.find("schema"), std::string::npos) << message;
-  }
-}
-
 }  // namespace
 }  // namespace sluice::ledger
