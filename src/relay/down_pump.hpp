@@ -4,11 +4,13 @@
 
 #include <array>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 
 #include "hold.hpp"
 #include "meter.hpp"
+#include "read_on.hpp"
 #include "response_head.hpp"
 #include "sluice/http/body.hpp"
 #include "sluice/http/writer.hpp"
@@ -32,11 +34,12 @@ struct PumpContext {
   Hold* hold;  ///< null for calls that cost nothing
   const RequestHeadFacts& request;
   const ResponseFacts& response;
-  const bool& client_left;  ///< set when the client has gone
-  const bool& ended;        ///< set when the gateway has ended the request
-  bool drain_after_client;  ///< read on for the usage when the client has gone
-  bool commit_late;         ///< keep the head back until the first semantic event
-  bool stream;              ///< the client asked for a stream
+  const bool& client_left;                 ///< set when the client has gone
+  const bool& ended;                       ///< set when the gateway has ended the request
+  bool drain_after_client;                 ///< read on for the usage when the client has gone
+  const std::unique_ptr<ReadOn>& read_on;  ///< set when that has begun
+  bool commit_late;                        ///< keep the head back until the first semantic event
+  bool stream;                             ///< the client asked for a stream
   TimeNs total_deadline_ns;
   TimeNs first_byte_deadline_ns;
   TimeNs sent_ns;  ///< when the request was on its way, monotonic
@@ -75,6 +78,8 @@ class DownPump {
   void note_progress();
   void keep_aside();
   [[nodiscard]] bool may_send() const;
+  [[nodiscard]] bool reads_on() const;
+  void drop_unwanted();
   [[nodiscard]] TimeNs next_deadline_ns() const;
   [[nodiscard]] bool make_head();
   /// One send of what is queued, awaited where it is made: as a coroutine it was a frame a chunk.

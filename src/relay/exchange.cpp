@@ -82,7 +82,17 @@ void Exchange::on_client_end(void* context, const Error& end) {
   self.services_.count(Counter::client_left);
   const bool drain = self.key_.on_disconnect == state::OnDisconnect::drain && self.hold_ &&
                      self.hold_->open() && self.hold_->phase() >= price::Phase::sent;
-  if (self.attempt_ && !drain) self.attempt_->abort();
+  if (drain) {
+    self.read_on_ =
+        std::make_unique<ReadOn>(self.services_, self.key_, &Exchange::on_read_enough, &self);
+  } else if (self.attempt_) {
+    self.attempt_->abort();
+  }
+}
+
+void Exchange::on_read_enough(void* context) {
+  Exchange& self = *static_cast<Exchange*>(context);
+  if (self.attempt_) self.attempt_->abort();
 }
 
 void Exchange::end() {
@@ -420,6 +430,7 @@ ring::Task<Exchange::Verdict> Exchange::relay(const ResponseFacts& response, boo
                  .client_left = client_left_,
                  .ended = ended_,
                  .drain_after_client = drain,
+                 .read_on = read_on_,
                  .commit_late = may_retry,
                  .stream = plan_->stream,
                  .total_deadline_ns = start_ns + services_.settings.total_ns,

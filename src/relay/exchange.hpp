@@ -8,6 +8,7 @@
 #include "attempt.hpp"
 #include "down_pump.hpp"
 #include "plan.hpp"
+#include "read_on.hpp"
 #include "refusal.hpp"
 #include "sluice/relay/connection.hpp"
 
@@ -60,6 +61,7 @@ class Exchange {
   void fill_record(state::OutboxRecord& record) const;
   [[nodiscard]] Hold* hold() { return hold_ ? &*hold_ : nullptr; }
   static void on_client_end(void* context, const Error& end);
+  static void on_read_enough(void* context);
   void release_body();
   void release_sent();
   void note_refused(const Refusal& refusal);
@@ -72,6 +74,7 @@ class Exchange {
   std::unique_ptr<Plan> plan_;
   std::optional<Hold> hold_;
   std::optional<Attempt> attempt_;
+  std::unique_ptr<ReadOn> read_on_;  ///< once the client has left: policy drain
   struct Failure {
     dialect::ErrorKind kind;
     const char* message;

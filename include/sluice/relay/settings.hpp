@@ -4,6 +4,7 @@
 #include <cstdint>
 
 #include "sluice/base/units.hpp"
+#include "sluice/dialect/json_state.hpp"
 #include "sluice/http/limits.hpp"
 #include "sluice/price/estimate.hpp"
 #include "sluice/state/boards.hpp"
@@ -26,6 +27,7 @@ struct Settings {
   TimeNs keepalive_ping_ns = 15 * kSecond;
   price::SliceRules slice;
   bool tolerate_half_close = false;
+  std::uint8_t json_depth = dialect::kMaxJsonDepth;  ///< of a request's body
   TimeNs queue_wait_most_ns = 50 * kMillisecond;  ///< 0 = no request is ever shed
 };
 
