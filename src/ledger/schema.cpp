@@ -271,6 +271,11 @@ CREATE TABLE schema_version (version INTEGER NOT NULL) STRICT;
 INSERT INTO schema_version (version) VALUES (1);
 )";
 
+constexpr std::string_view kVersion2 = R"(
+ALTER TABLE api_key ADD COLUMN pepper INTEGER NOT NULL DEFAULT 1 CHECK (pepper > 0);
+UPDATE schema_version SET version = 2;
+)";
+
 /// 0 when there are no tables yet.
 Result<std::int64_t> version_of(Db& db) {
   auto tables = db.integer("SELECT COUNT(*) FROM sqlite_master WHERE name = 'schema_version'");
@@ -299,6 +304,7 @@ Result<> migrate(Db& db) {
   Result<> done;
   if (!version) done = std::unexpected(version.error());
   if (version && *version == 0) done = db.script(kVersion1);
+  if (done && *version < 2) done = db.script(kVersion2);
   if (!done) {
     db.rollback();
     return done;
