@@ -272,8 +272,8 @@ CREATE TABLE schema_version (version INTEGER NOT NULL) STRICT;
 INSERT INTO schema_version (version) VALUES (0);
 )";
 
-// Each change of an overdraft limit: the auditor's bound on a balance is the highest limit that was
-// ever in force in the epoch, and the wallet knows only today's.
+// limit_change: each change of an overdraft limit. The auditor's bound on a balance is the highest
+// limit that was ever in force in the epoch, and the wallet knows only today's.
 constexpr std::string_view kVersion2 = R"(
 CREATE TABLE limit_change (
   id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -281,6 +281,7 @@ CREATE TABLE limit_change (
   wallet_id INTEGER NOT NULL REFERENCES wallet(id),
   before INTEGER NOT NULL CHECK (before >= 0)) STRICT;
 ALTER TABLE node_epoch ADD COLUMN limit_change INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE api_key ADD COLUMN pepper INTEGER NOT NULL DEFAULT 1 CHECK (pepper > 0);
 )";
 
 /// From version i to i + 1.
