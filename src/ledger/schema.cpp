@@ -271,6 +271,36 @@ CREATE TABLE schema_version (version INTEGER NOT NULL) STRICT;
 INSERT INTO schema_version (version) VALUES (1);
 )";
 
+// Routing: limits of time by model, groups of models under one name, why a request went where it
+// went and what its attempts cost.
+constexpr std::string_view kVersion2 = R"(
+ALTER TABLE model ADD COLUMN first_token_timeout_ms INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE model ADD COLUMN total_timeout_ms INTEGER NOT NULL DEFAULT 0;
+CREATE TABLE route_group (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  name TEXT NOT NULL UNIQUE,
+  models TEXT NOT NULL,
+  listed INTEGER NOT NULL,
+  enabled INTEGER NOT NULL,
+  created_ns INTEGER NOT NULL) STRICT;
+ALTER TABLE usage ADD COLUMN route_reason INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE usage ADD COLUMN route_group_id INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE usage ADD COLUMN upstream_cost INTEGER NOT NULL DEFAULT 0;
+-- Attempts that failed, by the row of the request; the last one too if it failed.
+CREATE TABLE usage_attempt (
+  usage_id INTEGER NOT NULL,
+  number INTEGER NOT NULL,
+  channel_id INTEGER NOT NULL,
+  channel_key_id INTEGER NOT NULL,
+  status INTEGER NOT NULL,
+  fault INTEGER NOT NULL,
+  sent INTEGER NOT NULL,
+  lasted_ms INTEGER NOT NULL,
+  cost INTEGER NOT NULL CHECK (cost >= 0),
+  PRIMARY KEY (usage_id, number)) STRICT, WITHOUT ROWID;
+UPDATE schema_version SET version = 2;
+)";
+
 /// 0 when there are no tables yet.
 Result<std::int64_t> version_of(Db& db) {
   auto tables = db.integer("SELECT COUNT(*) FROM sqlite_master WHERE name = 'schema_version'");
@@ -287,18 +317,19 @@ Result<> check_schema(Db& db) {
   return {};
 }
 
-Result<> migrate(Db& db) {
+Result<> migrate(Db& db, std::int64_t wanted) {
   // Asked before the write lock is taken, so that a program that only starts does not wait for a
   // writer.
   auto version = version_of(db);
   if (!version) return std::unexpected(version.error());
   if (*version > kSchemaVersion) return fail(Errc::unsupported);
-  if (*version == kSchemaVersion) return {};
+  if (*version >= wanted) return {};
   if (auto begun = db.begin(true); !begun) return begun;
   version = version_of(db);  // another program may have been faster
   Result<> done;
   if (!version) done = std::unexpected(version.error());
-  if (version && *version == 0) done = db.script(kVersion1);
+  if (version && *version < 1) done = db.script(kVersion1);
+  if (version && *version < 2 && wanted >= 2 && done) done = db.script(kVersion2);
   if (!done) {
     db.rollback();
     return done;

@@ -7,11 +7,11 @@ namespace sluice::ledger {
 
 class Db;
 
-inline constexpr std::int64_t kSchemaVersion = 1;
+inline constexpr std::int64_t kSchemaVersion = 2;
 
-/// Creates the tables or brings them up to kSchemaVersion, in one transaction. Errc::unsupported
-/// when the ledger is newer than this program.
-[[nodiscard]] Result<> migrate(Db& db);
+/// Creates the tables or brings them up to `version`, in one transaction. Errc::unsupported when
+/// the ledger is newer than this program.
+[[nodiscard]] Result<> migrate(Db& db, std::int64_t version = kSchemaVersion);
 
 /// Errc::unsupported unless the schema is this program's: for those who only read.
 [[nodiscard]] Result<> check_schema(Db& db);
