@@ -9,9 +9,9 @@ class Db;
 
 inline constexpr std::int64_t kSchemaVersion = 2;
 
-/// Creates the tables or brings them up to `version`, in one transaction. Errc::unsupported when
-/// the ledger is newer than this program.
-[[nodiscard]] Result<> migrate(Db& db, std::int64_t version = kSchemaVersion);
+/// Creates the tables or brings them up to kSchemaVersion, in one transaction. Errc::unsupported
+/// when the ledger is newer than this program.
+[[nodiscard]] Result<> migrate(Db& db);
 
 /// Errc::unsupported unless the schema is this program's: for those who only read.
 [[nodiscard]] Result<> check_schema(Db& db);

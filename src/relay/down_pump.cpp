@@ -174,6 +174,20 @@ bool DownPump::was_refused() const {
   return meter_.fault(context_.request.route.format) != policy::Fault::none;
 }
 
+// Whether an answer is wanted that the client does not take any more.
+bool DownPump::reads_on() const {
+  return context_.drain_after_client && !(context_.read_on && context_.read_on->over());
+}
+
+void DownPump::drop_unwanted() {
+  if (context_.read_on) {
+    const Hold* const hold = context_.hold;
+    context_.read_on->take(queue_.bytes(), counted_output(),
+                           hold != nullptr ? &hold->terms() : nullptr);
+  }
+  queue_.clear();
+}
+
 // A short body that is there goes with its head, in one range: the kernel takes that faster than
 // two, and the receive buffer is free at once.
 bool DownPump::make_head() {
@@ -276,7 +290,7 @@ TimeNs DownPump::token_deadline_ns() const {
 
 // Nothing came for a while, or the upstream ended: pings, or says how the pump ends.
 ring::Task<std::optional<PumpEnd>> DownPump::on_silence(const Error& error) {
-  if (context_.client_left && !context_.drain_after_client) co_return PumpEnd::client_left;
+  if (context_.client_left && !reads_on()) co_return PumpEnd::client_left;
   if (context_.ended) co_return PumpEnd::ended;
   if (error.code == Errc::closed && decoder_.end_of_stream()) co_return std::nullopt;
   if (error.code != Errc::timed_out) co_return PumpEnd::upstream_broke;
@@ -294,7 +308,7 @@ ring::Task<std::optional<PumpEnd>> DownPump::on_silence(const Error& error) {
   const bool between_events = !context_.delivery.begun() || (meter_.at_boundary() && held_.empty());
   if (between_events) {
     const Result<> sent = co_await context_.delivery.ping(&context_.response);
-    if (!sent && !context_.drain_after_client) co_return PumpEnd::client_left;
+    if (!sent && !reads_on()) co_return PumpEnd::client_left;
   } else {
     context_.delivery.put_off_ping();
   }
@@ -331,8 +345,8 @@ ring::Task<PumpEnd> DownPump::run() {
       co_return PumpEnd::cut;
     }
     if (context_.client_left) {
-      queue_.clear();
-      if (!context_.drain_after_client) co_return PumpEnd::client_left;
+      drop_unwanted();
+      if (!reads_on()) co_return PumpEnd::client_left;
       continue;
     }
     if (decoder_.done() || until_close_ended) break;
@@ -340,7 +354,7 @@ ring::Task<PumpEnd> DownPump::run() {
       keep_aside();
     } else if (!queue_.empty()) {
       const Result<> sent = co_await flush(false);
-      if (!sent && !context_.drain_after_client) co_return PumpEnd::client_left;
+      if (!sent && !reads_on()) co_return PumpEnd::client_left;
     }
   }
   queue_text(std::exchange(held_, {}));

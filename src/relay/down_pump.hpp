@@ -4,6 +4,7 @@
 
 #include <array>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 
@@ -11,6 +12,7 @@
 #include "failover.hpp"
 #include "hold.hpp"
 #include "meter.hpp"
+#include "read_on.hpp"
 #include "response_head.hpp"
 #include "sluice/http/body.hpp"
 #include "sluice/http/writer.hpp"
@@ -37,11 +39,12 @@ struct PumpContext {
   Hold* hold;  ///< null for calls that cost nothing
   const RequestHeadFacts& request;
   const ResponseFacts& response;
-  const bool& client_left;  ///< set when the client has gone
-  const bool& ended;        ///< set when the gateway has ended the request
-  bool drain_after_client;  ///< read on for the usage when the client has gone
-  bool commit_late;         ///< keep everything back until the first semantic event
-  bool stream;              ///< the client asked for a stream
+  const bool& client_left;                 ///< set when the client has gone
+  const bool& ended;                       ///< set when the gateway has ended the request
+  bool drain_after_client;                 ///< read on for the usage when the client has gone
+  const std::unique_ptr<ReadOn>& read_on;  ///< set when that has begun
+  bool commit_late;                        ///< keep all back until the first semantic event
+  bool stream;                             ///< the client asked for a stream
   TimeNs total_deadline_ns;
   TimeNs first_token_deadline_ns;
   TimeNs between_tokens_ns;
@@ -80,6 +83,8 @@ class DownPump {
   void note_progress();
   void keep_aside();
   [[nodiscard]] bool may_send() const;
+  [[nodiscard]] bool reads_on() const;
+  void drop_unwanted();
   [[nodiscard]] TimeNs next_deadline_ns() const;
   [[nodiscard]] TimeNs token_deadline_ns() const;
   [[nodiscard]] bool make_head();

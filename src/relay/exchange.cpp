@@ -112,7 +112,17 @@ void Exchange::on_client_end(void* context, const Error& end) {
   self.services_.count(Counter::client_left);
   const bool drain = self.key_.on_disconnect == state::OnDisconnect::drain && self.hold_ &&
                      self.hold_->open() && self.hold_->phase() >= price::Phase::sent;
-  if (self.attempt_ && !drain) self.attempt_->abort();
+  if (drain) {
+    self.read_on_ =
+        std::make_unique<ReadOn>(self.services_, self.key_, &Exchange::on_read_enough, &self);
+  } else if (self.attempt_) {
+    self.attempt_->abort();
+  }
+}
+
+void Exchange::on_read_enough(void* context) {
+  Exchange& self = *static_cast<Exchange*>(context);
+  if (self.attempt_) self.attempt_->abort();
 }
 
 void Exchange::end() {

@@ -11,6 +11,7 @@
 #include "error_answer.hpp"
 #include "failover.hpp"
 #include "plan.hpp"
+#include "read_on.hpp"
 #include "refusal.hpp"
 #include "sluice/relay/connection.hpp"
 #include "usage_record.hpp"
@@ -70,6 +71,7 @@ class Exchange {
   [[nodiscard]] Verdict after_refusal(policy::Fault fault);
   [[nodiscard]] Hold* hold() { return hold_ ? &*hold_ : nullptr; }
   static void on_client_end(void* context, const Error& end);
+  static void on_read_enough(void* context);
   void release_body();
   void release_sent();
   [[nodiscard]] bool may_retry_sent() const;
@@ -85,8 +87,9 @@ class Exchange {
   Delivery delivery_;
   std::optional<Failover> failover_;
   std::optional<Attempt> attempt_;
-  Timeouts timeouts_;               ///< of the present attempt
-  std::optional<Failure> failure_;  ///< what to answer when no candidate delivers
+  Timeouts timeouts_;                ///< of the present attempt
+  std::unique_ptr<ReadOn> read_on_;  ///< once the client has left: policy drain
+  std::optional<Failure> failure_;   ///< what to answer when no candidate delivers
   bool client_left_ = false;
   bool ended_ = false;  ///< by end()
   bool reusable_ = false;

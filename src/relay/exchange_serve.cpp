@@ -131,16 +131,17 @@ ring::Task<Result<ResponseFacts>> Exchange::open(const Way& way) {
   const TimeNs deadline_ns =
       std::min(total_ns, services_.reactor.now_ns() + timeouts_.first_byte_ns);
   for (;;) {
-    const TimeNs wake_ns =
-        plan_->stream ? std::min(deadline_ns, delivery_.ping_due_ns()) : deadline_ns;
+    const bool pings = plan_->stream && !client_left_;
+    const TimeNs wake_ns = pings ? std::min(deadline_ns, delivery_.ping_due_ns()) : deadline_ns;
     Result<ResponseFacts> response = co_await attempt_->read_head(wake_ns);
     const bool waits = !response && response.error().code == Errc::timed_out &&
-                       services_.reactor.now_ns() < deadline_ns && !client_left_ && !ended_;
+                       services_.reactor.now_ns() < deadline_ns && !ended_;
     if (!waits) {
       if (response) facts_.first_byte_ns = services_.reactor.now_ns();
       if (failover_->is_last() && attempt_->sent_all()) release_sent();
       co_return response;
     }
+    if (client_left_) continue;  // it is read on for the usage
     const Result<> sent = co_await delivery_.ping(nullptr);
     static_cast<void>(sent);  // a client that has gone is noticed as such
   }
@@ -228,6 +229,7 @@ PumpContext Exchange::pump_context(const ResponseFacts& response, bool may_retry
           .client_left = client_left_,
           .ended = ended_,
           .drain_after_client = key_.on_disconnect == state::OnDisconnect::drain,
+          .read_on = read_on_,
           .commit_late = may_retry,
           .stream = plan_->stream,
           .total_deadline_ns = request_.head.received_ns + timeouts_.total_ns,

@@ -86,6 +86,8 @@ const char* message_of_scan(const Error& error) {
       return "The request body is too large.";
     case Errc::bad_value:
       return "The request body lacks a field that is needed, or a field has an invalid value.";
+    case Errc::unsupported:
+      return "The request body has more levels of objects and arrays than are accepted.";
     default:
       return "The request body is not valid JSON.";
   }
@@ -95,7 +97,8 @@ bool scan_body(const Services& services, const Request& request, Plan& plan,
                policy::Denial& denial) {
   const auto scan = dialect::scan_request(
       request.head.route.operation, request.body.view(),
-      {.body_bytes = static_cast<std::size_t>(services.settings.limits.body_bytes)});
+      {.body_bytes = static_cast<std::size_t>(services.settings.limits.body_bytes),
+       .json_depth = services.settings.json_depth});
   if (!scan) {
     const bool large = scan.error().code == Errc::too_large;
     denial = {large ? ErrorKind::too_large : ErrorKind::bad_request, message_of_scan(scan.error()),

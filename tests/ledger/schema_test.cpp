@@ -1,7 +1,10 @@
-// How a ledger of an earlier version becomes one of this.
-#include "schema.hpp"
+// A ledger of an older version becomes one of this version, with everything that was in it.
+#include <sqlite3.h>
 
-#include "db.hpp"
+#include <fstream>
+#include <map>
+#include <sstream>
+
 #include "ledger_fixture.hpp"
 
 namespace sluice::ledger {
@@ -9,74 +12,118 @@ namespace {
 
 class SchemaTest : public LedgerTest {
  protected:
-  /// A ledger as version 1 left it, with a model and a usage row.
-  void make_version_1() {
+  using Columns = std::map<std::string, std::string>;  ///< table and column → type
+
+  /// Puts a ledger of version 1 where this test's own was.
+  void become_version_1() {
     ledger_.reset();
-    std::filesystem::remove_all(directory_);
-    std::filesystem::create_directories(directory_);
-    std::string message;
-    auto db = Db::open(file(), false, message);
-    ASSERT_TRUE(db) << message;
-    ASSERT_TRUE(migrate(**db, 1));
-    EXPECT_EQ((*db)->integer("SELECT version FROM schema_version").value(), 1);
-    const auto done = (*db)->script(R"(
-      INSERT INTO model VALUES (1, 'old', '', '', '', 0, 0, 7, 8, 1300, 0, 100, 1, 1, 1, 5);
-      INSERT INTO drain_batch (id, node, epoch, at_ns, row_count) VALUES (1, 1, 1, 0, 1);
-      INSERT INTO usage VALUES (1000, 1, 1, 0, 1, 1, 1, 2, 4, 200, 0, 0, 0, 0, 0, 1, 1, 1, 3, 0, 1,
-        1000, 1, 0, 10, 0, 0, 0, 5, 0, 10, 5, 100, 42, 0, 0, 0, 0, 0, 0, 0, 9, 0, 1, 2, 0, 0, 0, 0,
-        '', 'id', '', '');
-    )");
-    ASSERT_TRUE(done) << (*db)->last_error();
+    for (const char* end : {"", "-wal", "-shm"}) std::filesystem::remove(file() + end);
+    std::stringstream script;
+    script << std::ifstream(SLUICE_VERSION_1).rdbuf();
+    run(script.str());
+  }
+  void run(const std::string& sql) {
+    sqlite3* connection = nullptr;
+    ASSERT_EQ(sqlite3_open(file().c_str(), &connection), SQLITE_OK);
+    char* error = nullptr;
+    EXPECT_EQ(sqlite3_exec(connection, sql.c_str(), nullptr, nullptr, &error), SQLITE_OK)
+        << (error != nullptr ? error : "");
+    sqlite3_free(error);
+    sqlite3_close(connection);
+  }
+
+  static Columns columns_of(const std::string& path) {
+    Columns out;
+    sqlite3* connection = nullptr;
+    EXPECT_EQ(sqlite3_open(path.c_str(), &connection), SQLITE_OK);
+    const auto add = [](void* to, int, char** values, char**) {
+      (*static_cast<Columns*>(to))[std::string(values[0]) + "." + values[1]] = values[2];
+      return 0;
+    };
+    EXPECT_EQ(sqlite3_exec(connection,
+                           "SELECT t.name, c.name, c.type || c.\"notnull\" FROM sqlite_master t "
+                           "JOIN pragma_table_info(t.name) c WHERE t.type = 'table'",
+                           add, &out, nullptr),
+              SQLITE_OK);
+    sqlite3_close(connection);
+    return out;
   }
 };
 
-TEST_F(SchemaTest, ALedgerOfVersion1IsBroughtUpWithWhatItHolds) {
-  make_version_1();
+TEST_F(SchemaTest, KeysOfVersion1AreOfTheFirstPepper) {
+  become_version_1();
+  reopen();
+  const auto keys = ledger_->keys().list(0);
+  ASSERT_TRUE(keys) << ledger_->last_error();
+  ASSERT_EQ(keys->size(), 2U);
+  for (const ApiKey& key : *keys) EXPECT_EQ(key.pepper, 1);
+  EXPECT_EQ(ledger_->keys().live_with_pepper(1).value_or(-1), 1);
+  EXPECT_EQ(ledger_->keys().live_with_pepper(2).value_or(-1), 0);
+  EXPECT_EQ(balance(1), 5 * kNanosPerUsd);
+}
+
+TEST_F(SchemaTest, AMigratedLedgerTakesWhatANewOneTakes) {
+  become_version_1();
+  reopen();
+  ApiKey key;
+  key.wallet_id = 1;
+  key.name = "new";
+  key.digest = std::string(64, '7');
+  key.last_chars = "4321";
+  key.pepper = 2;
+  ASSERT_TRUE(ledger_->keys().add(key)) << ledger_->last_error();
+  reopen();
+  const auto found = ledger_->keys().by_digest(key.digest);
+  ASSERT_TRUE(found);
+  EXPECT_EQ(found->name, "new");
+  EXPECT_EQ(found->pepper, 2);
+  EXPECT_EQ(ledger_->keys().live_with_pepper(2).value_or(-1), 1);
+}
+
+TEST_F(SchemaTest, ModelsOfVersion1HaveNoTimesOfTheirOwnAndMayBeGrouped) {
+  become_version_1();
+  run("INSERT INTO model VALUES (1, 'old', '', '', '', 0, 0, 7, 8, 1300, 0, 100, 1, 1, 1, 5)");
   reopen();
   const auto model = ledger_->catalog().model("old");
   ASSERT_TRUE(model) << ledger_->last_error();
   EXPECT_EQ(model->between_tokens_timeout_ms, 8);
   EXPECT_EQ(model->first_token_timeout_ms, 0);
   EXPECT_EQ(model->total_timeout_ms, 0);
-  const auto rows = ledger_->usage().list({});
-  ASSERT_TRUE(rows) << ledger_->last_error();
-  ASSERT_EQ(rows->size(), 1U);
-  EXPECT_EQ(rows->front().row.charged, 42);
-  EXPECT_EQ(rows->front().row.route_reason, 0);
-  EXPECT_TRUE(ledger_->usage().attempts(0, 1'000'000).value().empty());
   RouteGroup group{.name = "any", .models = "old"};
-  EXPECT_TRUE(ledger_->catalog().put(group)) << ledger_->last_error();
-  EXPECT_EQ(ledger_->catalog().route_group("any").value().models, "old");
+  ASSERT_TRUE(ledger_->catalog().put(group)) << ledger_->last_error();
+  EXPECT_EQ(ledger_->catalog().snapshot().value().route_groups.size(), 1U);
 }
 
-TEST_F(SchemaTest, OnceMoreChangesNothing) {
-  make_version_1();
-  reopen();
-  reopen();
-  EXPECT_TRUE(ledger_->catalog().model("old"));
+TEST_F(SchemaTest, AVersion1ThatOnlyReadsIsRefused) {
+  become_version_1();
+  std::string message;
+  const auto opened = Ledger::open(file(), Access::read_only, clock_, message);
+  ASSERT_FALSE(opened);
+  EXPECT_EQ(opened.error().code, Errc::unsupported);
 }
 
-TEST_F(SchemaTest, FailedAttemptsAreKeptWithTheirRowAndGoWithIt) {
-  const Wallet wallet = add_customer("acme");
-  DrainBatch batch{1, 1, usage_rows(0, 1, 2, wallet.id)};
-  batch.rows[1].route_reason = 6;
-  batch.rows[1].upstream_cost = 7;
-  batch.rows[1].failed[0] = {4, 40, 429, 3, true, 12, 0};
-  batch.rows[1].failed[1] = {5, 50, 0, 1, true, 800, 99};
-  ASSERT_TRUE(ledger_->usage().drain(batch)) << ledger_->last_error();
-  const auto rows = ledger_->usage().list({});
-  ASSERT_TRUE(rows);
-  EXPECT_EQ(rows->front().row.route_reason, 6);
-  EXPECT_EQ(rows->front().row.upstream_cost, 7);
-  const auto attempts = ledger_->usage().attempts(rows->back().id, rows->front().id);
-  ASSERT_TRUE(attempts) << ledger_->last_error();
-  ASSERT_EQ(attempts->size(), 2U);
-  EXPECT_EQ(attempts->at(0).first, rows->front().id);
-  EXPECT_EQ(attempts->at(0).second.status, 429);
-  EXPECT_EQ(attempts->at(1).second.cost, 99);
-  EXPECT_TRUE(attempts->at(1).second.sent);
-  EXPECT_EQ(ledger_->usage().remove_before(INT64_MAX, 10).value(), 2);
-  EXPECT_TRUE(ledger_->usage().attempts(0, INT64_MAX).value().empty());
+// Whatever a later version adds: the tables are those of a new ledger.
+TEST_F(SchemaTest, AMigratedLedgerHasTheTablesOfANewOne) {
+  ledger_.reset();
+  const Columns fresh = columns_of(file());
+  EXPECT_GT(fresh.size(), 200U);
+  become_version_1();
+  reopen();
+  EXPECT_TRUE(ledger_->epochs().open_next(1, {})) << ledger_->last_error();
+  EXPECT_EQ(columns_of(file()), fresh);
+}
+
+// M28: a program does not write a ledger that a newer one has changed.
+TEST_F(SchemaTest, ANewerOneIsRefused) {
+  ledger_.reset();
+  run("UPDATE schema_version SET version = 1000");
+  for (const Access access : {Access::read_write, Access::read_only}) {
+    std::string message;
+    const auto opened = Ledger::open(file(), access, clock_, message);
+    ASSERT_FALSE(opened);
+    EXPECT_EQ(opened.error().code, Errc::unsupported);
+    EXPECT_NE(message.find("schema"), std::string::npos) << message;
+  }
 }
 
 }  // namespace

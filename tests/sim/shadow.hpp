@@ -29,7 +29,15 @@ struct Split {
 };
 
 /// One reservation that was asked for, and what became of it.
-struct Attempt {
+/// The board, as its owner has shown it.
+struct Shown {
+  price::Phase phase = price::Phase::reserved;
+  price::UsageState usage_state = price::UsageState::none;
+  price::TokenCounts usage;
+  Tokens counted = 0;
+};
+
+struct Attempt : Shown {
   std::uint64_t serial = 0;
   std::uint32_t owner = 0;  ///< instance of a shard
   std::uint64_t epoch = 0;
@@ -38,11 +46,6 @@ struct Attempt {
   std::uint32_t multiplier = 1000;
   Tokens input_estimate = 0;
   TimeNs deadline_ns = 0;
-  // the board, as its owner has shown it
-  price::Phase phase = price::Phase::reserved;
-  price::UsageState usage_state = price::UsageState::none;
-  price::TokenCounts usage;
-  Tokens counted = 0;
   // what was asked and not answered
   Nanos extension = 0;
   bool closing = false;

@@ -76,9 +76,10 @@ struct KeyPolicy {
 struct ApiKey {
   Id id = 0;
   Id wallet_id = 0;
-  std::string name;        ///< unique within the wallet
-  std::string digest;      ///< HMAC-SHA-256(pepper, key), 64 lower-case hex digits
-  std::string last_chars;  ///< last 4 characters of the key, for people
+  std::string name;         ///< unique within the wallet
+  std::string digest;       ///< HMAC-SHA-256(pepper, key), 64 lower-case hex digits
+  std::int64_t pepper = 1;  ///< version of the pepper that `digest` was made with
+  std::string last_chars;   ///< last 4 characters of the key, for people
   bool enabled = true;
   KeyPolicy policy;
   TimeNs created_ns = 0;

@@ -4,6 +4,7 @@
 #include <cstdint>
 
 #include "sluice/base/units.hpp"
+#include "sluice/dialect/json_state.hpp"
 #include "sluice/http/limits.hpp"
 #include "sluice/price/estimate.hpp"
 #include "sluice/state/boards.hpp"
@@ -29,6 +30,7 @@ struct Settings {
   TimeNs probe_interval_ns = 0;  ///< between two active probes of a channel; 0 = none are made
   price::SliceRules slice;
   bool tolerate_half_close = false;
+  std::uint8_t json_depth = dialect::kMaxJsonDepth;  ///< of a request's body
   TimeNs queue_wait_most_ns = 50 * kMillisecond;  ///< 0 = no request is ever shed
 };
 

@@ -88,13 +88,14 @@ struct KeyRecord {
   OnDisconnect on_disconnect = OnDisconnect::cancel;
   OnLowBalance on_low_balance = OnLowBalance::refuse;
   OnRevoke on_revoke = OnRevoke::finish;
-  std::uint32_t flags = 0;          ///< KeyFlags
-  std::uint32_t model_set = 0;      ///< id in the catalog; 0 = every model
-  std::uint32_t cidr_set = 0;       ///< id in the catalog; 0 = any address
-  std::uint32_t zone = 0;           ///< zone id of the key's windows
-  std::uint32_t wallet_zone = 0;    ///< zone id of the wallet's windows
-  std::uint32_t group = 0;          ///< customer group, id in the catalog
-  std::uint32_t drain_seconds = 0;  ///< caps of policy drain
+  std::uint32_t flags = 0;        ///< KeyFlags
+  std::uint32_t model_set = 0;    ///< id in the catalog; 0 = every model
+  std::uint32_t cidr_set = 0;     ///< id in the catalog; 0 = any address
+  std::uint32_t zone = 0;         ///< zone id of the key's windows
+  std::uint32_t wallet_zone = 0;  ///< zone id of the wallet's windows
+  std::uint32_t group = 0;        ///< customer group, id in the catalog
+  std::uint32_t drain_seconds =
+      0;  ///< caps of policy drain, from when the client has left; 0 = none
   std::uint64_t drain_bytes = 0;
   Nanos drain_nanos = 0;
   Nanos excess_max = 0;  ///< what the wallet pays above a hold; 0 = one slice of the model
