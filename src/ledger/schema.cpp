@@ -274,6 +274,7 @@ INSERT INTO schema_version (version) VALUES (0);
 
 // limit_change: each change of an overdraft limit. The auditor's bound on a balance is the highest
 // limit that was ever in force in the epoch, and the wallet knows only today's.
+// usage_attempt: attempts that failed, by the row of the request; the last one too if it failed.
 constexpr std::string_view kVersion2 = R"(
 CREATE TABLE limit_change (
   id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -282,6 +283,29 @@ CREATE TABLE limit_change (
   before INTEGER NOT NULL CHECK (before >= 0)) STRICT;
 ALTER TABLE node_epoch ADD COLUMN limit_change INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE api_key ADD COLUMN pepper INTEGER NOT NULL DEFAULT 1 CHECK (pepper > 0);
+ALTER TABLE model ADD COLUMN first_token_timeout_ms INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE model ADD COLUMN total_timeout_ms INTEGER NOT NULL DEFAULT 0;
+CREATE TABLE route_group (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  name TEXT NOT NULL UNIQUE,
+  models TEXT NOT NULL,
+  listed INTEGER NOT NULL,
+  enabled INTEGER NOT NULL,
+  created_ns INTEGER NOT NULL) STRICT;
+ALTER TABLE usage ADD COLUMN route_reason INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE usage ADD COLUMN route_group_id INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE usage ADD COLUMN upstream_cost INTEGER NOT NULL DEFAULT 0;
+CREATE TABLE usage_attempt (
+  usage_id INTEGER NOT NULL,
+  number INTEGER NOT NULL,
+  channel_id INTEGER NOT NULL,
+  channel_key_id INTEGER NOT NULL,
+  status INTEGER NOT NULL,
+  fault INTEGER NOT NULL,
+  sent INTEGER NOT NULL,
+  lasted_ms INTEGER NOT NULL,
+  cost INTEGER NOT NULL CHECK (cost >= 0),
+  PRIMARY KEY (usage_id, number)) STRICT, WITHOUT ROWID;
 )";
 
 /// From version i to i + 1.

@@ -80,6 +80,20 @@ TEST_F(SchemaTest, AMigratedLedgerTakesWhatANewOneTakes) {
   EXPECT_EQ(ledger_->keys().live_with_pepper(2).value_or(-1), 1);
 }
 
+TEST_F(SchemaTest, ModelsOfVersion1HaveNoTimesOfTheirOwnAndMayBeGrouped) {
+  become_version_1();
+  run("INSERT INTO model VALUES (1, 'old', '', '', '', 0, 0, 7, 8, 1300, 0, 100, 1, 1, 1, 5)");
+  reopen();
+  const auto model = ledger_->catalog().model("old");
+  ASSERT_TRUE(model) << ledger_->last_error();
+  EXPECT_EQ(model->between_tokens_timeout_ms, 8);
+  EXPECT_EQ(model->first_token_timeout_ms, 0);
+  EXPECT_EQ(model->total_timeout_ms, 0);
+  RouteGroup group{.name = "any", .models = "old"};
+  ASSERT_TRUE(ledger_->catalog().put(group)) << ledger_->last_error();
+  EXPECT_EQ(ledger_->catalog().snapshot().value().route_groups.size(), 1U);
+}
+
 TEST_F(SchemaTest, AVersion1ThatOnlyReadsIsRefused) {
   become_version_1();
   std::string message;

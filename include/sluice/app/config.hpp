@@ -35,6 +35,9 @@ struct Limits {
 
 struct Timeouts {
   TimeNs connect_ns = 5 * kSecond;
+  TimeNs tls_ns = 5 * kSecond;
+  TimeNs first_token_ns = 120 * kSecond;
+  TimeNs probe_interval_ns = 30 * kSecond;
   TimeNs first_byte_stream_ns = 120 * kSecond;
   TimeNs first_byte_whole_ns = 600 * kSecond;
   TimeNs between_tokens_ns = 600 * kSecond;
