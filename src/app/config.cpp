@@ -136,6 +136,9 @@ void read_limits(TomlTable table, Limits& out) {
 void read_timeouts(TomlTable table, Timeouts& out) {
   const TimeNs least = 10 * kMillisecond;
   table.duration("connect", out.connect_ns, least, kHour);
+  table.duration("tls", out.tls_ns, least, kHour);
+  table.duration("first_token", out.first_token_ns, least, 24 * kHour);
+  table.duration("probe_interval", out.probe_interval_ns, 0, 24 * kHour);
   table.duration("first_byte_stream", out.first_byte_stream_ns, least, 24 * kHour);
   table.duration("first_byte_whole", out.first_byte_whole_ns, least, 24 * kHour);
   table.duration("between_tokens", out.between_tokens_ns, least, 24 * kHour);

@@ -31,6 +31,9 @@ sluice::relay::Settings relay_settings(const Config& config) {
   settings.requests_per_connection = config.limits.requests_per_connection;
   settings.write_stall_ns = config.limits.write_stall_ns;
   settings.connect_ns = config.timeouts.connect_ns;
+  settings.tls_ns = config.timeouts.tls_ns;
+  settings.first_token_ns = config.timeouts.first_token_ns;
+  settings.probe_interval_ns = config.timeouts.probe_interval_ns;
   settings.first_byte_stream_ns = config.timeouts.first_byte_stream_ns;
   settings.first_byte_whole_ns = config.timeouts.first_byte_whole_ns;
   settings.between_tokens_ns = config.timeouts.between_tokens_ns;

@@ -57,6 +57,10 @@ const char* to_string(Counter counter) {
       return "sluice_crowded_connections_total";
     case Counter::shed:
       return "sluice_shed_total";
+    case Counter::retries:
+      return "sluice_retries_total";
+    case Counter::ejections:
+      return "sluice_ejections_total";
     case Counter::count_:
       break;
   }

@@ -21,11 +21,14 @@ struct Settings {
   std::uint32_t requests_per_connection = 1000;
   TimeNs write_stall_ns = 60 * kSecond;
   TimeNs connect_ns = 5 * kSecond;
+  TimeNs tls_ns = 5 * kSecond;  ///< the handshake with a provider
   TimeNs first_byte_stream_ns = 120 * kSecond;
   TimeNs first_byte_whole_ns = 600 * kSecond;
+  TimeNs first_token_ns = 120 * kSecond;  ///< of a stream, from its head
   TimeNs between_tokens_ns = 600 * kSecond;
   TimeNs total_ns = 3600 * kSecond;
   TimeNs keepalive_ping_ns = 15 * kSecond;
+  TimeNs probe_interval_ns = 0;  ///< between two active probes of a channel; 0 = none are made
   price::SliceRules slice;
   bool tolerate_half_close = false;
   AdmissionRules admission;
@@ -51,6 +54,8 @@ enum class Counter : std::uint32_t {
   protocol_errors,
   crowded,  ///< connections refused: too many of one address
   shed,
+  retries,    ///< requests that were sent to another channel or with another key
+  ejections,  ///< channels and provider keys that were left alone
   count_,
 };
 
