@@ -1,5 +1,7 @@
 #include "sluice/ledger/key_book.hpp"
 
+#include <algorithm>
+
 #include "sluice/ledger/catalog_book.hpp"
 #include "scope.hpp"
 
@@ -13,8 +15,8 @@ namespace {
   "max_in_flight, zone, "                                                                    \
   "on_disconnect, on_revoke, drain_seconds, drain_bytes, drain_nanos, excess_max, clamp, "   \
   "may_pin, "                                                                                \
-  "reserve_context, created_ns, generation FROM api_key "
-constexpr const char* kKeyTypes = "iitttitttiiiiiiitiiiiiiiiiii";
+  "reserve_context, created_ns, generation, credentials FROM api_key "
+constexpr const char* kKeyTypes = "iitttitttiiiiiiitiiiiiiiiiiii";
 
 ApiKey to_key(const Row& row) {
   ApiKey out;
@@ -47,12 +49,21 @@ ApiKey to_key(const Row& row) {
   policy.reserve_context = row.integer(25) != 0;
   out.created_ns = row.integer(26);
   out.generation = row.integer(27);
+  policy.credentials = static_cast<Credentials>(std::clamp<std::int64_t>(row.integer(28), 0, 2));
   return out;
+}
+
+#define FORMER_COLUMNS "SELECT digest, key_id, last_chars, expires_ns FROM former_secret "
+constexpr const char* kFormerTypes = "titi";
+
+FormerSecret to_former(const Row& row) {
+  return {row.text(0), row.integer(1), row.text(2), row.integer(3)};
 }
 
 std::int64_t number(bool value) { return value ? 1 : 0; }
 std::int64_t number(OnDisconnect value) { return static_cast<std::int64_t>(value); }
 std::int64_t number(OnRevoke value) { return static_cast<std::int64_t>(value); }
+std::int64_t number(Credentials value) { return static_cast<std::int64_t>(value); }
 
 }  // namespace
 
@@ -62,6 +73,9 @@ Result<> KeyBook::add(ApiKey& key) {
     if (!generation) return std::unexpected(generation.error());
     key.generation = *generation;
     key.created_ns = clock_.realtime_ns();
+    auto former = db_.integer("SELECT COUNT(*) FROM former_secret WHERE digest = :d", {key.digest});
+    if (!former) return std::unexpected(former.error());
+    if (*former != 0) return fail(Errc::conflict);
     const KeyPolicy& p = key.policy;
     auto id = db_.integer(
         "INSERT INTO api_key (wallet_id, name, digest, last_chars, enabled, models, cidr_allow, "
@@ -70,9 +84,11 @@ Result<> KeyBook::add(ApiKey& key) {
         "tokens_per_minute, "
         "max_in_flight, zone, on_disconnect, on_revoke, drain_seconds, drain_bytes, drain_nanos, "
         "excess_max, "
-        "clamp, may_pin, reserve_context, created_ns, generation) VALUES (:a, :b, :c, :d, :e, :f, "
+        "clamp, may_pin, reserve_context, created_ns, generation, credentials) VALUES (:a, :b, :c, "
+        ":d, :e, :f, "
         ":g, :h, :i, :j, "
-        ":k, :l, :m, :n, :o, :p, :q, :r, :s, :t, :u, :v, :w, :x, :y, :z, :zz) RETURNING id",
+        ":k, :l, :m, :n, :o, :p, :q, :r, :s, :t, :u, :v, :w, :x, :y, :z, :zz, "
+        ":zy) RETURNING id",
         {key.wallet_id,
          key.name,
          key.digest,
@@ -99,7 +115,8 @@ Result<> KeyBook::add(ApiKey& key) {
          number(p.may_pin),
          number(p.reserve_context),
          key.created_ns,
-         key.generation});
+         key.generation,
+         number(p.credentials)});
     if (!id) return std::unexpected(id.error());
     key.id = *id;
     return {};
@@ -120,7 +137,7 @@ Result<> KeyBook::update(ApiKey& key) {
         "max_in_flight = :o, zone = :p, on_disconnect = :q, on_revoke = :r, drain_seconds = :s, "
         "drain_bytes = :t, "
         "drain_nanos = :u, excess_max = :v, clamp = :w, may_pin = :x, reserve_context = :y, "
-        "generation = :z "
+        "generation = :z, credentials = :zy "
         "WHERE id = :zz",
         {number(key.enabled),
          p.models,
@@ -144,9 +161,58 @@ Result<> KeyBook::update(ApiKey& key) {
          number(p.may_pin),
          number(p.reserve_context),
          key.generation,
+         number(p.credentials),
          key.id});
     if (!changed) return std::unexpected(changed.error());
     if (*changed == 0) return fail(Errc::not_found);
+    return {};
+  });
+}
+
+Result<> KeyBook::rotate(ApiKey& key, TimeNs former_until_ns) {
+  return in_write(db_, [&]() -> Result<> {
+    auto former = db_.integer("SELECT COUNT(*) FROM former_secret WHERE digest = :d", {key.digest});
+    if (!former) return std::unexpected(former.error());
+    if (*former != 0) return fail(Errc::conflict);
+    auto generation = next_generation(db_, static_cast<std::int64_t>(Topic::keys));
+    if (!generation) return std::unexpected(generation.error());
+    LEDGER_TRY(
+        db_.run("UPDATE former_secret SET expires_ns = MIN(expires_ns, :e) WHERE key_id = :k",
+                {former_until_ns, key.id}));
+    auto kept = db_.run(
+        "INSERT INTO former_secret (digest, key_id, last_chars, expires_ns) "
+        "SELECT digest, id, last_chars, :e FROM api_key WHERE id = :k",
+        {former_until_ns, key.id});
+    if (!kept) return std::unexpected(kept.error());
+    if (*kept == 0) return fail(Errc::not_found);
+    LEDGER_TRY(
+        db_.run("UPDATE api_key SET digest = :d, last_chars = :c, generation = :g WHERE id = :k",
+                {key.digest, key.last_chars, *generation, key.id}));
+    key.generation = *generation;
+    return {};
+  });
+}
+
+Result<std::vector<FormerSecret>> KeyBook::former_of(Id key_id) {
+  if (key_id == 0) {
+    return collect<FormerSecret>(db_, FORMER_COLUMNS "ORDER BY key_id, expires_ns", kFormerTypes,
+                                 {}, to_former);
+  }
+  return collect<FormerSecret>(db_, FORMER_COLUMNS "WHERE key_id = :k ORDER BY expires_ns",
+                               kFormerTypes, {key_id}, to_former);
+}
+
+Result<std::vector<FormerSecret>> KeyBook::former_expired(TimeNs now_ns, std::int64_t limit) {
+  return collect<FormerSecret>(db_,
+                               FORMER_COLUMNS "WHERE expires_ns <= :n ORDER BY expires_ns LIMIT :l",
+                               kFormerTypes, {now_ns, limit}, to_former);
+}
+
+Result<> KeyBook::forget_former(const std::vector<FormerSecret>& secrets) {
+  return in_write(db_, [&]() -> Result<> {
+    for (const FormerSecret& secret : secrets) {
+      LEDGER_TRY(db_.run("DELETE FROM former_secret WHERE digest = :d", {secret.digest}));
+    }
     return {};
   });
 }

@@ -273,7 +273,9 @@ INSERT INTO schema_version (version) VALUES (0);
 )";
 
 // Each change of an overdraft limit: the auditor's bound on a balance is the highest limit that was
-// ever in force in the epoch, and the wallet knows only today's.
+// ever in force in the epoch, and the wallet knows only today's. A budget in all for a customer,
+// what becomes of credentials in a key's prompts, the secrets of keys that were rotated and are
+// good for a while yet, and usage by request id.
 constexpr std::string_view kVersion2 = R"(
 CREATE TABLE limit_change (
   id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -281,6 +283,16 @@ CREATE TABLE limit_change (
   wallet_id INTEGER NOT NULL REFERENCES wallet(id),
   before INTEGER NOT NULL CHECK (before >= 0)) STRICT;
 ALTER TABLE node_epoch ADD COLUMN limit_change INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE wallet ADD COLUMN budget_total INTEGER NOT NULL DEFAULT -1;
+ALTER TABLE api_key ADD COLUMN credentials INTEGER NOT NULL DEFAULT 0;
+CREATE TABLE former_secret (
+  digest TEXT PRIMARY KEY CHECK (length(digest) = 64),
+  key_id INTEGER NOT NULL REFERENCES api_key(id),
+  last_chars TEXT NOT NULL,
+  expires_ns INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+CREATE INDEX former_secret_key ON former_secret(key_id);
+CREATE INDEX former_secret_expiry ON former_secret(expires_ns);
+CREATE INDEX usage_request ON usage(request_id);
 )";
 
 /// From version i to i + 1.

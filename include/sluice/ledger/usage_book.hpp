@@ -38,6 +38,8 @@ class UsageBook {
   [[nodiscard]] Result<std::vector<Gap>> gaps();
 
   [[nodiscard]] Result<std::vector<StoredUsage>> list(const UsageFilter& filter);
+  /// Estimates beside what was reported, by model, of finished requests of the kept rows.
+  [[nodiscard]] Result<std::vector<EstimateSums>> estimates(const UsageFilter& filter);
   [[nodiscard]] Result<std::vector<UsageStats>> stats(StatsBy by, const UsageFilter& filter);
   [[nodiscard]] Result<std::vector<WindowSum>> window_sums(OwnerKind kind,
                                                            Id owner_id);  ///< 0 = all owners
