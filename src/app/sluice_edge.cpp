@@ -37,6 +37,7 @@ sluice::relay::Settings relay_settings(const Config& config) {
   settings.total_ns = config.timeouts.total_ns;
   settings.keepalive_ping_ns = config.timeouts.keepalive_ping_ns;
   settings.queue_wait_most_ns = config.limits.queue_wait_ns;
+  settings.question_socket = config.state.directory + "/reconciler.sock";
   settings.tolerate_half_close = config.edge.tolerate_half_close;
   return settings;
 }

@@ -175,6 +175,7 @@ bool DownPump::make_head() {
                                          .keep_alive = keep_alive,
                                          .http_1_0 = context_.request.http_1_0,
                                          .forwarded = context_.response.forwarded.view(),
+                                         .extra = context_.limit_lines,
                                          .own_ns = std::max<TimeNs>(own_ns, 0),
                                          .room = joins ? queue_.bytes() : 0});
   if (!head) return false;
@@ -265,12 +266,33 @@ TimeNs DownPump::next_deadline_ns() const {
   if (meter_.streamed() && !context_.client_left) {
     deadline_ns = std::min(deadline_ns, last_sent_ns_ + settings.keepalive_ping_ns);
   }
+  if (context_.drain != nullptr && context_.drain->until_ns != 0)
+    deadline_ns = std::min(deadline_ns, context_.drain->until_ns);
   return deadline_ns;
+}
+
+// The client has gone: whether reading on is wanted, and still within its caps.
+bool DownPump::drains() {
+  if (context_.drain == nullptr) return false;
+  Drain& drain = *context_.drain;
+  const TimeNs now_ns = context_.services.reactor.now_ns();
+  if (!drain.begun) {
+    drain.begun = true;
+    drain.until_ns = drain.most_ns == 0 ? 0 : now_ns + drain.most_ns;
+    drain.counted_before = counted_output();
+  }
+  if (drain.until_ns != 0 && now_ns >= drain.until_ns) return false;
+  if (drain.most_bytes != 0 && drain.bytes >= drain.most_bytes) return false;
+  if (drain.most_nanos == 0 || context_.hold == nullptr) return true;
+  const HoldTerms& terms = context_.hold->terms();
+  const Result<Nanos> since = price::output_cost(*terms.row, terms.terms, terms.prompt_bound,
+                                                 counted_output() - drain.counted_before);
+  return since && *since < drain.most_nanos;
 }
 
 // Nothing came for a while, or the upstream ended: pings, or says how the pump ends.
 ring::Task<std::optional<PumpEnd>> DownPump::on_silence(const Error& error) {
-  if (context_.client_left && !context_.drain_after_client) co_return PumpEnd::client_left;
+  if (context_.client_left && !drains()) co_return PumpEnd::client_left;
   if (context_.ended) co_return PumpEnd::ended;
   if (error.code == Errc::closed && decoder_.end_of_stream()) co_return std::nullopt;
   if (error.code != Errc::timed_out) co_return PumpEnd::upstream_broke;
@@ -288,13 +310,14 @@ ring::Task<std::optional<PumpEnd>> DownPump::on_silence(const Error& error) {
   if (meter_.at_boundary() && held_.empty()) {
     const Result<> sent =
         co_await flush_text(dialect::render_ping(context_.request.route.format), false);
-    if (!sent && !context_.drain_after_client) co_return PumpEnd::client_left;
+    if (!sent && !context_.drain) co_return PumpEnd::client_left;
   }
   co_return std::nullopt;
 }
 
 // Takes the first piece of what has arrived and what has come behind it.
 Result<> DownPump::take_all(ring::Piece first) {
+  if (context_.drain != nullptr && context_.drain->begun) context_.drain->bytes += first.size();
   if (const Result<> taken = take(std::move(first)); !taken) return taken;
   while (!decoder_.done() && context_.upstream.has_received() && queue_.size() < kMaxQueuedPieces) {
     if (const Result<> taken = take(context_.upstream.take_received()); !taken) return taken;
@@ -323,7 +346,7 @@ ring::Task<PumpEnd> DownPump::run() {
     }
     if (context_.client_left) {
       queue_.clear();
-      if (!context_.drain_after_client) co_return PumpEnd::client_left;
+      if (!drains()) co_return PumpEnd::client_left;
       continue;
     }
     if (decoder_.done() || until_close_ended) break;
@@ -331,7 +354,7 @@ ring::Task<PumpEnd> DownPump::run() {
       keep_aside();
     } else if (!queue_.empty()) {
       const Result<> sent = co_await flush(false);
-      if (!sent && !context_.drain_after_client) co_return PumpEnd::client_left;
+      if (!sent && !context_.drain) co_return PumpEnd::client_left;
     }
   }
   queue_text(std::exchange(held_, {}));

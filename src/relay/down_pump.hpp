@@ -24,6 +24,18 @@ enum class PumpEnd : std::uint8_t {
   ended,      ///< by us: the shard goes
 };
 
+/// Reading on for the usage's sake when the client has gone: what may be spent on it (0 = no limit
+/// of its own), and what has been.
+struct Drain {
+  TimeNs most_ns = 0;
+  std::uint64_t most_bytes = 0;
+  Nanos most_nanos = 0;
+  bool begun = false;
+  TimeNs until_ns = 0;  ///< monotonic; 0 = no limit
+  std::uint64_t bytes = 0;
+  Tokens counted_before = 0;
+};
+
 /// What a pump works on. All outlive it.
 struct PumpContext {
   Services& services;
@@ -32,11 +44,12 @@ struct PumpContext {
   Hold* hold;  ///< null for calls that cost nothing
   const RequestHeadFacts& request;
   const ResponseFacts& response;
-  const bool& client_left;  ///< set when the client has gone
-  const bool& ended;        ///< set when the gateway has ended the request
-  bool drain_after_client;  ///< read on for the usage when the client has gone
-  bool commit_late;         ///< keep the head back until the first semantic event
-  bool stream;              ///< the client asked for a stream
+  std::string_view limit_lines;  ///< about rate limits, for the head
+  const bool& client_left;       ///< set when the client has gone
+  const bool& ended;             ///< set when the gateway has ended the request
+  Drain* drain;                  ///< null: nothing is read when the client has gone
+  bool commit_late;              ///< keep the head back until the first semantic event
+  bool stream;                   ///< the client asked for a stream
   TimeNs total_deadline_ns;
   TimeNs first_byte_deadline_ns;
   TimeNs sent_ns;  ///< when the request was on its way, monotonic
@@ -73,6 +86,7 @@ class DownPump {
   std::size_t release_held(char* to);
   void queue_text(std::string_view text);
   void note_progress();
+  [[nodiscard]] bool drains();
   void keep_aside();
   [[nodiscard]] bool may_send() const;
   [[nodiscard]] TimeNs next_deadline_ns() const;

@@ -3,8 +3,12 @@
 #include <algorithm>
 #include <cstring>
 
+#include "account.hpp"
 #include "body_reader.hpp"
+#include "labels.hpp"
+#include "limit_lines.hpp"
 #include "scratch.hpp"
+#include "sluice/dialect/credentials.hpp"
 #include "sluice/dialect/model_list.hpp"
 
 namespace sluice::relay {
@@ -35,7 +39,7 @@ std::optional<Refusal> refusal_of(dialect::RouteVerdict verdict) {
                      .message = "The method is not allowed here."};
     case dialect::RouteVerdict::not_offered:
       return Refusal{.kind = ErrorKind::not_offered,
-                     .message = "This gateway does not serve this path."};
+                     .message = "This part of the API is not offered by this gateway."};
     case dialect::RouteVerdict::bad_target:
       break;
   }
@@ -112,12 +116,24 @@ ring::Task<bool> Exchange::admit() {
     co_await answer_models();
     co_return false;
   }
+  if (dialect::is_account(request_.head.route.operation)) {
+    co_await answer_account();
+    co_return false;
+  }
+  if (const auto refusal = redact_body()) {
+    co_await refuse(*refusal);
+    co_return false;
+  }
   policy::Denial denial;
   plan_ = make_plan(services_, *snapshot_, key_, request_, denial);
   std::optional<Refusal> refused;
   if (!plan_) {
     refused = refusal_of(denial);
   } else if (plan_->billed) {
+    if (const dialect::ValueSpan& metadata = plan_->scan->metadata; metadata.present()) {
+      add_metadata(request_.head.labels,
+                   request_.body.view().substr(metadata.offset, metadata.size));
+    }
     refused = co_await reserve();
   }
   if (refused) co_await refuse(*refused);
@@ -155,6 +171,27 @@ void Exchange::take_body(Body body) {
   services_.count(Counter::bytes_in, request_.body.size());
 }
 
+// Before anything reads the body: what is masked is seen by nobody.
+std::optional<Refusal> Exchange::redact_body() {
+  if ((key_.flags & (state::kKeyMaskCredentials | state::kKeyRefuseCredentials)) == 0)
+    return std::nullopt;
+  if ((key_.flags & state::kKeyRefuseCredentials) != 0) {
+    const auto found = dialect::find_credential(request_.body.view());
+    if (!found) return std::nullopt;
+    services_.count(Counter::credentials);
+    std::string& text = services_.scratch->refusal_text;
+    text = "The request contains " + std::string(found->kind) +
+           ", which this API key may not send. Take it out.";
+    return Refusal{.kind = ErrorKind::bad_request, .message = text};
+  }
+  const std::size_t masked = dialect::mask_credentials(request_.body.bytes());
+  if (masked > 0) {
+    services_.count(Counter::credentials, masked);
+    add_label(request_.head.labels, "masked", std::to_string(masked));
+  }
+  return std::nullopt;
+}
+
 std::optional<policy::Denial> Exchange::authenticate() {
   constexpr policy::Denial kUnknown{ErrorKind::unauthenticated, "Incorrect API key provided.", ""};
   constexpr policy::Denial kMissing{ErrorKind::unauthenticated, "You did not provide an API key.",
@@ -190,6 +227,7 @@ void Exchange::note_refused(const Refusal& refusal) {
   record.http_status = static_cast<std::uint16_t>(
       refusal.status != 0 ? refusal.status
                           : dialect::status_of(request_.head.route.format, refusal.kind));
+  record.limit = static_cast<std::uint8_t>(refusal.limit);
   record.format_in = static_cast<std::uint8_t>(request_.head.route.format);
   record.address_kind = 6;
   record.client_address = client_.address_v6;
@@ -230,6 +268,27 @@ ring::Task<> Exchange::answer_models() {
   reusable_ = co_await send_json(services_, *client_.stream, request_.head, 200, body, {}, true);
 }
 
+ring::Task<> Exchange::answer_account() {
+  const dialect::Route& route = request_.head.route;
+  const TimeNs now_ns = request_.head.received_realtime_ns;
+  Result<std::string> body;
+  if (route.operation == dialect::Operation::account_request) {
+    body = co_await find_request(services_, key_, route.model);
+  } else {
+    const auto account = view_account(services_, *snapshot_, key_, now_ns);
+    body = account ? Result<std::string>(dialect::render_account(route.operation, *account))
+                   : std::unexpected(account.error());
+  }
+  if (body) {
+    reusable_ = co_await send_json(services_, *client_.stream, request_.head, 200, *body, {}, true);
+  } else if (body.error().code == Errc::not_found) {
+    co_await refuse({.kind = ErrorKind::not_found,
+                     .message = "No request of this API key that has ended has this id."});
+  } else {
+    co_await refuse(relay::refusal_of(body.error()));
+  }
+}
+
 ring::Task<std::optional<Refusal>> Exchange::reserve() {
   const state::Catalog& catalog = *snapshot_->catalog;
   state::ReserveVerb verb;
@@ -246,19 +305,41 @@ ring::Task<std::optional<Refusal>> Exchange::reserve() {
   verb.opened_at_ns = request_.head.received_realtime_ns;
   verb.now_ns = services_.reactor.now_ns();
   verb.deadline_ns = verb.now_ns + services_.settings.total_ns + kHoldGraceNs;
+  verb.idem = request_.head.labels.idem;
   for (bool shrunk = false;; shrunk = true) {
     verb.rate_tokens = plan_->hold.prompt_bound + plan_->hold.slice;
     hold_.emplace(services_, plan_->hold);
     const Result<state::Outcome> outcome = co_await hold_->reserve(verb);
     facts_.reserved_ns = services_.reactor.now_ns();
-    if (outcome && outcome->verdict == state::Verdict::done) co_return std::nullopt;
+    if (outcome) {
+      limit_lines_ = limit_lines(request_.head.route.format, outcome->rates, verb.opened_at_ns);
+      if (outcome->verdict == state::Verdict::done) co_return std::nullopt;
+    }
     hold_.reset();
     if (!outcome) co_return relay::refusal_of(outcome.error());
     const bool by_money = outcome->limit <= state::Limit::wallet_month;
     if (shrunk || !by_money || !shrink_to(services_, key_, *plan_, outcome->affordable)) {
-      co_return relay::refusal_of(*outcome, services_.scratch->refusal_text);
+      co_return refusal_of_reserve(*outcome);
     }
   }
+}
+
+// A budget that begins anew says when.
+Refusal Exchange::refusal_of_reserve(const state::Outcome& outcome) {
+  using state::Limit;
+  Refusal refusal = relay::refusal_of(outcome, services_.scratch->refusal_text);
+  refusal.lines = limit_lines_.view();
+  const bool day = outcome.limit == Limit::key_day || outcome.limit == Limit::wallet_day;
+  const bool month = outcome.limit == Limit::key_month || outcome.limit == Limit::wallet_month;
+  if (day || month) {
+    const bool of_key = outcome.limit == Limit::key_day || outcome.limit == Limit::key_month;
+    const TimeNs now_ns = services_.reactor.realtime_ns();
+    const auto ends =
+        snapshot_->catalog->window_ends(of_key ? key_.zone : key_.wallet_zone, now_ns);
+    const TimeNs end_ns = day ? ends.day_ns : ends.month_ns;
+    if (end_ns > now_ns) refusal.retry_after_s = (end_ns - now_ns + kSecond - 1) / kSecond;
+  }
+  return refusal;
 }
 
 // Tries the candidates in order until one has answered. One coroutine for all of them, beside the
@@ -410,16 +491,21 @@ ring::Task<Exchange::Verdict> Exchange::relay(const ResponseFacts& response, boo
   const bool whole = !response.event_stream && !route.json_array;
   const bool may_retry = !last && (plan_->model->flags & state::kModelRetryAfterSend) != 0;
   const TimeNs start_ns = request_.head.received_ns;
-  const bool drain = key_.on_disconnect == state::OnDisconnect::drain;
+  std::unique_ptr<Drain> drain;
+  if (key_.on_disconnect == state::OnDisconnect::drain) {
+    drain =
+        std::make_unique<Drain>(key_.drain_seconds * kSecond, key_.drain_bytes, key_.drain_nanos);
+  }
   DownPump pump({.services = services_,
                  .client = *client_.stream,
                  .upstream = attempt_->upstream(),
                  .hold = hold(),
                  .request = request_.head,
                  .response = response,
+                 .limit_lines = limit_lines_.view(),
                  .client_left = client_left_,
                  .ended = ended_,
-                 .drain_after_client = drain,
+                 .drain = drain.get(),
                  .commit_late = may_retry,
                  .stream = plan_->stream,
                  .total_deadline_ns = start_ns + services_.settings.total_ns,
@@ -498,8 +584,10 @@ ring::Task<Exchange::Verdict> Exchange::relay_error(const ResponseFacts& respons
   }
   if (hold_) co_await close_hold(price::End::no_candidate, nullptr, 0);
   upstream_reusable_ = decoder.done() && response.keep_alive;
+  std::string lines(response.forwarded.view());
+  lines += limit_lines_.view();
   reusable_ = co_await send_json(services_, *client_.stream, request_.head, response.status,
-                                 body.view(), response.forwarded.view(), true);
+                                 body.view(), lines, true);
   co_return Verdict::answered;
 }
 
@@ -541,7 +629,7 @@ void Exchange::fill_record(state::OutboxRecord& record) const {
   record.model_id = plan_->model->id;
   record.channel_id = facts_.channel_id;
   record.attempts = facts_.attempts;
-  record.client_retry = head.client_retry;
+  record.client_retry = head.labels.retry;
   record.error = static_cast<std::uint32_t>(facts_.error);
   record.client_address_kind = 6;
   record.client_address = client_.address_v6;
@@ -553,7 +641,8 @@ void Exchange::fill_record(state::OutboxRecord& record) const {
   record.total_ns = since(services_.reactor.now_ns());
   record.bytes_in = facts_.bytes_in;
   record.bytes_out = facts_.bytes_out;
-  std::memcpy(record.tags.data(), head.tag.data(), std::min(head.tag.size(), record.tags.size()));
+  const std::string& tags = head.labels.tags;
+  std::memcpy(record.tags.data(), tags.data(), std::min(tags.size(), record.tags.size()));
 }
 
 }  // namespace sluice::relay

@@ -45,9 +45,12 @@ class Exchange {
   [[nodiscard]] std::optional<policy::Denial> authenticate();
   [[nodiscard]] std::optional<Refusal> refusal_before_body();
   void take_body(Body body);
+  [[nodiscard]] std::optional<Refusal> redact_body();
   [[nodiscard]] ring::Task<> refuse(Refusal refusal);
   [[nodiscard]] ring::Task<> answer_models();
+  [[nodiscard]] ring::Task<> answer_account();
   [[nodiscard]] ring::Task<std::optional<Refusal>> reserve();
+  [[nodiscard]] Refusal refusal_of_reserve(const state::Outcome& outcome);
   [[nodiscard]] Result<UpstreamTarget> prepare_attempt(const state::CandidateEntry& candidate,
                                                        bool last);
   [[nodiscard]] ring::Task<Result<ResponseFacts>> open(const state::CandidateEntry& candidate,
@@ -71,6 +74,7 @@ class Exchange {
   state::KeyRecord key_;
   std::unique_ptr<Plan> plan_;
   std::optional<Hold> hold_;
+  Body limit_lines_;  ///< what the answer says about rate limits
   std::optional<Attempt> attempt_;
   struct Failure {
     dialect::ErrorKind kind;

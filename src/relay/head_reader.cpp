@@ -1,10 +1,10 @@
 #include "head_reader.hpp"
 
-#include <charconv>
 #include <cstring>
 #include <memory>
 
 #include "field_lines.hpp"
+#include "labels.hpp"
 #include "scratch.hpp"
 #include "slow_head.hpp"
 
@@ -25,20 +25,6 @@ bool is_forwarded(const http::FieldView& field) {
     default:
       return false;
   }
-}
-
-std::uint16_t retry_count(const http::RequestHead& head) {
-  for (std::size_t i = 0; i < head.field_count(); ++i) {
-    const http::FieldView field = head.field(i);
-    if (field.id != http::Field::none ||
-        !http::equal_ignoring_case(field.name, "x-stainless-retry-count")) {
-      continue;
-    }
-    std::uint16_t count = 0;
-    std::from_chars(field.value.data(), field.value.data() + field.value.size(), count);
-    return count;
-  }
-  return 0;
 }
 
 void copy_facts(Services& services, const http::RequestHead& head, RequestHeadFacts& facts) {
@@ -63,8 +49,7 @@ void copy_facts(Services& services, const http::RequestHead& head, RequestHeadFa
   facts.forwarded = chosen_lines(head, is_forwarded);
   facts.forwards_content_type =
       !head.value(http::Field::content_type).empty() && !head.connection_names("content-type");
-  facts.tag = head.value(http::Field::x_request_id).substr(0, state::kTagBytes);
-  facts.client_retry = retry_count(head);
+  facts.labels = read_labels(services, head);
   facts.id = next_request_id(services);
   facts.received_ns = services.reactor.now_ns();
   facts.received_realtime_ns = services.reactor.realtime_ns();

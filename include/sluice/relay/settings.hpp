@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 
 #include "sluice/base/units.hpp"
 #include "sluice/http/limits.hpp"
@@ -26,6 +27,7 @@ struct Settings {
   TimeNs keepalive_ping_ns = 15 * kSecond;
   price::SliceRules slice;
   bool tolerate_half_close = false;
+  std::string question_socket = {};               ///< where the reconciler answers; empty = nowhere
   TimeNs queue_wait_most_ns = 50 * kMillisecond;  ///< 0 = no request is ever shed
 };
 
@@ -48,6 +50,7 @@ enum class Counter : std::uint32_t {
   protocol_errors,
   crowded,  ///< connections refused: too many of one address
   shed,
+  credentials,  ///< found in prompts of keys that may not send them
   count_,
 };
 
