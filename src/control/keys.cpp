@@ -181,6 +181,7 @@ Outcome<NewKey> rotate_key(Service& service, std::string_view customer, std::str
     const std::string ended = found->last_chars;
     found->digest = out.key.digest;
     found->last_chars = out.key.last_chars;
+    found->pepper = out.key.pepper;
     out.key = std::move(*found);
     const TimeNs until_ns = service.clock.realtime_ns() + *overlap_ns;
     if (auto done = service.ledger.keys().rotate(out.key, until_ns); !done) {

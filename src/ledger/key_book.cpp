@@ -15,8 +15,8 @@ namespace {
   "max_in_flight, zone, "                                                                    \
   "on_disconnect, on_revoke, drain_seconds, drain_bytes, drain_nanos, excess_max, clamp, "   \
   "may_pin, "                                                                                \
-  "reserve_context, created_ns, generation, credentials FROM api_key "
-constexpr const char* kKeyTypes = "iitttitttiiiiiiitiiiiiiiiiiii";
+  "reserve_context, created_ns, generation, credentials, pepper FROM api_key "
+constexpr const char* kKeyTypes = "iitttitttiiiiiiitiiiiiiiiiiiii";
 
 ApiKey to_key(const Row& row) {
   ApiKey out;
@@ -50,6 +50,7 @@ ApiKey to_key(const Row& row) {
   out.created_ns = row.integer(26);
   out.generation = row.integer(27);
   policy.credentials = static_cast<Credentials>(std::clamp<std::int64_t>(row.integer(28), 0, 2));
+  out.pepper = row.integer(29);
   return out;
 }
 
@@ -84,11 +85,9 @@ Result<> KeyBook::add(ApiKey& key) {
         "tokens_per_minute, "
         "max_in_flight, zone, on_disconnect, on_revoke, drain_seconds, drain_bytes, drain_nanos, "
         "excess_max, "
-        "clamp, may_pin, reserve_context, created_ns, generation, credentials) VALUES (:a, :b, :c, "
-        ":d, :e, :f, "
-        ":g, :h, :i, :j, "
-        ":k, :l, :m, :n, :o, :p, :q, :r, :s, :t, :u, :v, :w, :x, :y, :z, :zz, "
-        ":zy) RETURNING id",
+        "clamp, may_pin, reserve_context, created_ns, generation, credentials, pepper) VALUES (:a, "
+        ":b, :c, :d, :e, :f, :g, :h, :i, :j, :k, :l, :m, :n, :o, :p, :q, :r, :s, :t, :u, :v, :w, "
+        ":x, :y, :z, :zz, :zy, :zx) RETURNING id",
         {key.wallet_id,
          key.name,
          key.digest,
@@ -116,7 +115,8 @@ Result<> KeyBook::add(ApiKey& key) {
          number(p.reserve_context),
          key.created_ns,
          key.generation,
-         number(p.credentials)});
+         number(p.credentials),
+         key.pepper});
     if (!id) return std::unexpected(id.error());
     key.id = *id;
     return {};
@@ -180,14 +180,15 @@ Result<> KeyBook::rotate(ApiKey& key, TimeNs former_until_ns) {
         db_.run("UPDATE former_secret SET expires_ns = MIN(expires_ns, :e) WHERE key_id = :k",
                 {former_until_ns, key.id}));
     auto kept = db_.run(
-        "INSERT INTO former_secret (digest, key_id, last_chars, expires_ns) "
-        "SELECT digest, id, last_chars, :e FROM api_key WHERE id = :k",
+        "INSERT INTO former_secret (digest, key_id, pepper, last_chars, expires_ns) "
+        "SELECT digest, id, pepper, last_chars, :e FROM api_key WHERE id = :k",
         {former_until_ns, key.id});
     if (!kept) return std::unexpected(kept.error());
     if (*kept == 0) return fail(Errc::not_found);
     LEDGER_TRY(
-        db_.run("UPDATE api_key SET digest = :d, last_chars = :c, generation = :g WHERE id = :k",
-                {key.digest, key.last_chars, *generation, key.id}));
+        db_.run("UPDATE api_key SET digest = :d, last_chars = :c, generation = :g, pepper = :p "
+                "WHERE id = :k",
+                {key.digest, key.last_chars, *generation, key.pepper, key.id}));
     key.generation = *generation;
     return {};
   });
@@ -226,6 +227,10 @@ Result<ApiKey> KeyBook::by_id(Id id) {
   return only<ApiKey>(db_, KEY_COLUMNS "WHERE id = :i", kKeyTypes, {id}, to_key);
 }
 
+Result<ApiKey> KeyBook::by_digest(std::string_view digest) {
+  return only<ApiKey>(db_, KEY_COLUMNS "WHERE digest = :d", kKeyTypes, {digest}, to_key);
+}
+
 Result<std::vector<ApiKey>> KeyBook::list(Id wallet_id) {
   if (wallet_id == 0)
     return collect<ApiKey>(db_, KEY_COLUMNS "ORDER BY wallet_id, name", kKeyTypes, {}, to_key);
@@ -239,5 +244,13 @@ Result<std::vector<ApiKey>> KeyBook::changed_after(std::int64_t generation) {
 }
 
 Result<std::int64_t> KeyBook::count() { return db_.integer("SELECT COUNT(*) FROM api_key"); }
+
+Result<std::int64_t> KeyBook::live_with_pepper(std::int64_t version) {
+  return db_.integer(
+      "SELECT COUNT(*) FROM api_key k WHERE enabled = 1 AND (expires_ns = 0 OR expires_ns > :n) "
+      "AND (pepper = :p OR EXISTS (SELECT 1 FROM former_secret f WHERE f.key_id = k.id AND "
+      "f.pepper = :q AND f.expires_ns > :m))",
+      {clock_.realtime_ns(), version, version, clock_.realtime_ns()});
+}
 
 }  // namespace sluice::ledger

@@ -78,10 +78,11 @@ ring::Task<Result<std::string>> exchange_line(Services& services, net::Stream& s
 }
 
 ring::Task<Result<std::string>> ask_reconciler(Services& services, std::string question) {
-  const std::string& path = services.settings.question_socket;
+  const std::string& epoch = services.environment.epoch_directory();
+  const std::string path = epoch.substr(0, epoch.rfind('/')) + "/reconciler.sock";
   net::Address address;
   auto* local = reinterpret_cast<sockaddr_un*>(&address.storage);
-  if (path.empty() || path.size() >= sizeof local->sun_path) co_return fail(Errc::unavailable);
+  if (path.size() >= sizeof local->sun_path) co_return fail(Errc::unavailable);
   local->sun_family = AF_UNIX;
   std::memcpy(local->sun_path, path.c_str(), path.size() + 1);
   address.bytes = sizeof *local;

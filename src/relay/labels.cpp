@@ -1,7 +1,6 @@
 #include "labels.hpp"
 
 #include <algorithm>
-#include <charconv>
 #include <cstring>
 
 #include "sluice/dialect/flat_object.hpp"
@@ -58,17 +57,10 @@ ClientLabels read_labels(const Services& services, const http::RequestHead& head
     const Digest256 digest = services.hasher.hash(key);
     std::memcpy(labels.idem.data(), digest.data(), labels.idem.size());
   }
-  for (std::size_t i = 0; i < head.field_count(); ++i) {
-    const http::FieldView field = head.field(i);
-    if (field.id != http::Field::none) continue;
-    if (http::equal_ignoring_case(field.name, "x-stainless-retry-count")) {
-      std::from_chars(field.value.data(), field.value.data() + field.value.size(), labels.retry);
-    } else if (http::equal_ignoring_case(field.name, "x-sluice-tags")) {
-      add_list(labels.tags, field.value);
-    }
-  }
   return labels;
 }
+
+void add_labels(ClientLabels& labels, std::string_view list) { add_list(labels.tags, list); }
 
 void add_label(ClientLabels& labels, std::string_view name, std::string_view value) {
   add(labels.tags, name, value);

@@ -53,6 +53,14 @@ bool Meter::failed() const {
   return std::visit([](const auto& meter) { return meter.failed(); }, meter_);
 }
 
+policy::Fault Meter::fault(dialect::Format format) const {
+  const dialect::UpstreamError& error =
+      std::visit([](const auto& meter) -> const auto& { return meter.error(); }, meter_);
+  constexpr int kOk = 200;
+  constexpr int kNoClass = 500;  // an error that nobody knows is the provider's
+  return policy::fault_of(error.classify(format, kOk), kNoClass);
+}
+
 bool Meter::at_boundary() const {
   const auto* stream = std::get_if<dialect::StreamMeter>(&meter_);
   return stream != nullptr && stream->at_boundary();

@@ -4,6 +4,7 @@
 #include <variant>
 
 #include "sluice/dialect/stream_meter.hpp"
+#include "sluice/policy/breaker.hpp"
 #include "sluice/price/cost.hpp"
 
 namespace sluice::relay {
@@ -26,6 +27,8 @@ class Meter {
   /// The answer is complete by its own format.
   [[nodiscard]] bool ended() const;
   [[nodiscard]] bool failed() const;
+  /// What the error that the answer carries (failed()) says of the provider.
+  [[nodiscard]] policy::Fault fault(dialect::Format format) const;
   [[nodiscard]] bool at_boundary() const;
   [[nodiscard]] bool streamed() const {
     return std::holds_alternative<dialect::StreamMeter>(meter_);

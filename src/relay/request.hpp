@@ -52,6 +52,13 @@ struct ClientLabels {
   state::IdemHash idem{};   ///< of its Idempotency-Key
 };
 
+/// What the head says of the way to take.
+struct RouteWish {
+  std::uint64_t session = 0;  ///< hash of the session that it names, 0 = none
+  std::string channel;        ///< name of the one that the client has chosen, empty = none
+  std::uint16_t drill = 0;    ///< attempts that are to fail before they begin
+};
+
 /// What the head said, copied out of it.
 struct RequestHeadFacts {
   dialect::Route route;
@@ -68,6 +75,7 @@ struct RequestHeadFacts {
   RequestId id{};
   std::string query;  ///< behind "?", as sent
   Body forwarded;     ///< "name: value\r\n" lines that go upstream
+  RouteWish wish;
   ClientLabels labels;
   TimeNs received_ns = 0;  ///< monotonic, when the head was complete
   TimeNs received_realtime_ns = 0;

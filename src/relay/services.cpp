@@ -59,6 +59,10 @@ const char* to_string(Counter counter) {
       return "sluice_shed_total";
     case Counter::credentials:
       return "sluice_credentials_found_total";
+    case Counter::retries:
+      return "sluice_retries_total";
+    case Counter::ejections:
+      return "sluice_ejections_total";
     case Counter::count_:
       break;
   }

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "idem.hpp"
+#include "lmdb_reserve.h"
 #include "rows.hpp"
 #include "sluice/base/clock.hpp"
 
@@ -143,6 +144,7 @@ bool LmdbTables::idem_room() {
 }
 
 Result<Tables*> LmdbStore::begin() {
+  const MayTakeOver reserve;
   if (const int rc = mdb_txn_begin(env_.env(), nullptr, 0, &txn_); rc != 0) {
     txn_ = nullptr;
     return std::unexpected(lmdb_error(rc));

@@ -1,5 +1,6 @@
 #include "sluice/state/records.hpp"
 
+#include <algorithm>
 #include <bit>
 #include <cstring>
 
@@ -111,7 +112,9 @@ bool valid(const HoldRecord& r) {
 bool valid(const OutboxRecord& r) {
   return between(r.kind, OutboxKind::usage, OutboxKind::voided) && r.end <= price::End::expired &&
          r.phase <= price::Phase::final && r.hold.seq > 0 && r.hold.slot < kMaxSlots &&
-         r.held >= 0 && r.charged >= 0 && r.excess >= 0 && r.loss >= 0 && r.charged <= r.held;
+         r.held >= 0 && r.charged >= 0 && r.excess >= 0 && r.loss >= 0 && r.charged <= r.held &&
+         r.upstream_cost >= 0 &&
+         std::ranges::all_of(r.failed, [](const FailedAttempt& a) { return a.cost >= 0; });
 }
 
 bool valid(const IdemRecord& r) {

@@ -445,52 +445,6 @@ TEST_P(EachFormat, AProviderThatChargesAbortedStreamsIsReadToTheEnd) {  // S01, 
   EXPECT_EQ(node.only_record().charged, kCost);
 }
 
-TEST(ClientGoes, ADrainEndsAtTheFirstOfItsCaps) {
-  const StreamFormat& chat = stream_formats()[0];
-  struct Caps {
-    std::uint32_t seconds;
-    std::uint64_t bytes;
-    Nanos nanos;
-  };
-  // Each content is about a hundred bytes and some tokens of 2000 nanos.
-  for (const Caps& caps : {Caps{2, 0, 0}, Caps{0, 3000, 0}, Caps{0, 0, 40'000}}) {
-    Gate left;
-    std::atomic<int> sent{0};
-    std::atomic<bool> freed{false};
-    ScriptedUpstream upstream([&](Socket& client, int) {
-      client.receive_message();
-      client.send(std::string(kStreamHead) + chunk(chat.opening + chat.content));
-      left.wait();
-      for (; sent < 2000 && !freed; ++sent) {
-        client.send(chunk(chat.content));
-        freed = client.peer_ended(2);
-      }
-    });
-    NodePlan plan{.upstream_port = upstream.port()};
-    plan.key.on_disconnect = state::OnDisconnect::drain;
-    plan.key.drain_seconds = caps.seconds;
-    plan.key.drain_bytes = caps.bytes;
-    plan.key.drain_nanos = caps.nanos;
-    TestNode node(plan);
-    Socket client = Socket::connect_to(node.port());
-    client.send(chat.request);
-    client.receive_until(chat.content);
-    client.reset();
-    left.open();
-    std::this_thread::sleep_for(milliseconds(100));
-    if (caps.seconds != 0) {
-      EXPECT_FALSE(freed) << "it has two seconds";
-      node.skip(3 * kSecond);
-    }
-    for (int i = 0; i < 200 && !freed; ++i) std::this_thread::sleep_for(milliseconds(10));
-    EXPECT_TRUE(freed) << "after " << sent << " more of " << caps.bytes << " bytes";
-    EXPECT_GT(sent, 3) << "it was read on";
-    node.stop();
-    EXPECT_EQ(node.only_record().end, price::End::client_left);
-    EXPECT_GT(node.only_record().charged, 0);
-  }
-}
-
 TEST(ClientGoes, AHalfCloseIsAnEndUnlessItIsTolerated) {  // S02
   const StreamFormat& chat = stream_formats()[0];
   for (const bool tolerated : {false, true}) {

@@ -1,4 +1,4 @@
--- A ledger of schema version 1, as programs of 2026-11-22 made it, with one customer.
+-- A ledger of schema version 1, as it is in the field. Never changed: what comes after it is a migration.
 CREATE TABLE price_group (
   id INTEGER PRIMARY KEY AUTOINCREMENT,
   name TEXT NOT NULL UNIQUE,
@@ -258,7 +258,16 @@ CREATE TRIGGER audit_stays BEFORE UPDATE ON audit_log BEGIN SELECT RAISE(ABORT, 
 CREATE TRIGGER audit_kept BEFORE DELETE ON audit_log BEGIN SELECT RAISE(ABORT, 'the audit log is never changed'); END;
 CREATE TABLE schema_version (version INTEGER NOT NULL) STRICT;
 INSERT INTO schema_version (version) VALUES (1);
-INSERT INTO customer VALUES (1, 'acme', 1, '', 1, 5);
-INSERT INTO wallet VALUES (1, 1, 7000, -1, -1, 0, 0, 0, 'UTC', 0, 1);
-INSERT INTO account (id, name) VALUES (1001, 'wallet.1');
-INSERT INTO node_epoch VALUES (1, 1, 'ab', 5, 0, 0, 0);
+-- What was in it: a customer with a wallet, two keys, a provider with a key, one credit.
+INSERT INTO customer VALUES (1, 'acme', 1, '', 1, 1700000000000000000);
+INSERT INTO wallet VALUES (1, 1, 0, -1, -1, -1, -1, -1, 'UTC', 1, 1);
+INSERT INTO api_key VALUES (1, 1, 'old', 'a3f0000000000000000000000000000000000000000000000000000000000000', 'wxyz', 1,
+  '*', '', '', 0, -1, -1, -1, -1, -1, -1, 'UTC', 0, 0, 60, 1048576, 1000000000, 0, 0, 0, 0, 1700000000000000000, 2);
+INSERT INTO api_key VALUES (2, 1, 'off', 'b3f0000000000000000000000000000000000000000000000000000000000000', 'wxyy', 0,
+  '*', '', '', 0, -1, -1, -1, -1, -1, -1, 'UTC', 0, 0, 60, 1048576, 1000000000, 0, 0, 0, 0, 1700000000000000000, 3);
+INSERT INTO provider VALUES (1, 'openai', 'openai', 'https://api.example.com/v1', 'bearer', '', 1);
+INSERT INTO provider_key VALUES (1, 1, 'main', 'c2VhbGVk', 'f1', 'cdef', 1);
+INSERT INTO account (id, name, credits) VALUES (1001, 'wallet 1', 5000000000);
+UPDATE account SET debits = 5000000000 WHERE id = 2;
+INSERT INTO entry VALUES (1, 1700000000000000000, 1, 2, 1001, 5000000000, 1, 0, 0, 1, 'first');
+UPDATE generation SET value = 3 WHERE topic = 1;

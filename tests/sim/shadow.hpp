@@ -48,6 +48,9 @@ struct Attempt : Shown {
   TimeNs deadline_ns = 0;
   // what was asked and not answered
   Nanos extension = 0;
+  /// Extensions whose commit failed and whose hold could not be read again: at most one of them is
+  /// in the hold, and its owner does not count on it.
+  std::vector<Nanos> unsure;
   bool closing = false;
   price::End end = price::End::finished;
   bool with_record = true;
@@ -122,6 +125,7 @@ class Shadow {
  private:
   void see_hold(const state::HoldRow& row, TimeNs monotonic_ns);
   void see_row(Row row);
+  [[nodiscard]] static bool holds(Attempt& attempt, Nanos amount);
   void close(Attempt& attempt, const Row& row);
   [[nodiscard]] Split owed(const Attempt& attempt, price::End end) const;
   void see_wallet(const state::StateCopy& copy, const state::WalletRecord& wallet);

@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "sluice/base/error.hpp"
+#include "sluice/base/units.hpp"
 #include "sluice/dialect/format.hpp"
 
 namespace sluice::dialect {
@@ -92,6 +93,10 @@ enum class ErrorClass : std::uint8_t {
 /// Classifies an answer by status and body, never by status alone. `status` 200 is allowed: errors
 /// come with it too. `body` is the start of the body (4 KiB is plenty). Does not allocate.
 [[nodiscard]] ErrorClass classify_upstream_error(Format format, int status, std::string_view body);
+
+/// How long the body asks to be left alone: Gemini says `"retryDelay": "13s"` there and sends no
+/// header (google.rpc.RetryInfo). 0 = it does not.
+[[nodiscard]] TimeNs retry_delay_ns(std::string_view body);
 
 /// True where the text is one of the known ways to say that the prompt does not fit the context
 /// window.
