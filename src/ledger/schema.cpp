@@ -271,6 +271,26 @@ CREATE TABLE schema_version (version INTEGER NOT NULL) STRICT;
 INSERT INTO schema_version (version) VALUES (1);
 )";
 
+constexpr std::string_view kVersion2 = R"(
+ALTER TABLE provider ADD COLUMN quirks TEXT NOT NULL DEFAULT '';
+ALTER TABLE provider ADD COLUMN error_classes TEXT NOT NULL DEFAULT '';
+ALTER TABLE channel ADD COLUMN proxy_credentials TEXT NOT NULL DEFAULT '';
+ALTER TABLE channel ADD COLUMN proxy_fingerprint TEXT NOT NULL DEFAULT '';
+-- One event that was told to people: it stands until it is cleared; delivery 0 waits, 1 done, 2 given up.
+CREATE TABLE notice (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  kind INTEGER NOT NULL,
+  subject_id INTEGER NOT NULL,
+  period INTEGER NOT NULL,
+  at_ns INTEGER NOT NULL,
+  body TEXT NOT NULL,
+  cleared INTEGER NOT NULL DEFAULT 0,
+  delivery INTEGER NOT NULL DEFAULT 0) STRICT;
+CREATE INDEX notice_subject ON notice(kind, subject_id, id);
+CREATE INDEX notice_waiting ON notice(id) WHERE delivery = 0;
+UPDATE schema_version SET version = 2;
+)";
+
 /// 0 when there are no tables yet.
 Result<std::int64_t> version_of(Db& db) {
   auto tables = db.integer("SELECT COUNT(*) FROM sqlite_master WHERE name = 'schema_version'");
@@ -298,7 +318,8 @@ Result<> migrate(Db& db) {
   version = version_of(db);  // another program may have been faster
   Result<> done;
   if (!version) done = std::unexpected(version.error());
-  if (version && *version == 0) done = db.script(kVersion1);
+  if (version && *version < 1) done = db.script(kVersion1);
+  if (version && done && *version < 2) done = db.script(kVersion2);
   if (!done) {
     db.rollback();
     return done;

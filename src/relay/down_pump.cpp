@@ -156,7 +156,13 @@ void DownPump::keep_aside() {
 
 bool DownPump::may_send() const {
   if (context_.client_left) return false;
-  return committed_ || !context_.commit_late || semantic_ || queue_.bytes() > kLateCommitBytes;
+  if (committed_) return true;
+  return !context_.commit_late || semantic_ || queue_.bytes() > kLateCommitBytes;
+}
+
+// An error that came in place of an answer, while the client can still be told so by its status.
+bool DownPump::refused() const {
+  return !committed_ && meter_.failed() && meter_.counted_output() == 0;
 }
 
 // A short body that is there goes with its head, in one range: the kernel takes that faster than
@@ -326,6 +332,7 @@ ring::Task<PumpEnd> DownPump::run() {
       if (!context_.drain_after_client) co_return PumpEnd::client_left;
       continue;
     }
+    if (refused()) co_return PumpEnd::refused;
     if (decoder_.done() || until_close_ended) break;
     if (!may_send()) {
       keep_aside();

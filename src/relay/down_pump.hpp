@@ -18,6 +18,7 @@ namespace sluice::relay {
 enum class PumpEnd : std::uint8_t {
   finished,        ///< whole, and the client has it
   upstream_broke,  ///< ended early, stalled, or made no sense
+  refused,         ///< the answer is an error, and nothing of it was delivered
   client_left,
   cut,        ///< ended by us: no more money
   timed_out,  ///< the total time of the request is over
@@ -75,6 +76,7 @@ class DownPump {
   void note_progress();
   void keep_aside();
   [[nodiscard]] bool may_send() const;
+  [[nodiscard]] bool refused() const;
   [[nodiscard]] TimeNs next_deadline_ns() const;
   [[nodiscard]] bool make_head();
   /// One send of what is queued, awaited where it is made: as a coroutine it was a frame a chunk.

@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "body_reader.hpp"
+#include "error_kind.hpp"
 #include "scratch.hpp"
 #include "sluice/dialect/model_list.hpp"
 
@@ -191,6 +192,7 @@ void Exchange::note_refused(const Refusal& refusal) {
       refusal.status != 0 ? refusal.status
                           : dialect::status_of(request_.head.route.format, refusal.kind));
   record.format_in = static_cast<std::uint8_t>(request_.head.route.format);
+  record.limit = static_cast<std::uint8_t>(refusal.limit);
   record.address_kind = 6;
   record.client_address = client_.address_v6;
   record.bytes_in = static_cast<std::uint32_t>(request_.body.size());
@@ -309,10 +311,15 @@ Result<UpstreamTarget> Exchange::prepare_attempt(const state::CandidateEntry& ca
     if (keys[i].enabled != 0) target.provider_key = snapshot_->provider_keys[channel.first_key + i];
   }
   const bool in_body = dialect::model_in_body(plan_->operation);
+  const auto has_quirk = [&](state::ChannelQuirks bit) { return (channel.quirks & bit) != 0; };
   const auto edits = dialect::plan_edits(
-      *plan_->scan, {.upstream_model = in_body ? target.upstream_model : std::string_view{},
-                     .include_usage = plan_->stream,
-                     .output_cap = plan_->output_cap});
+      *plan_->scan,
+      {.upstream_model = in_body ? target.upstream_model : std::string_view{},
+       .include_usage = plan_->stream,
+       .without_stream_options =
+           has_quirk(state::kQuirkNoStreamOptions) ? request_.body.view() : std::string_view{},
+       .output_cap = plan_->output_cap,
+       .cap_field = has_quirk(state::kQuirkCapIsMaxTokens) ? "max_tokens" : ""});
   if (!edits) return std::unexpected(edits.error());
   if (last) plan_->scan.reset();
   attempt_.emplace(services_, request_, hold());
@@ -323,6 +330,7 @@ Result<UpstreamTarget> Exchange::prepare_attempt(const state::CandidateEntry& ca
   upstream_reusable_ = false;
   ++facts_.attempts;
   facts_.channel_id = channel.id;
+  channel_ = &channel;
   return target;
 }
 
@@ -381,6 +389,8 @@ Exchange::Ending Exchange::describe(PumpEnd end, const Meter& meter) {
       if (meter.failed() && meter.counted_output() > 0) return {price::End::upstream_broke, {}, {}};
       if (meter.failed() && !meter.usage().reported) return {price::End::no_candidate, {}, {}};
       return {price::End::finished, {}, {}};
+    case PumpEnd::refused:
+      return {price::End::no_candidate, {}, {}};
     case PumpEnd::client_left:
       return {price::End::client_left, {}, {}};
     case PumpEnd::upstream_broke:
@@ -430,7 +440,8 @@ ring::Task<Exchange::Verdict> Exchange::relay(const ResponseFacts& response, boo
                  .framing = whole              ? dialect::Framing::json
                             : route.json_array ? dialect::Framing::json_array
                                                : dialect::Framing::sse,
-                 .quirks = {},
+                 .quirks = {.reasoning_outside_completion =
+                                (channel_->quirks & state::kQuirkReasoningOutside) != 0},
                  .withhold_usage = plan_->withholds_usage});
   if (plan_->stream) services_.count(Counter::streams);
   facts_.status = static_cast<std::uint16_t>(response.status);
@@ -440,12 +451,14 @@ ring::Task<Exchange::Verdict> Exchange::relay(const ResponseFacts& response, boo
   facts_.bytes_out = pump.bytes_out();
   services_.count(Counter::bytes_out, pump.bytes_out());
   reusable_ = end == PumpEnd::finished && pump.client_reusable();
-  upstream_reusable_ = end == PumpEnd::finished && pump.upstream_reusable();
+  const bool whole_read = end == PumpEnd::finished || end == PumpEnd::refused;
+  upstream_reusable_ = whole_read && pump.upstream_reusable();
   const bool broke = end == PumpEnd::upstream_broke || end == PumpEnd::ended;
   if (broke && !pump.committed() && !client_left_) {
     services_.count(Counter::upstream_failures);
     co_return after_break(last, {Errc::truncated, Source::upstream, Retry::no, 0});
   }
+  if (end == PumpEnd::refused) co_return co_await relay_refused(pump.meter().error(), last);
   const Ending ending = describe(end, pump.meter());
   if (!ending.message.empty()) {
     attempt_->abort();  // the provider stops now, not when the client has read its error
@@ -453,6 +466,37 @@ ring::Task<Exchange::Verdict> Exchange::relay(const ResponseFacts& response, boo
   }
   if (hold_) co_await close_hold(ending.money, &pump.meter(), pump.counted_output());
   co_return client_left_ ? Verdict::client_left : Verdict::answered;
+}
+
+// What the class of a provider's error means for the request; nothing where the provider's own
+// words are for the client.
+std::optional<Exchange::Verdict> Exchange::judge_error(dialect::ErrorClass error_class, bool last) {
+  facts_.error = Errc::refused;
+  services_.count(counter_of(error_class));
+  const bool our_trouble =
+      error_class == dialect::ErrorClass::key_bad || error_class == dialect::ErrorClass::no_money;
+  const bool other_may_do = our_trouble || error_class == dialect::ErrorClass::rate ||
+                            error_class == dialect::ErrorClass::overloaded;
+  if (other_may_do) services_.count(Counter::upstream_failures);
+  if (other_may_do && !last) return Verdict::try_next;
+  if (!our_trouble) return std::nullopt;
+  failure_ = kProviderAway;
+  return Verdict::failed;
+}
+
+// Success by its status and an error by its body, of which the client has seen nothing: it gets the
+// error that it is, with the provider's text.
+ring::Task<Exchange::Verdict> Exchange::relay_refused(const dialect::UpstreamError& error,
+                                                      bool last) {
+  const dialect::ErrorClass error_class =
+      error.classify(request_.head.route.format, 200, error_table());
+  if (const auto verdict = judge_error(error_class, last)) co_return *verdict;
+  const ErrorKind kind = kind_of(error_class);
+  facts_.status = static_cast<std::uint16_t>(dialect::status_of(request_.head.route.format, kind));
+  if (hold_) co_await close_hold(price::End::no_candidate, nullptr, 0);
+  const std::string message(error.message.view());
+  co_await refuse({.kind = kind, .message = message});
+  co_return Verdict::answered;
 }
 
 // An answer other than success: another candidate where the class of the error allows it, else the
@@ -480,20 +524,12 @@ ring::Task<Exchange::Verdict> Exchange::relay_error(const ResponseFacts& respons
     if (decoder.done()) attempt_->upstream().unread(std::move(piece));
   }
   if (client_left_) co_return Verdict::client_left;
-  const dialect::Format format = request_.head.route.format;
-  const dialect::ErrorClass error_class =
-      dialect::classify_upstream_error(format, response.status, body.view());
-  facts_.error = Errc::refused;
+  const dialect::ErrorClass error_class = dialect::classify_upstream_error(
+      request_.head.route.format, response.status, body.view(), error_table());
   facts_.status = static_cast<std::uint16_t>(response.status);
-  const bool our_trouble =
-      error_class == dialect::ErrorClass::key_bad || error_class == dialect::ErrorClass::no_money;
-  const bool other_may_do = our_trouble || error_class == dialect::ErrorClass::rate ||
-                            error_class == dialect::ErrorClass::overloaded;
-  if (other_may_do) services_.count(Counter::upstream_failures);
-  if (other_may_do && !last) co_return Verdict::try_next;
-  if (our_trouble || !whole) {
-    failure_ = Failure{ErrorKind::upstream_failed,
-                       "The provider of this model is not available; try again soon."};
+  if (const auto verdict = judge_error(error_class, last)) co_return *verdict;
+  if (!whole) {
+    failure_ = kProviderAway;
     co_return Verdict::failed;
   }
   if (hold_) co_await close_hold(price::End::no_candidate, nullptr, 0);

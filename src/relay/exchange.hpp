@@ -54,6 +54,11 @@ class Exchange {
                                                        bool last);
   [[nodiscard]] ring::Task<Verdict> relay(const ResponseFacts& response, bool last);
   [[nodiscard]] ring::Task<Verdict> relay_error(const ResponseFacts& response, bool last);
+  [[nodiscard]] ring::Task<Verdict> relay_refused(const dialect::UpstreamError& error, bool last);
+  [[nodiscard]] std::optional<Verdict> judge_error(dialect::ErrorClass error_class, bool last);
+  [[nodiscard]] dialect::ErrorTable error_table() const {
+    return dialect::ErrorTable(snapshot_->catalog->text(channel_->error_classes));
+  }
   [[nodiscard]] Ending describe(PumpEnd end, const Meter& meter);
   [[nodiscard]] ring::Task<> close_hold(price::End end, const Meter* meter, Tokens counted);
   [[nodiscard]] Verdict after_break(bool last, const Error& error);
@@ -72,10 +77,14 @@ class Exchange {
   std::unique_ptr<Plan> plan_;
   std::optional<Hold> hold_;
   std::optional<Attempt> attempt_;
+  const state::ChannelEntry* channel_ = nullptr;  ///< of the attempt, in the snapshot
   struct Failure {
     dialect::ErrorKind kind;
     const char* message;
   };
+  static constexpr Failure kProviderAway{
+      dialect::ErrorKind::upstream_failed,
+      "The provider of this model is not available; try again soon."};
   std::optional<Failure> failure_;  ///< what to answer when no candidate delivers
   bool client_left_ = false;
   bool ended_ = false;  ///< by end()

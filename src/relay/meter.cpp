@@ -53,6 +53,11 @@ bool Meter::failed() const {
   return std::visit([](const auto& meter) { return meter.failed(); }, meter_);
 }
 
+const dialect::UpstreamError& Meter::error() const {
+  return std::visit(
+      [](const auto& meter) -> const dialect::UpstreamError& { return meter.error(); }, meter_);
+}
+
 bool Meter::at_boundary() const {
   const auto* stream = std::get_if<dialect::StreamMeter>(&meter_);
   return stream != nullptr && stream->at_boundary();

@@ -26,6 +26,7 @@ class Meter {
   /// The answer is complete by its own format.
   [[nodiscard]] bool ended() const;
   [[nodiscard]] bool failed() const;
+  [[nodiscard]] const dialect::UpstreamError& error() const;
   [[nodiscard]] bool at_boundary() const;
   [[nodiscard]] bool streamed() const {
     return std::holds_alternative<dialect::StreamMeter>(meter_);

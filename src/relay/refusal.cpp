@@ -80,6 +80,7 @@ bool has_left(const Error& error) {
 
 Refusal refusal_of(const state::Outcome& outcome, std::string& text) {
   Refusal refusal;
+  refusal.limit = outcome.limit;
   const std::string affordable = " " + usd(outcome.affordable) + " would have been available.";
   switch (outcome.limit) {
     case Limit::balance:

@@ -15,7 +15,7 @@ std::span<const T> Catalog::section(std::size_t which) const {
 }
 
 inline constexpr std::uint64_t kCatalogMagic = 0x3141'434c'4c53'4355;
-inline constexpr std::uint32_t kCatalogLayout = 1;
+inline constexpr std::uint32_t kCatalogLayout = 2;
 
 /// Rows are sorted by id (version, for prices) unless said otherwise: look-ups by id are binary
 /// searches.

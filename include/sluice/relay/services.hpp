@@ -54,7 +54,7 @@ struct Services {
   bool draining = false;         ///< answers close their connections
   bool hurried = false;          ///< a connection ends with its answer, whatever that has said
   Shedding shedding;             ///< of requests, when there are too many
-  LogLimit tls_faults;           ///< lines about channels whose TLS fails
+  LogLimit connect_faults;       ///< lines about channels whose TLS or proxy fails
 
   void count(Counter counter, std::uint64_t by = 1) {
     metrics.add(static_cast<std::size_t>(counter), by);

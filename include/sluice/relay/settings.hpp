@@ -48,6 +48,12 @@ enum class Counter : std::uint32_t {
   protocol_errors,
   crowded,  ///< connections refused: too many of one address
   shed,
+  errors_key_bad,  ///< answers of providers that are errors, by class
+  errors_no_money,
+  errors_rate,
+  errors_overloaded,
+  errors_caller,
+  errors_unknown,
   count_,
 };
 

@@ -22,7 +22,10 @@ struct Snapshot {
   /// Provider keys in the clear, in the order of the catalog's channel keys; empty where one could
   /// not be opened.
   std::vector<std::string_view> provider_keys;
-  std::shared_ptr<const void> secrets;  ///< locked memory behind provider_keys
+  /// "user:password" of proxies, in the order of the catalog's channels; empty where there are
+  /// none.
+  std::vector<std::string_view> proxy_credentials;
+  std::shared_ptr<const void> secrets;  ///< locked memory behind the keys and credentials
   std::shared_ptr<const tls::ClientContext> tls;
   std::uint32_t pool_generation = 0;  ///< connections made under another one are not reused
 };
