@@ -27,7 +27,7 @@ class Sluice:
     """One edge with one shard, and its reconciler on another core. `spin` and `keys` make variants."""
 
     def __init__(self, processes, directory, mock, core, side_core, programs, certificate, name="sluice", keys=64,
-                 spin="50us", models=()):
+                 spin="20us", models=()):
         self.name = name
         self.processes = processes
         self.directory = os.path.join(directory, name)

@@ -12,6 +12,7 @@ namespace sluice::app {
 namespace {
 
 constexpr TimeNs kHour = 3600 * kSecond;
+constexpr std::uint32_t kMostJsonDepth = 64;  // the scanner's own bound, dialect::kMaxJsonDepth
 
 void read_u32(TomlTable& table, std::string_view key, std::uint32_t& out, std::uint32_t min,
               std::uint32_t max) {
@@ -127,7 +128,7 @@ void read_limits(TomlTable table, Limits& out) {
   table.duration("tls_handshake_timeout", out.tls_handshake_timeout_ns, 10 * kMillisecond, kHour);
   read_u32(table, "connections_per_address", out.connections_per_address, 0, 1'000'000);
   read_u32(table, "connections_per_shard", out.connections_per_shard, 1, 1'000'000);
-  read_u32(table, "json_depth", out.json_depth, 4, 1024);
+  read_u32(table, "json_depth", out.json_depth, 4, kMostJsonDepth);
   table.duration("write_stall", out.write_stall_ns, 10 * kMillisecond, kHour);
   table.duration("queue_wait", out.queue_wait_ns, 0, kHour);
   table.finish();
@@ -136,6 +137,9 @@ void read_limits(TomlTable table, Limits& out) {
 void read_timeouts(TomlTable table, Timeouts& out) {
   const TimeNs least = 10 * kMillisecond;
   table.duration("connect", out.connect_ns, least, kHour);
+  table.duration("tls", out.tls_ns, least, kHour);
+  table.duration("first_token", out.first_token_ns, least, 24 * kHour);
+  table.duration("probe_interval", out.probe_interval_ns, 0, 24 * kHour);
   table.duration("first_byte_stream", out.first_byte_stream_ns, least, 24 * kHour);
   table.duration("first_byte_whole", out.first_byte_whole_ns, least, 24 * kHour);
   table.duration("between_tokens", out.between_tokens_ns, least, 24 * kHour);

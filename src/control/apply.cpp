@@ -73,6 +73,16 @@ class Applier {
     }
   }
 
+  void route_groups(TomlTable& root) {
+    for (TomlTable& item : root.tables("route_group")) {
+      std::string name;
+      item.text("name", name);
+      const RouteGroupSettings settings = read_route_group(item);
+      item.finish();
+      if (item.ok()) count(item, "route group", name, put_route_group(service_, name, settings));
+    }
+  }
+
   void customers(TomlTable& root) {
     for (TomlTable& item : root.tables("customer")) {
       std::string name, credit;
@@ -201,6 +211,7 @@ Outcome<ApplyReport> apply_toml(Service& service, std::string_view toml,
     applier.providers(root);
     applier.channels(root);
     applier.models(root);
+    applier.route_groups(root);
     applier.customers(root);
     root.finish();
     if (!root.ok()) return problem(Errc::bad_value, root.problem());

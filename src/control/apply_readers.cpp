@@ -134,10 +134,20 @@ ModelSettings read_model(TomlTable& table) {
   number(table, "hidden_tokens_per_s", out.hidden_tokens_per_s);
   text(table, "first_byte_timeout", out.first_byte_timeout);
   text(table, "between_tokens_timeout", out.between_tokens_timeout);
+  text(table, "first_token_timeout", out.first_token_timeout);
+  text(table, "total_timeout", out.total_timeout);
   flag(table, "retry_after_send", out.retry_after_send);
   flag(table, "listed", out.listed);
   flag(table, "enabled", out.enabled);
   read_routes(table, out.routes);
+  return out;
+}
+
+RouteGroupSettings read_route_group(TomlTable& table) {
+  RouteGroupSettings out;
+  texts(table, "models", out.models);
+  flag(table, "listed", out.listed);
+  flag(table, "enabled", out.enabled);
   return out;
 }
 

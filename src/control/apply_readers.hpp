@@ -12,6 +12,7 @@ namespace sluice::control {
 [[nodiscard]] ProviderSettings read_provider(TomlTable& table);
 [[nodiscard]] ChannelSettings read_channel(TomlTable& table);
 [[nodiscard]] ModelSettings read_model(TomlTable& table);
+[[nodiscard]] RouteGroupSettings read_route_group(TomlTable& table);
 [[nodiscard]] PriceSettings read_price(TomlTable& table);
 [[nodiscard]] CustomerSettings read_customer(TomlTable& table);
 [[nodiscard]] KeySettings read_key(TomlTable& table);

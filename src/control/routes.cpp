@@ -115,9 +115,19 @@ Outcome<> read_formats(const std::optional<std::vector<std::string>>& names, std
   return {};
 }
 
+/// A name, in which `*` stands for any run of characters. Not all of it: such a model would answer
+/// to every typo.
+Outcome<> check_alias(const std::string& alias) {
+  if (alias.find_first_not_of('*') == std::string::npos && !alias.empty())
+    return problem(Errc::bad_value, fmt::format("alias '{}': must name something", alias));
+  std::string plain = alias;
+  std::ranges::replace(plain, '*', 'x');
+  return check_name("model", plain);
+}
+
 Outcome<> apply_settings(const ModelSettings& settings, ledger::Model& model) {
   if (settings.aliases) {
-    for (const std::string& alias : *settings.aliases) CONTROL_TRY(check_name("model", alias));
+    for (const std::string& alias : *settings.aliases) CONTROL_TRY(check_alias(alias));
     model.aliases = join_list(*settings.aliases);
   }
   if (settings.owner) {
@@ -141,6 +151,9 @@ Outcome<> apply_settings(const ModelSettings& settings, ledger::Model& model) {
                               model.first_byte_timeout_ms));
   CONTROL_TRY(read_timeout_ms("between-tokens-timeout", settings.between_tokens_timeout,
                               model.between_tokens_timeout_ms));
+  CONTROL_TRY(read_timeout_ms("first-token-timeout", settings.first_token_timeout,
+                              model.first_token_timeout_ms));
+  CONTROL_TRY(read_timeout_ms("total-timeout", settings.total_timeout, model.total_timeout_ms));
   read_flag(settings.retry_after_send, model.retry_after_send);
   read_flag(settings.listed, model.listed);
   read_flag(settings.enabled, model.enabled);
@@ -154,7 +167,9 @@ bool same(const ledger::Model& a, const ledger::Model& b) {
          a.hidden_tokens_per_s == b.hidden_tokens_per_s &&
          a.first_byte_timeout_ms == b.first_byte_timeout_ms &&
          a.between_tokens_timeout_ms == b.between_tokens_timeout_ms &&
-         a.retry_after_send == b.retry_after_send && a.listed == b.listed && a.enabled == b.enabled;
+         a.first_token_timeout_ms == b.first_token_timeout_ms &&
+         a.total_timeout_ms == b.total_timeout_ms && a.retry_after_send == b.retry_after_send &&
+         a.listed == b.listed && a.enabled == b.enabled;
 }
 
 Outcome<std::vector<ledger::Route>> to_routes(Service& service, ledger::Id model_id,
@@ -172,7 +187,9 @@ Outcome<std::vector<ledger::Route>> to_routes(Service& service, ledger::Id model
       }
     }
     ledger::Route route{model_id, channel->id, item.upstream_model, -1, -1, 0};
-    if (!item.upstream_model.empty()) CONTROL_TRY(check_name("model", item.upstream_model));
+    const bool as_asked = item.upstream_model == "*";
+    if (!item.upstream_model.empty() && !as_asked)
+      CONTROL_TRY(check_name("model", item.upstream_model));
     CONTROL_TRY(read_integer("priority", item.priority, -1, 1000, route.priority));
     CONTROL_TRY(read_integer("weight", item.weight, -1, 1000, route.weight));
     if (route.weight == 0) return problem(Errc::bad_value, "weight: must be 1 to 1000");
@@ -200,10 +217,70 @@ Outcome<> check_unambiguous(Service& service, const ledger::Model& model) {
       }
     }
   }
+  auto groups = service.ledger.catalog().route_groups();
+  if (!groups) return std::unexpected(from_ledger(service, groups.error(), "route groups"));
+  for (const ledger::RouteGroup& group : *groups) {
+    if (std::find(mine.begin(), mine.end(), group.name) != mine.end()) {
+      return problem(Errc::conflict, fmt::format("model '{}': '{}' is the name of a route group",
+                                                 model.name, group.name));
+    }
+  }
+  return {};
+}
+
+/// The group's models exist, and no model answers to its name.
+Outcome<> check_group(Service& service, const ledger::RouteGroup& group) {
+  auto models = service.ledger.catalog().models();
+  if (!models) return std::unexpected(from_ledger(service, models.error(), "models"));
+  const std::vector<std::string> members = split_list(group.models);
+  if (members.empty())
+    return problem(Errc::bad_value, fmt::format("route group '{}': needs models", group.name));
+  for (const std::string& name : members) {
+    if (std::ranges::find(*models, name, &ledger::Model::name) == models->end()) {
+      return problem(Errc::not_found,
+                     fmt::format("route group '{}': model '{}': not found", group.name, name));
+    }
+  }
+  for (const ledger::Model& model : *models) {
+    const std::vector<std::string> aliases = split_list(model.aliases);
+    if (model.name == group.name ||
+        std::find(aliases.begin(), aliases.end(), group.name) != aliases.end()) {
+      return problem(Errc::conflict, fmt::format("route group '{}': model '{}' answers to it",
+                                                 group.name, model.name));
+    }
+  }
   return {};
 }
 
 }  // namespace
+
+Outcome<Change> put_route_group(Service& service, std::string_view name,
+                                const RouteGroupSettings& settings) {
+  CONTROL_TRY(check_name("model", name));
+  Change change = Change::none;
+  const std::string what = fmt::format("route group '{}'", name);
+  CONTROL_TRY(in_transaction(service, what, [&]() -> Outcome<> {
+    auto found = service.ledger.catalog().route_group(name);
+    if (!found && found.error().code != Errc::not_found)
+      return std::unexpected(from_ledger(service, found.error(), what));
+    ledger::RouteGroup group = found ? *found : ledger::RouteGroup{};
+    group.name = name;
+    if (!found) group.created_ns = service.clock.realtime_ns();
+    if (settings.models) group.models = join_list(*settings.models);
+    read_flag(settings.listed, group.listed);
+    read_flag(settings.enabled, group.enabled);
+    CONTROL_TRY(check_group(service, group));
+    if (found && found->models == group.models && found->listed == group.listed &&
+        found->enabled == group.enabled) {
+      return {};
+    }
+    change = found ? Change::updated : Change::created;
+    if (auto put = service.ledger.catalog().put(group); !put)
+      return std::unexpected(from_ledger(service, put.error(), what));
+    return note(service, found ? "route-group set" : "route-group add", name, group.models);
+  }));
+  return change;
+}
 
 Outcome<Change> put_channel(Service& service, std::string_view name,
                             const ChannelSettings& settings) {

@@ -25,6 +25,7 @@ constexpr std::string_view kBase62 =
 constexpr std::string_view kKeyPrefix = "sk-";
 constexpr std::size_t kRandomChars = 43;  // 62^43 > 2^256
 constexpr std::size_t kCheckChars = 6;    // 62^6 > 2^32
+static_assert(kKeyPrefix.size() + kRandomChars + kCheckChars == kClientKeyChars);
 
 /// sodium_init() twice is fine; without it the library picks no fast implementations.
 void ensure_sodium() {

@@ -212,6 +212,23 @@ ErrorClass classify_upstream_error(Format format, int status, std::string_view b
   return state.error_texts().classify(format, status, table);
 }
 
+TimeNs retry_delay_ns(std::string_view body) {
+  constexpr std::string_view kName = "\"retryDelay\"";
+  const std::size_t at = body.find(kName);
+  if (at == std::string_view::npos) return 0;
+  body.remove_prefix(at + kName.size());
+  body.remove_prefix(std::min(body.find_first_not_of(" \t\r\n:\""), body.size()));
+  TimeNs seconds = 0;
+  std::size_t digits = 0;
+  for (; digits < body.size() && body[digits] >= '0' && body[digits] <= '9'; ++digits) {
+    if (digits == 9) return 0;  // 30 years: not meant
+    seconds = seconds * 10 + (body[digits] - '0');
+  }
+  // A fraction is rounded up.
+  const bool fraction = digits < body.size() && body[digits] == '.';
+  return (seconds + (fraction ? 1 : 0)) * kSecond;
+}
+
 std::string_view to_string(ErrorClass error_class) {
   switch (error_class) {
     case ErrorClass::unknown:

@@ -57,6 +57,7 @@ struct JsonNumber {
 inline void reset_json(JsonState& state) {
   state.object_levels = 0;
   state.depth = 0;
+  state.too_deep = false;
   state.step = JsonStep::value;
   state.role = 0;
   state.escape = 0;
@@ -157,7 +158,10 @@ class JsonReader {
   }
 
   void open(bool object) {
-    if (s_.depth == kMaxJsonDepth) return invalid();
+    if (s_.depth == s_.depth_most) {
+      s_.too_deep = true;
+      return invalid();
+    }
     const std::uint64_t bit = std::uint64_t{1} << s_.depth;
     s_.object_levels = object ? s_.object_levels | bit : s_.object_levels & ~bit;
     s_.roles.data()[s_.depth++] = s_.role;

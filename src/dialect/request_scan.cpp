@@ -403,8 +403,10 @@ Result<RequestScan> scan_request(Operation operation, std::string_view body,
   scan.body_bytes = static_cast<std::uint32_t>(body.size());
   JsonState state;
   state.role = static_cast<std::uint8_t>(RequestRole::root);
+  state.depth_most = std::min(limits.json_depth, kMaxJsonDepth);
   RequestRules rules(scan, body.data());
   JsonReader<RequestRules>(state, rules, body.data()).feed(body);
+  if (state.too_deep) return fail(Errc::unsupported, Source::client);
   if (state.step != JsonStep::done || scan.root_insert == 0)
     return fail(Errc::bad_syntax, Source::client);
   if (!simdjson::validate_utf8(body.data(), body.size()))

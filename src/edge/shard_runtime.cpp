@@ -93,6 +93,7 @@ ShardRuntime::ShardRuntime(const ShardOptions& options, state::Environment& envi
                 .refused = environment.boards().refused(slot.slot()),
                 .hasher = hasher_,
                 .settings = options.settings,
+                .providers = {.health = relay::Health(environment.boards().health())},
                 .places = relay::BoardPlaces(environment.boards().meter(slot.slot()).capacity()),
                 .scratch = relay::make_scratch(),
                 .snapshot = nullptr,
@@ -102,7 +103,8 @@ ShardRuntime::ShardRuntime(const ShardOptions& options, state::Environment& envi
       clients_(options.connections_most, options.connections_per_address),
       tick_timer_(&ShardRuntime::on_tick, this),
       control_(&ShardRuntime::on_control, this),
-      probe_(reactor_, *options.clock) {}
+      probe_(reactor_, *options.clock),
+      probes_(services_) {}
 
 ShardRuntime::~ShardRuntime() = default;
 
@@ -176,15 +178,17 @@ void ShardRuntime::on_tick(ring::Timer&, void* context) {
   static_cast<ShardRuntime*>(context)->tick();
 }
 
-// Heartbeat, new catalog, listeners that may accept again, the drain's deadline.
+// Heartbeat, health, new catalog, listeners that may accept again, the drain's deadline.
 void ShardRuntime::tick() {
   const TimeNs now_ns = reactor_.now_ns();
   block_.heartbeat_ns.store(now_ns, std::memory_order_release);
   const auto& delays = reactor_.stats().turn_delays;
   for (std::size_t i = 0; i < delays.size(); ++i) block_.set(state::kTurnDelays + i, delays[i]);
   if (auto snapshot = snapshots_.poll()) services_.snapshot = std::move(snapshot);
+  services_.providers.health.flush(now_ns);
   if (phase_ != Phase::stopping) services_.shedding.note_wait(probe_.send());
   if (phase_ == Phase::serving) {
+    probes_.tick(now_ns);
     const auto now_is =
         services_.snapshot ? state::ShardState::serving : state::ShardState::starting;
     block_.state.store(static_cast<std::uint32_t>(now_is), std::memory_order_release);
@@ -358,6 +362,8 @@ void ShardRuntime::start_drain(const char* why, Pace pace, TimeNs limit_ns) {
 
 ring::Task<> ShardRuntime::end() {
   co_await connections_.join();
+  probes_.stop();
+  co_await probes_.join();
   co_await pool_.close();
   verbs_.drain(kSecond);
   reactor_.cancel(control_);

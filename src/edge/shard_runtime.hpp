@@ -13,6 +13,7 @@
 #include "sluice/edge/shard.hpp"
 #include "sluice/net/listener.hpp"
 #include "sluice/relay/connection.hpp"
+#include "sluice/relay/probes.hpp"
 #include "sluice/relay/services.hpp"
 #include "sluice/ring/scope.hpp"
 #include "sluice/state/slots.hpp"
@@ -83,6 +84,7 @@ class ShardRuntime {
   ring::Timer tick_timer_;
   ring::Operation control_;
   QueueProbe probe_;
+  relay::Probes probes_;  ///< of providers
   Phase phase_ = Phase::serving;
   TimeNs drain_deadline_ns_ = 0;  ///< of the drain, then of the farewell
 };

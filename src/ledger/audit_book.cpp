@@ -138,6 +138,16 @@ Result<std::vector<EpochRows>> AuditBook::epoch_rows() {
       });
 }
 
+Result<std::vector<EarlierLimit>> AuditBook::earlier_limits(std::uint32_t node,
+                                                            std::uint64_t epoch) {
+  return collect<EarlierLimit>(
+      db_,
+      "SELECT c.wallet_id, MAX(c.before) FROM limit_change c JOIN node_epoch e ON c.id > "
+      "e.limit_change WHERE e.node = :n AND e.epoch = :e GROUP BY c.wallet_id",
+      "ii", {std::int64_t{node}, static_cast<std::int64_t>(epoch)},
+      [](const Row& row) { return EarlierLimit{row.integer(0), row.integer(1)}; });
+}
+
 Result<std::vector<NumberedEntry>> AuditBook::queue() {
   return collect<NumberedEntry>(
       db_, "SELECT wallet_id, wallet_no, amount FROM publish_queue ORDER BY wallet_id, wallet_no",

@@ -52,7 +52,14 @@ Model to_model(const Row& row) {
   out.created_ns = row.integer(13);
   out.input_margin = row.integer(14);
   out.hidden_tokens_per_s = row.integer(15);
+  out.first_token_timeout_ms = row.integer(16);
+  out.total_timeout_ms = row.integer(17);
   return out;
+}
+
+RouteGroup to_route_group(const Row& row) {
+  return {row.integer(0),      row.text(1),         row.text(2),
+          row.integer(3) != 0, row.integer(4) != 0, row.integer(5)};
 }
 
 Route to_route(const Row& row) {

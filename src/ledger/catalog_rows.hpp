@@ -25,8 +25,10 @@ inline constexpr const char* kChannelTypes = "itiiiitiiiitt";
   "first_byte_timeout_ms, "                                                                   \
   "between_tokens_timeout_ms, hidden_output, retry_after_send, listed, enabled, created_ns, " \
   "input_margin, "                                                                            \
-  "hidden_tokens_per_s FROM model "
-inline constexpr const char* kModelTypes = "ittttiiiiiiiiiii";
+  "hidden_tokens_per_s, first_token_timeout_ms, total_timeout_ms FROM model "
+inline constexpr const char* kModelTypes = "ittttiiiiiiiiiiiii";
+#define ROUTE_GROUP_COLUMNS "SELECT id, name, models, listed, enabled, created_ns FROM route_group "
+inline constexpr const char* kRouteGroupTypes = "ittiii";
 #define ROUTE_COLUMNS \
   "SELECT model_id, channel_id, upstream_model, priority, weight, max_output_tokens FROM route "
 inline constexpr const char* kRouteTypes = "iitiii";
@@ -41,6 +43,7 @@ inline constexpr const char* kPriceTypes = "iiiiiiiittttti";
 [[nodiscard]] ProviderKey to_provider_key(const Row& row);
 [[nodiscard]] Channel to_channel(const Row& row);
 [[nodiscard]] Model to_model(const Row& row);
+[[nodiscard]] RouteGroup to_route_group(const Row& row);
 [[nodiscard]] Route to_route(const Row& row);
 [[nodiscard]] Price to_price(const Row& row);
 

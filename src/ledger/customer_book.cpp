@@ -109,6 +109,10 @@ Result<> CustomerBook::update(const Wallet& wallet) {
   return in_write(db_, [&]() -> Result<> {
     auto generation = next_generation(db_, wallets_topic());
     if (!generation) return std::unexpected(generation.error());
+    LEDGER_TRY(
+        db_.run("INSERT INTO limit_change (at_ns, wallet_id, before) SELECT :t, id, "
+                "overdraft_limit FROM wallet WHERE id = :i AND overdraft_limit <> :o",
+                {clock_.realtime_ns(), wallet.id, wallet.overdraft_limit}));
     auto changed = db_.run(
         "UPDATE wallet SET overdraft_limit = :o, budget_day = :d, budget_month = :m, max_in_flight "
         "= :f, "

@@ -31,6 +31,12 @@ void configure_sqlite() {
   });
 }
 
+/// A string without '=' is the file's name. SOCI 4.0 takes others apart, for ever when memory ends
+/// meanwhile.
+std::string connect_string(const std::string& database) {
+  return database.find('=') == std::string::npos ? database : "dbname=\"" + database + "\"";
+}
+
 /// SOCI's own handle. Its class has no type information to check the cast with.
 [[clang::no_sanitize("vptr")]] sqlite_api::sqlite3* connection_of(soci::session& session) {
   return static_cast<soci::sqlite3_session_backend*>(session.get_backend())->conn_;
@@ -40,6 +46,13 @@ void configure_sqlite() {
 
 struct Db::Session {
   soci::session sql;
+  /// ROLLBACK, made while there is memory: it has to work where nothing else does.
+  sqlite_api::sqlite3_stmt* undo = nullptr;
+
+  Session() = default;
+  Session(const Session&) = delete;
+  Session& operator=(const Session&) = delete;
+  ~Session() { sqlite_api::sqlite3_finalize(undo); }
 };
 
 /// A statement with the places its parameters and columns are read from and written to.
@@ -136,7 +149,10 @@ Result<std::unique_ptr<Db>> Db::open(const std::string& database, bool read_only
   std::unique_ptr<Db> db(new Db);
   try {
     soci::session& sql = db->session_->sql;
-    sql.open(soci::sqlite3, "dbname=\"" + database + "\" timeout=" + std::to_string(kLockWaitS));
+    sql.open(soci::sqlite3, connect_string(database));
+    if (const int rc = sqlite_api::sqlite3_busy_timeout(connection_of(sql), kLockWaitS * 1000);
+        rc != SQLITE_OK)
+      throw soci::sqlite3_soci_error("cannot set a time-out", rc);
     if (const int rc = register_given(connection_of(sql), &db->given_); rc != SQLITE_OK)
       throw soci::sqlite3_soci_error("cannot register a table", rc);
   } catch (...) {
@@ -144,11 +160,25 @@ Result<std::unique_ptr<Db>> Db::open(const std::string& database, bool read_only
     message = "ledger " + database + ": " + db->last_error_;
     return error;
   }
-  if (auto set = read_only ? db->script("PRAGMA query_only = ON") : db->prepare_to_write(); !set) {
+  Result<> set = read_only ? db->script("PRAGMA query_only = ON") : db->prepare_to_write();
+  if (set) set = db->prepare_to_undo();
+  if (!set) {
     message = "ledger " + database + ": " + db->last_error_;
     return std::unexpected(set.error());
   }
   return db;
+}
+
+// After the pragmas: some of them make all statements be prepared anew, at their next step.
+Result<> Db::prepare_to_undo() {
+  try {
+    const int rc = sqlite_api::sqlite3_prepare_v2(connection_of(session_->sql), "ROLLBACK", -1,
+                                                  &session_->undo, nullptr);
+    if (rc != SQLITE_OK) throw soci::sqlite3_soci_error("cannot prepare a rollback", rc);
+    return {};
+  } catch (...) {
+    return failed();
+  }
 }
 
 // The first process that opens a new ledger makes it a WAL one. Whoever comes in that moment is
@@ -270,11 +300,12 @@ Result<> Db::commit() {
   return {};
 }
 
+// A transaction that stayed open would keep every other program from writing.
 void Db::rollback() {
-  const std::string reason = last_error_;
   // SQLite rolls back by itself after some errors; a second ROLLBACK then fails, which is fine.
-  static_cast<void>(run("ROLLBACK"));
-  last_error_ = reason;
+  static_cast<void>(sqlite_api::sqlite3_step(session_->undo));
+  static_cast<void>(sqlite_api::sqlite3_reset(session_->undo));
+  SLUICE_ASSERT(sqlite_api::sqlite3_get_autocommit(connection_of(session_->sql)) != 0);
   in_transaction_ = false;
 }
 

@@ -61,6 +61,7 @@ class Db {
 
  private:
   [[nodiscard]] Result<> prepare_to_write();
+  [[nodiscard]] Result<> prepare_to_undo();
   struct Session;
   struct Prepared;
   Db();

@@ -43,9 +43,11 @@ Result<EpochSnapshot> EpochBook::open_next(std::uint32_t node, const std::vector
     LEDGER_TRY(db_.run("UPDATE node_epoch SET closed_ns = :t WHERE node = :n AND closed_ns = 0",
                        {now_ns, node_number}));
     auto epoch = db_.integer(
-        "INSERT INTO node_epoch (node, epoch, uuid, opened_ns, closed_ns, batch, clean) SELECT :n, "
-        "COALESCE(MAX(epoch), 0) + 1, '', :t, 0, (SELECT COALESCE(MAX(id), 0) FROM drain_batch), 0 "
-        "FROM node_epoch WHERE node = :m RETURNING epoch",
+        "INSERT INTO node_epoch (node, epoch, uuid, opened_ns, closed_ns, batch, clean, "
+        "limit_change) SELECT :n, COALESCE(MAX(epoch), 0) + 1, '', :t, 0, "
+        "(SELECT COALESCE(MAX(id), 0) FROM drain_batch), 0, "
+        "(SELECT COALESCE(MAX(id), 0) FROM limit_change) FROM node_epoch WHERE node = :m RETURNING "
+        "epoch",
         {node_number, now_ns, node_number});
     if (!epoch) return std::unexpected(epoch.error());
     out.epoch = {node, static_cast<std::uint64_t>(*epoch), {}, now_ns, 0, false, 0};

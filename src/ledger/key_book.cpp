@@ -13,8 +13,8 @@ namespace {
   "max_in_flight, zone, "                                                                    \
   "on_disconnect, on_revoke, drain_seconds, drain_bytes, drain_nanos, excess_max, clamp, "   \
   "may_pin, "                                                                                \
-  "reserve_context, created_ns, generation FROM api_key "
-constexpr const char* kKeyTypes = "iitttitttiiiiiiitiiiiiiiiiii";
+  "reserve_context, created_ns, generation, pepper FROM api_key "
+constexpr const char* kKeyTypes = "iitttitttiiiiiiitiiiiiiiiiiii";
 
 ApiKey to_key(const Row& row) {
   ApiKey out;
@@ -47,6 +47,7 @@ ApiKey to_key(const Row& row) {
   policy.reserve_context = row.integer(25) != 0;
   out.created_ns = row.integer(26);
   out.generation = row.integer(27);
+  out.pepper = row.integer(28);
   return out;
 }
 
@@ -70,9 +71,10 @@ Result<> KeyBook::add(ApiKey& key) {
         "tokens_per_minute, "
         "max_in_flight, zone, on_disconnect, on_revoke, drain_seconds, drain_bytes, drain_nanos, "
         "excess_max, "
-        "clamp, may_pin, reserve_context, created_ns, generation) VALUES (:a, :b, :c, :d, :e, :f, "
+        "clamp, may_pin, reserve_context, created_ns, generation, pepper) VALUES (:a, :b, :c, :d, "
+        ":e, :f, "
         ":g, :h, :i, :j, "
-        ":k, :l, :m, :n, :o, :p, :q, :r, :s, :t, :u, :v, :w, :x, :y, :z, :zz) RETURNING id",
+        ":k, :l, :m, :n, :o, :p, :q, :r, :s, :t, :u, :v, :w, :x, :y, :z, :zz, :zzz) RETURNING id",
         {key.wallet_id,
          key.name,
          key.digest,
@@ -99,7 +101,8 @@ Result<> KeyBook::add(ApiKey& key) {
          number(p.may_pin),
          number(p.reserve_context),
          key.created_ns,
-         key.generation});
+         key.generation,
+         key.pepper});
     if (!id) return std::unexpected(id.error());
     key.id = *id;
     return {};
@@ -160,6 +163,10 @@ Result<ApiKey> KeyBook::by_id(Id id) {
   return only<ApiKey>(db_, KEY_COLUMNS "WHERE id = :i", kKeyTypes, {id}, to_key);
 }
 
+Result<ApiKey> KeyBook::by_digest(std::string_view digest) {
+  return only<ApiKey>(db_, KEY_COLUMNS "WHERE digest = :d", kKeyTypes, {digest}, to_key);
+}
+
 Result<std::vector<ApiKey>> KeyBook::list(Id wallet_id) {
   if (wallet_id == 0)
     return collect<ApiKey>(db_, KEY_COLUMNS "ORDER BY wallet_id, name", kKeyTypes, {}, to_key);
@@ -173,5 +180,12 @@ Result<std::vector<ApiKey>> KeyBook::changed_after(std::int64_t generation) {
 }
 
 Result<std::int64_t> KeyBook::count() { return db_.integer("SELECT COUNT(*) FROM api_key"); }
+
+Result<std::int64_t> KeyBook::live_with_pepper(std::int64_t version) {
+  return db_.integer(
+      "SELECT COUNT(*) FROM api_key WHERE pepper = :p AND enabled = 1 AND (expires_ns = 0 OR "
+      "expires_ns > :n)",
+      {version, clock_.realtime_ns()});
+}
 
 }  // namespace sluice::ledger

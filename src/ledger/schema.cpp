@@ -1,5 +1,6 @@
 #include "schema.hpp"
 
+#include <iterator>
 #include <string_view>
 
 #include "db.hpp"
@@ -268,10 +269,43 @@ CREATE TABLE audit_log (
 CREATE TRIGGER audit_stays BEFORE UPDATE ON audit_log BEGIN SELECT RAISE(ABORT, 'the audit log is never changed'); END;
 CREATE TRIGGER audit_kept BEFORE DELETE ON audit_log BEGIN SELECT RAISE(ABORT, 'the audit log is never changed'); END;
 CREATE TABLE schema_version (version INTEGER NOT NULL) STRICT;
-INSERT INTO schema_version (version) VALUES (1);
+INSERT INTO schema_version (version) VALUES (0);
 )";
 
+// limit_change: each change of an overdraft limit. The auditor's bound on a balance is the highest
+// limit that was ever in force in the epoch, and the wallet knows only today's.
+// usage_attempt: attempts that failed, by the row of the request; the last one too if it failed.
 constexpr std::string_view kVersion2 = R"(
+CREATE TABLE limit_change (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  at_ns INTEGER NOT NULL,
+  wallet_id INTEGER NOT NULL REFERENCES wallet(id),
+  before INTEGER NOT NULL CHECK (before >= 0)) STRICT;
+ALTER TABLE node_epoch ADD COLUMN limit_change INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE api_key ADD COLUMN pepper INTEGER NOT NULL DEFAULT 1 CHECK (pepper > 0);
+ALTER TABLE model ADD COLUMN first_token_timeout_ms INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE model ADD COLUMN total_timeout_ms INTEGER NOT NULL DEFAULT 0;
+CREATE TABLE route_group (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  name TEXT NOT NULL UNIQUE,
+  models TEXT NOT NULL,
+  listed INTEGER NOT NULL,
+  enabled INTEGER NOT NULL,
+  created_ns INTEGER NOT NULL) STRICT;
+ALTER TABLE usage ADD COLUMN route_reason INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE usage ADD COLUMN route_group_id INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE usage ADD COLUMN upstream_cost INTEGER NOT NULL DEFAULT 0;
+CREATE TABLE usage_attempt (
+  usage_id INTEGER NOT NULL,
+  number INTEGER NOT NULL,
+  channel_id INTEGER NOT NULL,
+  channel_key_id INTEGER NOT NULL,
+  status INTEGER NOT NULL,
+  fault INTEGER NOT NULL,
+  sent INTEGER NOT NULL,
+  lasted_ms INTEGER NOT NULL,
+  cost INTEGER NOT NULL CHECK (cost >= 0),
+  PRIMARY KEY (usage_id, number)) STRICT, WITHOUT ROWID;
 ALTER TABLE provider ADD COLUMN quirks TEXT NOT NULL DEFAULT '';
 ALTER TABLE provider ADD COLUMN error_classes TEXT NOT NULL DEFAULT '';
 ALTER TABLE channel ADD COLUMN proxy_credentials TEXT NOT NULL DEFAULT '';
@@ -288,14 +322,23 @@ CREATE TABLE notice (
   delivery INTEGER NOT NULL DEFAULT 0) STRICT;
 CREATE INDEX notice_subject ON notice(kind, subject_id, id);
 CREATE INDEX notice_waiting ON notice(id) WHERE delivery = 0;
-UPDATE schema_version SET version = 2;
 )";
+
+/// From version i to i + 1.
+constexpr std::string_view kSteps[] = {kVersion1, kVersion2};
+static_assert(std::size(kSteps) == static_cast<std::size_t>(kSchemaVersion));
 
 /// 0 when there are no tables yet.
 Result<std::int64_t> version_of(Db& db) {
   auto tables = db.integer("SELECT COUNT(*) FROM sqlite_master WHERE name = 'schema_version'");
   if (!tables || *tables == 0) return tables;
   return db.integer("SELECT version FROM schema_version");
+}
+
+Result<> set_version(Db& db) {
+  const auto changed = db.run("UPDATE schema_version SET version = :v", {kSchemaVersion});
+  if (!changed) return std::unexpected(changed.error());
+  return {};
 }
 
 }  // namespace
@@ -318,8 +361,10 @@ Result<> migrate(Db& db) {
   version = version_of(db);  // another program may have been faster
   Result<> done;
   if (!version) done = std::unexpected(version.error());
-  if (version && *version < 1) done = db.script(kVersion1);
-  if (version && done && *version < 2) done = db.script(kVersion2);
+  for (std::int64_t step = version ? *version : kSchemaVersion; done && step < kSchemaVersion;
+       ++step)
+    done = db.script(kSteps[step]);
+  if (done) done = set_version(db);
   if (!done) {
     db.rollback();
     return done;

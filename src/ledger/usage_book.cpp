@@ -133,6 +133,12 @@ Result<> UsageBook::drain(const DrainBatch& batch) {
     LEDGER_TRY(db_.run_given("INSERT INTO usage (" USAGE_INTEGERS ", " USAGE_TEXTS
                              ") SELECT * FROM given",
                              columns.rows()));
+    if (const GivenRows attempts = attempt_rows(batch, *id); attempts.rows() > 0) {
+      LEDGER_TRY(db_.run_given(
+          "INSERT INTO usage_attempt (usage_id, number, channel_id, channel_key_id, status, fault, "
+          "sent, lasted_ms, cost) SELECT i0, i1, i2, i3, i4, i5, i6, i7, i8 FROM given",
+          attempts));
+    }
     LEDGER_TRY(post_all(db_, *sums, *id, now_ns));
     return add_sums(db_, *sums);
   });
@@ -187,6 +193,19 @@ Result<std::vector<StoredUsage>> UsageBook::list(const UsageFilter& f) {
                               {f.since_ns, until_ns, f.wallet_id, f.key_id, f.model_id,
                                f.channel_id, f.request_id, f.limit},
                               to_usage);
+}
+
+Result<std::vector<std::pair<Id, UsageAttempt>>> UsageBook::attempts(Id first_id, Id last_id) {
+  return collect<std::pair<Id, UsageAttempt>>(
+      db_,
+      "SELECT usage_id, channel_id, channel_key_id, status, fault, sent, lasted_ms, cost "
+      "FROM usage_attempt WHERE usage_id >= :a AND usage_id <= :b ORDER BY usage_id, number",
+      "iiiiiiii", {first_id, last_id}, [](const Row& row) {
+        return std::pair(
+            row.integer(0),
+            UsageAttempt{row.integer(1), row.integer(2), row.integer(3), row.integer(4),
+                         row.integer(5) != 0, row.integer(6), row.integer(7)});
+      });
 }
 
 Result<std::vector<UsageStats>> UsageBook::stats(StatsBy by, const UsageFilter& f) {
@@ -272,6 +291,8 @@ Result<std::int64_t> UsageBook::remove_before(TimeNs before_ns, std::int64_t bat
                           {batch * kIdsPerBatch, (batch + 1) * kIdsPerBatch});
       if (!gone) return std::unexpected(gone.error());
       removed += *gone;
+      LEDGER_TRY(db_.run("DELETE FROM usage_attempt WHERE usage_id >= :a AND usage_id < :b",
+                         {batch * kIdsPerBatch, (batch + 1) * kIdsPerBatch}));
       LEDGER_TRY(db_.run("UPDATE drain_batch SET removed = 1 WHERE id = :i", {batch}));
     }
     if (!old->empty()) last = old->back();

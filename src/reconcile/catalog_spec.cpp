@@ -57,6 +57,7 @@ class Planner {
     add_prices();
     for (const ledger::Model& model : snapshot_.models) taken_names_.insert(model.name);
     for (const ledger::Model& model : snapshot_.models) add_model(model);
+    for (const ledger::RouteGroup& group : snapshot_.route_groups) add_route_group(group);
     add_groups();
     add_texts();
     std::ranges::sort(plan_.hosts);
@@ -81,6 +82,7 @@ class Planner {
   bool add_price(const ledger::Price& price);
   void add_model(const ledger::Model& model);
   void add_candidates(const ledger::Model& model, state::ModelSpec& spec);
+  void add_route_group(const ledger::RouteGroup& group);
   void add_groups();
   void add_texts();
   void add_cidr_set(const ledger::NumberedText& text);
@@ -257,8 +259,31 @@ void Planner::add_model(const ledger::Model& model) {
   spec.created_at_ns = model.created_ns;
   spec.first_byte_timeout_ms = static_cast<std::uint32_t>(model.first_byte_timeout_ms);
   spec.between_tokens_timeout_ms = static_cast<std::uint32_t>(model.between_tokens_timeout_ms);
+  spec.first_token_timeout_ms = static_cast<std::uint32_t>(model.first_token_timeout_ms);
+  spec.total_timeout_ms = static_cast<std::uint32_t>(model.total_timeout_ms);
   add_candidates(model, spec);
   plan_.spec.models.push_back(std::move(spec));
+}
+
+void Planner::add_route_group(const ledger::RouteGroup& group) {
+  state::RouteGroupSpec spec;
+  spec.id = static_cast<std::uint32_t>(group.id);
+  spec.name = group.name;
+  spec.flags = (group.enabled ? state::kRouteGroupEnabled : 0U) |
+               (group.listed ? state::kRouteGroupListed : 0U);
+  spec.created_at_ns = group.created_ns;
+  for (const std::string& name : split(group.models)) {
+    const auto model = std::ranges::find(snapshot_.models, name, &ledger::Model::name);
+    if (model == snapshot_.models.end()) {
+      complain("route group " + group.name + ": there is no model " + name);
+      continue;
+    }
+    spec.model_ids.push_back(static_cast<std::uint32_t>(model->id));
+  }
+  if (spec.model_ids.empty()) return complain("route group " + group.name + " has no models");
+  if (!taken_names_.insert(group.name).second)
+    return complain("route group " + group.name + ": a model has this name");
+  plan_.spec.route_groups.push_back(std::move(spec));
 }
 
 void Planner::add_groups() {

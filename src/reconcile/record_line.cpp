@@ -5,6 +5,7 @@
 #include "format_names.hpp"
 #include "json_line.hpp"
 #include "sluice/price/charge.hpp"
+#include "sluice/state/routing.hpp"
 #include "sluice/state/verbs.hpp"
 #include "usage_rows.hpp"
 #include "zone_file.hpp"
@@ -84,6 +85,24 @@ void append_times(JsonLine& line, const state::OutboxRecord& record) {
   micros("own_cpu_us", record.own_ns);
 }
 
+/// "east:429:rate:120ms, west:0:broke:5000ms": the attempts that failed, by channel, status, fault
+/// and time.
+void append_failures(JsonLine& line, const state::OutboxRecord& record, const RecordNames& names) {
+  if (record.failed.front().channel_id == 0) return;
+  std::string text;
+  Nanos cost = 0;
+  for (const state::FailedAttempt& attempt : record.failed) {
+    if (attempt.channel_id == 0) continue;
+    text.append(text.empty() ? "" : ", ").append(names.channel(attempt.channel_id));
+    text.append(":").append(std::to_string(attempt.status)).append(":");
+    text.append(state::to_string(static_cast<state::Fault>(attempt.fault))).append(":");
+    text.append(std::to_string(attempt.lasted_ms)).append("ms");
+    cost += attempt.cost;
+  }
+  line.text("failed", text);
+  line.number("failed_cost_nanos", cost);
+}
+
 void append_error(JsonLine& line, std::uint32_t error) {
   if (error != 0) line.plain("error", to_string(static_cast<Errc>(error)));
 }
@@ -128,6 +147,9 @@ void append_record(std::string& out, const state::OutboxRow& row, RecordNames& n
   append_flags(line, record);
   append_times(line, record);
   line.number("attempts", record.attempts);
+  line.plain("route", state::to_string(static_cast<state::RouteReason>(record.route_reason)));
+  line.number("upstream_cost_nanos", record.upstream_cost);
+  append_failures(line, record, names);
   line.number("bytes_in", static_cast<std::int64_t>(record.bytes_in));
   line.number("bytes_out", static_cast<std::int64_t>(record.bytes_out));
   if (const std::string_view tag = padded_text(record.tags); !tag.empty()) line.text("tag", tag);
@@ -139,6 +161,16 @@ void append_record(std::string& out, const state::RefusedRecord& record, RecordN
   JsonLine line(out);
   append_time(line, record.at_ns);
   append_id(line, record.request_id);
+  if (record.kind == state::RefusedKind::probe) {
+    line.text("channel", names.channel(record.channel_id));
+    line.number("status", record.http_status);
+    line.plain("end", "probe");
+    line.plain("fault", state::to_string(static_cast<state::Fault>(record.error)));
+    line.number("total_us", static_cast<std::int64_t>(record.total_ns / 1000));
+    line.number("upstream_cost_nanos", 0);
+    line.end();
+    return;
+  }
   if (record.key_id != 0) {
     const RecordNames::Key& key = names.key(record.key_id);
     line.text("key", key.key);

@@ -43,7 +43,8 @@ int open_socket(const net::Address& address) {
 
 }  // namespace
 
-ring::Task<Result<>> Attempt::connect(const UpstreamTarget& target, TimeNs deadline_ns) {
+ring::Task<Result<>> Attempt::connect(const UpstreamTarget& target, const Timeouts& timeouts) {
+  const TimeNs deadline_ns = services_.reactor.now_ns() + timeouts.connect_ns;
   const state::ChannelEntry& channel = target.channel;
   const bool proxied = channel.proxy != state::ProxyKind::none;
   const auto addresses = target.snapshot.addresses->find(
@@ -59,7 +60,7 @@ ring::Task<Result<>> Attempt::connect(const UpstreamTarget& target, TimeNs deadl
     Result<> connected = co_await stream_->connect(address, deadline_ns);
     if (connected && proxied) connected = co_await pass_proxy(target, deadline_ns);
     if (connected && channel.scheme == state::Scheme::https) {
-      connected = co_await shake_hands(target, deadline_ns);
+      connected = co_await shake_hands(target, services_.reactor.now_ns() + timeouts.tls_ns);
     }
     if (connected) {
       connected_ns_ = services_.reactor.now_ns();
@@ -113,7 +114,7 @@ ring::Task<Result<>> Attempt::shake_hands(const UpstreamTarget& target, TimeNs d
 void Attempt::note_failure(const UpstreamTarget& target, std::string_view what,
                            std::string_view why) {
   const auto left_out =
-      services_.connect_faults.take(target.channel.id, services_.reactor.now_ns());
+      services_.providers.connect_faults.take(target.channel.id, services_.reactor.now_ns());
   if (!left_out) return;
   const state::Catalog& catalog = *target.snapshot.catalog;
   std::string line(catalog.text(target.channel.name));
@@ -140,14 +141,14 @@ Result<> Attempt::prepare(const UpstreamTarget& target, const dialect::EditList&
   return upstream_request_->build(services_, request_, edits, target);
 }
 
-ring::Task<Result<ResponseFacts>> Attempt::open(const UpstreamTarget& target, Deadlines deadlines) {
+ring::Task<Result<>> Attempt::start(const UpstreamTarget& target, const Timeouts& timeouts) {
   key_ = {.endpoint = target.channel.id, .generation = target.snapshot.pool_generation};
   if (hold_ != nullptr) hold_->begin_attempt(target.channel.id);
   stream_ = services_.pool.take(key_);
   if (stream_) {
     services_.count(Counter::upstream_reuses);
   } else {
-    const Result<> connected = co_await connect(target, deadlines.connect_ns);
+    const Result<> connected = co_await connect(target, timeouts);
     if (!connected) co_return std::unexpected(connected.error());
   }
   if (aborted_) co_return fail(Errc::cancelled);
@@ -156,9 +157,11 @@ ring::Task<Result<ResponseFacts>> Attempt::open(const UpstreamTarget& target, De
   sent_any_ = true;
   sent_ns_ = services_.reactor.clock().monotonic_ns();
   sender_.spawn(send_request());
-  Result<ResponseFacts> facts = co_await read_response_head(
-      services_, *stream_, request_.head.method, deadlines.first_byte_ns);
-  co_return facts;
+  co_return Result<>{};
+}
+
+ring::Task<Result<ResponseFacts>> Attempt::read_head(TimeNs deadline_ns) {
+  return read_response_head(services_, *stream_, request_.head.method, slow_head_, deadline_ns);
 }
 
 void Attempt::abort() noexcept {

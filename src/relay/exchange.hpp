@@ -6,10 +6,15 @@
 #include <optional>
 
 #include "attempt.hpp"
+#include "delivery.hpp"
 #include "down_pump.hpp"
+#include "error_answer.hpp"
+#include "failover.hpp"
 #include "plan.hpp"
+#include "read_on.hpp"
 #include "refusal.hpp"
 #include "sluice/relay/connection.hpp"
+#include "usage_record.hpp"
 
 namespace sluice::relay {
 
@@ -28,6 +33,11 @@ class Exchange {
   [[nodiscard]] ring::Task<> serve();
   /// The gateway ends it now: what was delivered is charged, the client gets an error.
   void end();
+  /// What the client is told when no provider delivers.
+  struct Failure {
+    dialect::ErrorKind kind;
+    const char* message;
+  };
   /// The client's connection may carry another request.
   [[nodiscard]] bool reusable() const { return reusable_ && !client_left_; }
 
@@ -48,25 +58,24 @@ class Exchange {
   [[nodiscard]] ring::Task<> refuse(Refusal refusal);
   [[nodiscard]] ring::Task<> answer_models();
   [[nodiscard]] ring::Task<std::optional<Refusal>> reserve();
-  [[nodiscard]] Result<UpstreamTarget> prepare_attempt(const state::CandidateEntry& candidate,
-                                                       bool last);
-  [[nodiscard]] ring::Task<Result<ResponseFacts>> open(const state::CandidateEntry& candidate,
-                                                       bool last);
-  [[nodiscard]] ring::Task<Verdict> relay(const ResponseFacts& response, bool last);
-  [[nodiscard]] ring::Task<Verdict> relay_error(const ResponseFacts& response, bool last);
-  [[nodiscard]] ring::Task<Verdict> relay_refused(const dialect::UpstreamError& error, bool last);
-  [[nodiscard]] std::optional<Verdict> judge_error(dialect::ErrorClass error_class, bool last);
-  [[nodiscard]] dialect::ErrorTable error_table() const {
-    return dialect::ErrorTable(snapshot_->catalog->text(channel_->error_classes));
-  }
+  [[nodiscard]] Result<UpstreamTarget> prepare_attempt(const Way& way);
+  [[nodiscard]] ring::Task<Result<ResponseFacts>> open(const Way& way);
+  [[nodiscard]] ring::Task<Verdict> relay(const ResponseFacts& response);
+  [[nodiscard]] ring::Task<Verdict> relay_error(const ResponseFacts& response);
+  [[nodiscard]] ring::Task<bool> next_model();
+  [[nodiscard]] ring::Task<> answer_failure();
+  [[nodiscard]] PumpContext pump_context(const ResponseFacts& response, bool may_retry);
   [[nodiscard]] Ending describe(PumpEnd end, const Meter& meter);
   [[nodiscard]] ring::Task<> close_hold(price::End end, const Meter* meter, Tokens counted);
-  [[nodiscard]] Verdict after_break(bool last, const Error& error);
-  void fill_record(state::OutboxRecord& record) const;
+  [[nodiscard]] Verdict after_break(const Error& error);
+  [[nodiscard]] ring::Task<Verdict> answer_refused(const Meter& meter);
+  [[nodiscard]] dialect::ErrorTable error_table() const;
   [[nodiscard]] Hold* hold() { return hold_ ? &*hold_ : nullptr; }
   static void on_client_end(void* context, const Error& end);
+  static void on_read_enough(void* context);
   void release_body();
   void release_sent();
+  [[nodiscard]] bool may_retry_sent() const;
   void note_refused(const Refusal& refusal);
 
   Services& services_;
@@ -76,32 +85,17 @@ class Exchange {
   state::KeyRecord key_;
   std::unique_ptr<Plan> plan_;
   std::optional<Hold> hold_;
+  Delivery delivery_;
+  std::optional<Failover> failover_;
   std::optional<Attempt> attempt_;
-  const state::ChannelEntry* channel_ = nullptr;  ///< of the attempt, in the snapshot
-  struct Failure {
-    dialect::ErrorKind kind;
-    const char* message;
-  };
-  static constexpr Failure kProviderAway{
-      dialect::ErrorKind::upstream_failed,
-      "The provider of this model is not available; try again soon."};
-  std::optional<Failure> failure_;  ///< what to answer when no candidate delivers
+  Timeouts timeouts_;                ///< of the present attempt
+  std::unique_ptr<ReadOn> read_on_;  ///< once the client has left: policy drain
+  std::optional<Failure> failure_;   ///< what to answer when no candidate delivers
   bool client_left_ = false;
   bool ended_ = false;  ///< by end()
   bool reusable_ = false;
   bool upstream_reusable_ = false;
-  struct Facts {
-    std::uint32_t channel_id = 0;
-    std::uint16_t attempts = 0;
-    std::uint16_t status = 0;
-    TimeNs reserved_ns = 0;
-    TimeNs connected_ns = 0;
-    TimeNs first_byte_ns = 0;
-    TimeNs first_token_ns = 0;
-    std::uint64_t bytes_in = 0;
-    std::uint64_t bytes_out = 0;
-    Errc error = Errc::none;
-  } facts_;
+  ExchangeFacts facts_;
 };
 
 }  // namespace sluice::relay

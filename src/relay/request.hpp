@@ -42,6 +42,13 @@ class Body {
   std::size_t capacity_ = 0;
 };
 
+/// What the head says of the way to take.
+struct RouteWish {
+  std::uint64_t session = 0;  ///< hash of the session that it names, 0 = none
+  std::string channel;        ///< name of the one that the client has chosen, empty = none
+  std::uint16_t drill = 0;    ///< attempts that are to fail before they begin
+};
+
 /// What the head said, copied out of it.
 struct RequestHeadFacts {
   dialect::Route route;
@@ -57,8 +64,9 @@ struct RequestHeadFacts {
   std::uint16_t client_retry = 0;      ///< x-stainless-retry-count
   Digest256 key_digest{};              ///< of the API key, if has_key
   RequestId id{};
-  std::string query;       ///< behind "?", as sent
-  Body forwarded;          ///< "name: value\r\n" lines that go upstream
+  std::string query;  ///< behind "?", as sent
+  Body forwarded;     ///< "name: value\r\n" lines that go upstream
+  RouteWish wish;
   std::string tag;         ///< the client's own x-request-id, at most 64 bytes
   TimeNs received_ns = 0;  ///< monotonic, when the head was complete
   TimeNs received_realtime_ns = 0;

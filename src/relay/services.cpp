@@ -57,6 +57,10 @@ const char* to_string(Counter counter) {
       return "sluice_crowded_connections_total";
     case Counter::shed:
       return "sluice_shed_total";
+    case Counter::retries:
+      return "sluice_retries_total";
+    case Counter::ejections:
+      return "sluice_ejections_total";
     case Counter::errors_key_bad:
       return "sluice_upstream_errors_key_bad_total";
     case Counter::errors_no_money:

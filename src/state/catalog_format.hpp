@@ -34,11 +34,21 @@ enum Section : std::size_t {
   kCidrSets,
   kCidrs,
   kText,
+  kPatterns,  ///< of model names, the most exact first
+  kRouteGroups,
+  kRouteGroupModels,  ///< indexes of models, by group
 };
 
 struct NameEntry {
   TextRef name;
-  std::uint32_t model = kNone;  ///< kNone = empty place
+  std::uint32_t model = kNone;  ///< kNone = empty place; of a group: its first
+  std::uint32_t group = kNone;  ///< kNone = a model or its alias
+};
+
+/// An alias with `*` in it.
+struct PatternEntry {
+  TextRef pattern;
+  std::uint32_t model = 0;
   std::uint32_t reserved = 0;
 };
 

@@ -7,6 +7,7 @@
 #include <thread>
 
 #include "environment_impl.hpp"
+#include "lmdb_reserve.h"
 #include "rows.hpp"
 #include "sluice/base/clock.hpp"
 
@@ -164,6 +165,7 @@ Result<Environment::MapUse> Environment::map_use() {
 }
 
 Result<int> Environment::check_readers() {
+  const MayTakeOver reserve;
   int dead = 0;
   if (const int rc = mdb_reader_check(impl_->lmdb.env(), &dead); rc != 0) {
     return std::unexpected(lmdb_error(rc));

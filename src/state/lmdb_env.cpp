@@ -10,6 +10,7 @@
 #include <limits>
 
 #include "key_order.hpp"
+#include "lmdb_reserve.h"
 
 namespace sluice::state {
 namespace {
@@ -168,6 +169,7 @@ Result<> LmdbEnv::allocate(std::uint64_t map_bytes, std::string& message) {
 }
 
 Result<> LmdbEnv::open_tables(bool create, std::string& message) {
+  const MayTakeOver reserve;
   MDB_txn* txn = nullptr;
   int rc = mdb_txn_begin(env_, nullptr, create ? 0 : MDB_RDONLY, &txn);
   if (rc != 0) {

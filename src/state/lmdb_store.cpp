@@ -5,6 +5,7 @@
 #include <string_view>
 #include <utility>
 
+#include "lmdb_reserve.h"
 #include "rows.hpp"
 #include "sluice/base/clock.hpp"
 
@@ -134,6 +135,7 @@ Result<Row> LmdbTables::seek(Table table, ByteSpan key) {
 }
 
 Result<Tables*> LmdbStore::begin() {
+  const MayTakeOver reserve;
   if (const int rc = mdb_txn_begin(env_.env(), nullptr, 0, &txn_); rc != 0) {
     txn_ = nullptr;
     return std::unexpected(lmdb_error(rc));

@@ -1,5 +1,6 @@
 #include "sluice/state/records.hpp"
 
+#include <algorithm>
 #include <bit>
 #include <cstring>
 
@@ -11,7 +12,7 @@ namespace {
 static_assert(std::endian::native == std::endian::little,
               "records are stored as they are in memory");
 
-constexpr std::uint8_t kRecordVersion = 1;
+constexpr std::uint8_t kRecordVersion = 2;
 constexpr KeyId kMaxNumber = (std::uint64_t{1} << 62) - 1;
 
 template <class Record>
@@ -110,7 +111,9 @@ bool valid(const HoldRecord& r) {
 bool valid(const OutboxRecord& r) {
   return between(r.kind, OutboxKind::usage, OutboxKind::voided) && r.end <= price::End::expired &&
          r.phase <= price::Phase::final && r.hold.seq > 0 && r.hold.slot < kMaxSlots &&
-         r.held >= 0 && r.charged >= 0 && r.excess >= 0 && r.loss >= 0 && r.charged <= r.held;
+         r.held >= 0 && r.charged >= 0 && r.excess >= 0 && r.loss >= 0 && r.charged <= r.held &&
+         r.upstream_cost >= 0 &&
+         std::ranges::all_of(r.failed, [](const FailedAttempt& a) { return a.cost >= 0; });
 }
 
 bool valid(const IdemRecord& r) {

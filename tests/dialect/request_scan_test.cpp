@@ -117,8 +117,13 @@ TEST(RequestScan, BoundsDepthAndSize) {
     return "{\"model\":\"m\",\"a\":" + std::string(depth, '[') + std::string(depth, ']') + "}";
   };
   EXPECT_TRUE(scan_request(openai_chat, nested(63)).has_value());
-  EXPECT_EQ(scan_request(openai_chat, nested(64)).error().code, Errc::bad_syntax);
-  EXPECT_EQ(scan_request(openai_chat, nested(100'000)).error().code, Errc::bad_syntax);
+  EXPECT_EQ(scan_request(openai_chat, nested(64)).error().code, Errc::unsupported);
+  EXPECT_EQ(scan_request(openai_chat, nested(100'000)).error().code, Errc::unsupported);
+  EXPECT_TRUE(scan_request(openai_chat, nested(7), {.json_depth = 8}).has_value());
+  const auto deeper = scan_request(openai_chat, nested(8), {.json_depth = 8});
+  EXPECT_EQ(deeper.error(), (Error{Errc::unsupported, Source::client, Retry::no, 0}));
+  EXPECT_EQ(scan_request(openai_chat, nested(7) + "]", {.json_depth = 8}).error().code,
+            Errc::bad_syntax);
   EXPECT_EQ(scan_request(openai_chat, nested(10), {.body_bytes = 20}).error().code,
             Errc::too_large);
 }

@@ -341,22 +341,26 @@ TEST_F(DrainTest, BackupWhileAnotherProcessDrainsIsWhole) {
   ::waitpid(child, nullptr, 0);
 }
 
-// M28: a program does not write a ledger that a newer one has changed.
-TEST_F(DrainTest, NewerSchemaIsRefused) {
-  ledger_.reset();
-  sqlite3* connection = nullptr;
-  ASSERT_EQ(sqlite3_open(file().c_str(), &connection), SQLITE_OK);
-  EXPECT_EQ(sqlite3_exec(connection, "UPDATE schema_version SET version = 1000", nullptr, nullptr,
-                         nullptr),
-            SQLITE_OK);
-  sqlite3_close(connection);
-  for (const Access access : {Access::read_write, Access::read_only}) {
-    std::string message;
-    const auto opened = Ledger::open(file(), access, clock_, message);
-    ASSERT_FALSE(opened);
-    EXPECT_EQ(opened.error().code, Errc::unsupported);
-    EXPECT_NE(message.find("schema"), std::string::npos) << message;
-  }
+TEST_F(DrainTest, FailedAttemptsAreKeptWithTheirRowAndGoWithIt) {
+  DrainBatch batch{1, 1, usage_rows(0, 1, 2, wallet_.id)};
+  batch.rows[1].route_reason = 6;
+  batch.rows[1].upstream_cost = 7;
+  batch.rows[1].failed[0] = {4, 40, 429, 3, true, 12, 0};
+  batch.rows[1].failed[1] = {5, 50, 0, 1, true, 800, 99};
+  ASSERT_TRUE(ledger_->usage().drain(batch)) << ledger_->last_error();
+  const auto rows = ledger_->usage().list({});
+  ASSERT_TRUE(rows);
+  EXPECT_EQ(rows->front().row.route_reason, 6);
+  EXPECT_EQ(rows->front().row.upstream_cost, 7);
+  const auto attempts = ledger_->usage().attempts(rows->back().id, rows->front().id);
+  ASSERT_TRUE(attempts) << ledger_->last_error();
+  ASSERT_EQ(attempts->size(), 2U);
+  EXPECT_EQ(attempts->at(0).first, rows->front().id);
+  EXPECT_EQ(attempts->at(0).second.status, 429);
+  EXPECT_EQ(attempts->at(1).second.cost, 99);
+  EXPECT_TRUE(attempts->at(1).second.sent);
+  EXPECT_EQ(ledger_->usage().remove_before(INT64_MAX, 10).value(), 2);
+  EXPECT_TRUE(ledger_->usage().attempts(0, INT64_MAX).value().empty());
 }
 
 }  // namespace

@@ -1,100 +1,143 @@
-// How an older ledger becomes a newer one, and what the newer one has.
-#include "ledger_fixture.hpp"
-
+// A ledger of an older version becomes one of this version, with everything that was in it.
 #include <sqlite3.h>
+
+#include <fstream>
+#include <map>
+#include <sstream>
+
+#include "ledger_fixture.hpp"
 
 namespace sluice::ledger {
 namespace {
 
 class SchemaTest : public LedgerTest {
  protected:
-  /// Runs SQL on the file, past the ledger.
-  void run(const char* sql) {
+  using Columns = std::map<std::string, std::string>;  ///< table and column → type
+
+  /// Puts a ledger of version 1 where this test's own was.
+  void become_version_1() {
+    ledger_.reset();
+    for (const char* end : {"", "-wal", "-shm"}) std::filesystem::remove(file() + end);
+    std::stringstream script;
+    script << std::ifstream(SLUICE_VERSION_1).rdbuf();
+    run(script.str());
+  }
+  void run(const std::string& sql) {
     sqlite3* connection = nullptr;
     ASSERT_EQ(sqlite3_open(file().c_str(), &connection), SQLITE_OK);
-    char* message = nullptr;
-    EXPECT_EQ(sqlite3_exec(connection, sql, nullptr, nullptr, &message), SQLITE_OK)
-        << (message != nullptr ? message : "");
-    sqlite3_free(message);
+    char* error = nullptr;
+    EXPECT_EQ(sqlite3_exec(connection, sql.c_str(), nullptr, nullptr, &error), SQLITE_OK)
+        << (error != nullptr ? error : "");
+    sqlite3_free(error);
     sqlite3_close(connection);
   }
-  /// Takes away what version 2 added.
-  void make_version_1() {
-    ledger_.reset();
-    run("ALTER TABLE provider DROP COLUMN quirks;"
-        "ALTER TABLE provider DROP COLUMN error_classes;"
-        "ALTER TABLE channel DROP COLUMN proxy_credentials;"
-        "ALTER TABLE channel DROP COLUMN proxy_fingerprint;"
-        "DROP TABLE notice;"
-        "UPDATE schema_version SET version = 1;");
+
+  static Columns columns_of(const std::string& path) {
+    Columns out;
+    sqlite3* connection = nullptr;
+    EXPECT_EQ(sqlite3_open(path.c_str(), &connection), SQLITE_OK);
+    const auto add = [](void* to, int, char** values, char**) {
+      (*static_cast<Columns*>(to))[std::string(values[0]) + "." + values[1]] = values[2];
+      return 0;
+    };
+    EXPECT_EQ(sqlite3_exec(connection,
+                           "SELECT t.name, c.name, c.type || c.\"notnull\" FROM sqlite_master t "
+                           "JOIN pragma_table_info(t.name) c WHERE t.type = 'table'",
+                           add, &out, nullptr),
+              SQLITE_OK);
+    sqlite3_close(connection);
+    return out;
   }
 };
 
-TEST_F(SchemaTest, AVersion1LedgerKeepsWhatItHas) {
-  Provider provider;
-  provider.name = "old";
-  provider.dialect = "openai";
-  provider.base_url = "https://api.example.com/v1";
-  provider.auth = "bearer";
-  ASSERT_TRUE(ledger_->catalog().put(provider));
-  Channel channel;
-  channel.name = "old";
-  channel.provider_id = provider.id;
-  channel.proxy = "socks5://192.0.2.1:1080";
-  ASSERT_TRUE(ledger_->catalog().put(channel));
-  const Wallet wallet = add_customer("acme");
-  ASSERT_TRUE(ledger_->money().credit(wallet.id, 5, House::funding_credit, ""));
-  make_version_1();
+TEST_F(SchemaTest, KeysOfVersion1AreOfTheFirstPepper) {
+  become_version_1();
   reopen();
-  const auto back = ledger_->catalog().provider("old");
-  ASSERT_TRUE(back) << ledger_->last_error();
-  EXPECT_EQ(back->id, provider.id);
-  EXPECT_EQ(back->base_url, provider.base_url);
-  EXPECT_EQ(back->quirks, "");
-  EXPECT_EQ(back->error_classes, "");
-  const auto way = ledger_->catalog().channel("old");
-  ASSERT_TRUE(way);
-  EXPECT_EQ(way->proxy, channel.proxy);
-  EXPECT_EQ(way->proxy_credentials, "");
-  EXPECT_EQ(balance(wallet.id), 5);
-  // And it takes what is new.
-  provider.quirks = "no-stream-options";
-  provider.error_classes = "1113 no_money\n";
-  ASSERT_TRUE(ledger_->catalog().put(provider));
-  EXPECT_EQ(ledger_->catalog().provider("old")->error_classes, "1113 no_money\n");
-  ASSERT_TRUE(ledger_->notices().raise(NoticeKind::low_balance, wallet.id, 0, "{}"));
+  const auto keys = ledger_->keys().list(0);
+  ASSERT_TRUE(keys) << ledger_->last_error();
+  ASSERT_EQ(keys->size(), 2U);
+  for (const ApiKey& key : *keys) EXPECT_EQ(key.pepper, 1);
+  EXPECT_EQ(ledger_->keys().live_with_pepper(1).value_or(-1), 1);
+  EXPECT_EQ(ledger_->keys().live_with_pepper(2).value_or(-1), 0);
+  EXPECT_EQ(balance(1), 5 * kNanosPerUsd);
 }
 
-TEST_F(SchemaTest, AVersion1LedgerIsNotReadByThoseWhoOnlyRead) {
-  make_version_1();
+TEST_F(SchemaTest, AMigratedLedgerTakesWhatANewOneTakes) {
+  become_version_1();
+  reopen();
+  ApiKey key;
+  key.wallet_id = 1;
+  key.name = "new";
+  key.digest = std::string(64, '7');
+  key.last_chars = "4321";
+  key.pepper = 2;
+  ASSERT_TRUE(ledger_->keys().add(key)) << ledger_->last_error();
+  reopen();
+  const auto found = ledger_->keys().by_digest(key.digest);
+  ASSERT_TRUE(found);
+  EXPECT_EQ(found->name, "new");
+  EXPECT_EQ(found->pepper, 2);
+  EXPECT_EQ(ledger_->keys().live_with_pepper(2).value_or(-1), 1);
+}
+
+TEST_F(SchemaTest, ModelsOfVersion1HaveNoTimesOfTheirOwnAndMayBeGrouped) {
+  become_version_1();
+  run("INSERT INTO model VALUES (1, 'old', '', '', '', 0, 0, 7, 8, 1300, 0, 100, 1, 1, 1, 5)");
+  reopen();
+  const auto model = ledger_->catalog().model("old");
+  ASSERT_TRUE(model) << ledger_->last_error();
+  EXPECT_EQ(model->between_tokens_timeout_ms, 8);
+  EXPECT_EQ(model->first_token_timeout_ms, 0);
+  EXPECT_EQ(model->total_timeout_ms, 0);
+  RouteGroup group{.name = "any", .models = "old"};
+  ASSERT_TRUE(ledger_->catalog().put(group)) << ledger_->last_error();
+  EXPECT_EQ(ledger_->catalog().snapshot().value().route_groups.size(), 1U);
+}
+
+TEST_F(SchemaTest, ProvidersAndChannelsOfVersion1DepartFromNothing) {
+  become_version_1();
+  run("INSERT INTO provider VALUES (1, 'old', 'openai', 'https://a.example', 'bearer', '', 1);"
+      "INSERT INTO channel VALUES (1, 'old', 1, 0, 1, 1000, 'socks5://a.example:1', 0, 0, 0, 1)");
+  reopen();
+  const auto provider = ledger_->catalog().provider("old");
+  ASSERT_TRUE(provider) << ledger_->last_error();
+  EXPECT_EQ(provider->quirks + provider->error_classes, "");
+  const auto channel = ledger_->catalog().channel("old");
+  ASSERT_TRUE(channel);
+  EXPECT_EQ(channel->proxy, "socks5://a.example:1");
+  EXPECT_EQ(channel->proxy_credentials + channel->proxy_fingerprint, "");
+}
+
+TEST_F(SchemaTest, AVersion1ThatOnlyReadsIsRefused) {
+  become_version_1();
   std::string message;
   const auto opened = Ledger::open(file(), Access::read_only, clock_, message);
   ASSERT_FALSE(opened);
   EXPECT_EQ(opened.error().code, Errc::unsupported);
 }
 
-TEST_F(SchemaTest, ANoticeIsRaisedOnceUntilItsConditionHasGone) {
-  NoticeBook& notices = ledger_->notices();
-  const auto raise = [&](NoticeKind kind, Id subject, std::int64_t period) {
-    const auto id = notices.raise(kind, subject, period, R"({"type":"x"})");
-    EXPECT_TRUE(id);
-    return id.value_or(-1);
-  };
-  const Id first = raise(NoticeKind::low_balance, 1, 0);
-  EXPECT_GT(first, 0);
-  EXPECT_EQ(raise(NoticeKind::low_balance, 1, 0), 0);
-  EXPECT_GT(raise(NoticeKind::low_balance, 2, 0), 0) << "another wallet";
-  EXPECT_GT(raise(NoticeKind::key_budget_day, 1, 20'000), 0) << "another kind";
-  EXPECT_EQ(raise(NoticeKind::key_budget_day, 1, 20'000), 0);
-  EXPECT_GT(raise(NoticeKind::key_budget_day, 1, 20'001), 0) << "another day";
-  ASSERT_TRUE(notices.clear(NoticeKind::low_balance, 1));
-  EXPECT_GT(raise(NoticeKind::low_balance, 1, 0), first);
-  EXPECT_EQ(raise(NoticeKind::low_balance, 1, 0), 0);
-  ASSERT_EQ(notices.waiting(100)->size(), 5U);
-  EXPECT_EQ(notices.waiting(2)->front().id, first);
-  ASSERT_TRUE(notices.set_delivery(first, NoticeDelivery::done));
+// Whatever a later version adds: the tables are those of a new ledger.
+TEST_F(SchemaTest, AMigratedLedgerHasTheTablesOfANewOne) {
+  ledger_.reset();
+  const Columns fresh = columns_of(file());
+  EXPECT_GT(fresh.size(), 200U);
+  become_version_1();
   reopen();
-  EXPECT_EQ(ledger_->notices().waiting(100)->size(), 4U);
+  EXPECT_TRUE(ledger_->epochs().open_next(1, {})) << ledger_->last_error();
+  EXPECT_EQ(columns_of(file()), fresh);
+}
+
+// M28: a program does not write a ledger that a newer one has changed.
+TEST_F(SchemaTest, ANewerOneIsRefused) {
+  ledger_.reset();
+  run("UPDATE schema_version SET version = 1000");
+  for (const Access access : {Access::read_write, Access::read_only}) {
+    std::string message;
+    const auto opened = Ledger::open(file(), access, clock_, message);
+    ASSERT_FALSE(opened);
+    EXPECT_EQ(opened.error().code, Errc::unsupported);
+    EXPECT_NE(message.find("schema"), std::string::npos) << message;
+  }
 }
 
 }  // namespace

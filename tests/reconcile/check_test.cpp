@@ -170,6 +170,30 @@ auto hold_at(std::uint64_t epoch, std::uint64_t seq) {
   };
 }
 
+/// A hold that no limit stopped: it is counted wherever a hold is, so that all else agrees.
+void reserved_below_the_limit(Copy& copy) {
+  constexpr Nanos kMore = 6 * kNanosPerUsd;
+  RawState raw(copy.state());
+  const auto change = [&]<class Record>(Table table, state::ByteSpan key, auto how) {
+    auto record = raw.get<Record>(table, key);
+    how(record);
+    raw.put(table, key, record);
+  };
+  const auto in_counters = [](state::CounterRecord& c) {
+    c.total.reserved += kMore;
+    c.day.reserved += kMore;
+    c.month.reserved += kMore;
+  };
+  change.operator()<state::HoldRecord>(Table::holds, bytes_of(state::hold_key({1, 0, 8})),
+                                       [](auto& hold) { hold.amount += kMore; });
+  change.operator()<state::WalletRecord>(Table::accounts, bytes_of(state::wallet_key(1)),
+                                         [](auto& w) { w.held += kMore, w.available -= kMore; });
+  for (const auto kind : {state::CounterKind::key, state::CounterKind::wallet}) {
+    change.operator()<state::CounterRecord>(Table::accounts,
+                                            bytes_of(state::counter_key(kind, 1, 1)), in_counters);
+  }
+}
+
 auto sql(const char* text) {
   return [=](Copy& copy) { run_sql(copy.ledger(), text); };
 }
@@ -211,6 +235,9 @@ const Damage kDamages[] = {
      torn<state::SlotRecord>(Table::slots, state::number_key(0), 20)},
     {"TornWalletCheckValue", "table accounts: the record with key 0{15}1.* is damaged",
      torn<state::WalletRecord>(Table::accounts, state::wallet_key(1), 5)},
+    {"ReservedBelowTheLimit",
+     "I2: no wallet is below its limit .*: wallet 1: available -250002010, limit 0, by ",
+     reserved_below_the_limit},
     {"HoldLost", "I1: held = .*: wallet 1: held 700, its open holds are 0",
      without(Table::holds, state::hold_key({1, 0, 8}))},
     {"HoldOfAnotherEpoch", "I3: an open hold .*: hold 8 of slot 0 is of epoch 7", hold_at(7, 8)},
@@ -289,6 +316,64 @@ INSTANTIATE_TEST_SUITE_P(Damage, CheckTest, testing::ValuesIn(kDamages),
                          [](const auto& info) { return std::string(info.param.name); });
 
 class CheckCleanTest : public testing::Test {};
+
+/// Wallets that are below today's limit, each by what no request did.
+class BelowItsLimit : public Node {
+ protected:
+  void check_is_clean() {
+    const auto row = environment().find_wallet(static_cast<state::WalletId>(account_.wallet.id));
+    ASSERT_TRUE(row && *row);
+    EXPECT_LT((*row)->available, -(*row)->overdraft_limit);
+    reconciler_.reset();
+    books_.reset();
+    std::ofstream(disk_.path() + "/sluice.toml")
+        << "[state]\ndirectory = \"" << state_.path() << "\"\n[ledger]\ndatabase = \"ledger.db\"\n";
+    EXPECT_EQ(
+        std::system((SLUICE_PROGRAM " --config " + disk_.path() + "/sluice.toml check").c_str()),
+        0);
+  }
+  Account account_;
+};
+
+TEST_F(BelowItsLimit, ByADebitAfterItWasSpent) {
+  account_ = add_account("acme", kNanosPerUsd);
+  start();
+  settle_down();
+  shard().request(account_.wallet.id, account_.key.id, kNanosPerUsd, kNanosPerUsd);
+  ASSERT_TRUE(books_->money().credit(account_.wallet.id, kNanosPerUsd,
+                                     ledger::House::funding_credit, "given"));
+  ASSERT_TRUE(books_->money().debit(account_.wallet.id, 2 * kNanosPerUsd,
+                                    ledger::House::funding_credit, "taken back"));
+  settle_down();
+  check_is_clean();
+}
+
+TEST_F(BelowItsLimit, ByALimitThatWasLoweredAfterwards) {
+  account_ = add_account("acme", kNanosPerUsd);
+  start();
+  account_.wallet.overdraft_limit = kNanosPerUsd;
+  ASSERT_TRUE(books_->customers().update(account_.wallet));
+  settle_down();
+  shard().request(account_.wallet.id, account_.key.id, 2 * kNanosPerUsd, 2 * kNanosPerUsd);
+  account_.wallet.overdraft_limit = 0;
+  ASSERT_TRUE(books_->customers().update(account_.wallet));
+  settle_down();
+  check_is_clean();
+}
+
+TEST_F(BelowItsLimit, ByAHoldThatHadExpired) {
+  account_ = add_account("acme", kNanosPerUsd);
+  start();
+  settle_down();
+  PlayedShard slow = shard();
+  const ledger::Id wallet = account_.wallet.id, key = account_.key.id;
+  const state::Outcome late = slow.reserve(wallet, key, kNanosPerUsd);
+  ASSERT_EQ(late.verdict, state::Verdict::done);
+  ASSERT_TRUE(state::Writer(environment()).expire(late.hold, 2000 * kSecond));
+  slow.request(wallet, key, kNanosPerUsd, kNanosPerUsd);
+  EXPECT_EQ(slow.settle(late.hold, kNanosPerUsd, wallet, key).verdict, state::Verdict::done);
+  check_is_clean();
+}
 
 TEST_F(CheckCleanTest, NothingIsWrongInTheSampleOrInItsLedgerAlone) {
   const Sample sample;

@@ -49,6 +49,10 @@ void at_crash_point() noexcept {
 [[noreturn]] void at_terminate() {
   try {
     if (const auto error = std::current_exception()) std::rethrow_exception(error);
+    // Through a function of libstdc++ that is noexcept: nobody has caught it, its type is not to be
+    // had.
+    if (std::uncaught_exceptions() > 0 && own_seat->command.inject == Inject::allocation)
+      throw std::bad_alloc();
   } catch (const std::bad_alloc&) {
     if (own_seat->reply.injected) _exit(kNoMemoryStatus);
   } catch (...) {

@@ -32,7 +32,7 @@ struct RunOptions {
 struct RunFigures {
   std::uint64_t steps = 0, kills = 0, crashes = 0, reboots = 0, epochs = 0, rows = 0;
   std::uint64_t reserves = 0, refused = 0, store_faults = 0, disk_faults = 0, pauses = 0;
-  std::uint64_t asked = 0;  ///< how often `sluice check` was asked
+  std::uint64_t asked = 0;       ///< how often `sluice check` was asked
   std::uint64_t injected = 0;    ///< RunOptions::inject, or drawn
   std::uint64_t injectable = 0;  ///< how often RunOptions::inject could have happened
   Shadow::Ends ends;
@@ -88,6 +88,7 @@ struct Instance {
   std::uint64_t epoch = 0;
   std::array<std::uint64_t, kPlaces> serials{};  ///< of attempts by place; 0 = free
   std::array<bool, kPlaces> busy{};              ///< a verb is under way
+  std::array<Shown, kOps> shown_before;          ///< by each op of its last turn
 };
 
 class Run {
@@ -118,6 +119,7 @@ class Run {
   // ops of a shard
   void next_op(Instance& shard, std::uint8_t place, Command& command);
   void push(Instance& shard, Command& command, const Op& op);
+  void unshow(const Instance& shard, const Command& step, std::uint32_t first);
   void reserve_op(Instance& shard, std::uint8_t place, Command& command);
   void phase_ops(Instance& shard, std::uint8_t place, Command& command);
   void stream_op(Instance& shard, std::uint8_t place, Command& command);

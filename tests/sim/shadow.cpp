@@ -104,6 +104,7 @@ void Shadow::answered(Attempt& a, const Completion& completion) {
       return;
     case OpKind::extend:
       if (done) a.amount += a.extension;
+      if (failed) a.unsure.push_back(a.extension);
       a.extension = 0;
       return;
     case OpKind::settle:
@@ -142,6 +143,17 @@ Attempt* Shadow::find(std::uint64_t epoch, std::uint32_t slot, std::uint64_t seq
 
 // ---- holds
 
+/// Whether a hold of `a` may have this amount: what is known, and what was asked and not answered.
+bool Shadow::holds(Attempt& a, Nanos amount) {
+  if (amount == a.amount) return true;
+  if (a.extension != 0 && amount == a.amount + a.extension) {
+    a.amount += std::exchange(a.extension, 0);
+    return true;
+  }
+  return std::ranges::any_of(a.unsure,
+                             [&](Nanos extension) { return amount == a.amount + extension; });
+}
+
 void Shadow::see_hold(const state::HoldRow& row, TimeNs monotonic_ns) {
   std::uint64_t serial = 0;
   for (std::size_t i = 8; i-- > 0;) serial = serial << 8 | row.record.request_id[i];
@@ -157,12 +169,9 @@ void Shadow::see_hold(const state::HoldRow& row, TimeNs monotonic_ns) {
   if (a.price_version != row.record.price_version || !prices_.contains(a.price_version))
     return wrong(name + ": its price changed or never was");
   by_hold_[{row.id.epoch, row.id.slot, row.id.seq}] = serial;
-  if (row.record.amount != a.amount) {
-    if (a.extension == 0 || row.record.amount != a.amount + a.extension)
-      return wrong(name + ": holds " + std::to_string(row.record.amount) + ", asked was " +
-                   std::to_string(a.amount));
-    a.amount += std::exchange(a.extension, 0);
-  }
+  if (!holds(a, row.record.amount))
+    return wrong(name + ": holds " + std::to_string(row.record.amount) + ", asked was " +
+                 std::to_string(a.amount));
   const bool tombstone = row.record.state == state::HoldState::tombstone;
   if (tombstone && !a.tombstone) {
     ++ends_.expired;
@@ -199,18 +208,16 @@ void Shadow::close(Attempt& a, const Row& row) {
       "row " + name_of(row.epoch, row.slot, row.seq) + " of hold " + std::to_string(row.hold_seq);
   if (!a.may_be_open()) return wrong(name + ": the hold was closed before");
   a.known = Attempt::Known::closed;
-  if (row.held != a.amount) {
-    if (a.extension == 0 || row.held != a.amount + a.extension)
-      return wrong(name + ": held " + std::to_string(row.held) + ", asked was " +
-                   std::to_string(a.amount));
-    a.amount += std::exchange(a.extension, 0);
-  }
+  if (!holds(a, row.held))
+    return wrong(name + ": held " + std::to_string(row.held) + ", asked was " +
+                 std::to_string(a.amount));
   if (row.end == price::End::shard_died) {
     if (!is_dead(a.owner)) return wrong(name + ": reaped although its owner lives");
     if (a.tombstone) return wrong(name + ": reaped although it had expired");
   } else if (!a.closing || row.end != a.end) {
     return wrong(name + ": ended in a way that nobody asked for");
   }
+  a.amount = row.held;  // what is held decides, not what its owner knows of it
   const Split split = owed(a, row.end);
   if (!(split == row.split)) {
     return wrong(name + ": charged " + std::to_string(row.split.charged) + " + " +

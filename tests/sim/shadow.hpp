@@ -29,7 +29,15 @@ struct Split {
 };
 
 /// One reservation that was asked for, and what became of it.
-struct Attempt {
+/// The board, as its owner has shown it.
+struct Shown {
+  price::Phase phase = price::Phase::reserved;
+  price::UsageState usage_state = price::UsageState::none;
+  price::TokenCounts usage;
+  Tokens counted = 0;
+};
+
+struct Attempt : Shown {
   std::uint64_t serial = 0;
   std::uint32_t owner = 0;  ///< instance of a shard
   std::uint64_t epoch = 0;
@@ -38,13 +46,11 @@ struct Attempt {
   std::uint32_t multiplier = 1000;
   Tokens input_estimate = 0;
   TimeNs deadline_ns = 0;
-  // the board, as its owner has shown it
-  price::Phase phase = price::Phase::reserved;
-  price::UsageState usage_state = price::UsageState::none;
-  price::TokenCounts usage;
-  Tokens counted = 0;
   // what was asked and not answered
   Nanos extension = 0;
+  /// Extensions whose commit failed and whose hold could not be read again: at most one of them is
+  /// in the hold, and its owner does not count on it.
+  std::vector<Nanos> unsure;
   bool closing = false;
   price::End end = price::End::finished;
   bool with_record = true;
@@ -119,6 +125,7 @@ class Shadow {
  private:
   void see_hold(const state::HoldRow& row, TimeNs monotonic_ns);
   void see_row(Row row);
+  [[nodiscard]] static bool holds(Attempt& attempt, Nanos amount);
   void close(Attempt& attempt, const Row& row);
   [[nodiscard]] Split owed(const Attempt& attempt, price::End end) const;
   void see_wallet(const state::StateCopy& copy, const state::WalletRecord& wallet);

@@ -117,7 +117,8 @@ class Shard {
       return;
     }
     store_->arm(command.store_fault, command.write_fault_at, command.fault);
-    for (std::uint32_t i = 0; i < command.op_count; ++i) carry_out(command.ops[i], command);
+    for (std::uint32_t& i = seat_.reply.ops_done; i < command.op_count; ++i)
+      carry_out(command.ops[i], command);
     const auto turn = queue_->commit_turn(command.monotonic_ns);
     if (turn == state::VerbQueue::Turn::busy) say(seat_, "busy");
     seat_.reply.queue_empty = queue_->empty();

@@ -64,7 +64,10 @@ INSTANTIATE_TEST_SUITE_P(Seeds, SeedThatFailed,
                          testing::Values(Regression{"SlotWithoutACursorHadNoGap", 20},
                                          Regression{"HeldPriceLeftTheCatalogWhenTheClockWentBack",
                                                     69},
-                                         Regression{"EpochWasCompletedAndNotNamed", 436}),
+                                         Regression{"EpochWasCompletedAndNotNamed", 436},
+                                         Regression{"RollbackWithoutMemoryKeptTheLock", 266},
+                                         Regression{"LockWithoutMemoryWasLostForEver", 473},
+                                         Regression{"ConnectionStringWithoutMemoryHadNoEnd", 31}),
                          [](const auto& each) { return each.param.name; });
 
 class PlantedFault : public testing::TestWithParam<Fault> {};

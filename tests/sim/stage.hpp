@@ -151,6 +151,7 @@ struct Reply {
   std::uint64_t price_version = 0;
   std::uint8_t origin = 0;  ///< reconcile::Origin
   bool queue_empty = true;
+  std::uint32_t ops_done = 0;  ///< of a shard's turn
   std::uint32_t completion_count = 0;
   std::array<Completion, kOps * 2> completions;
   std::array<char, 200> message{};

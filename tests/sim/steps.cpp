@@ -187,11 +187,18 @@ StepEnd Run::take_end(Instance& actor, bool hung, StepEnd end) {
       shadow_.wrong("an actor died by itself: " + how);
     note("  is gone, after " + std::to_string(at.reply.crash_points) + " crash points");
     if (!left) ++figures_.crashes;
+    if (step.what == Do::turn) unshow(actor, step, at.reply.ops_done);
     forget(actor);
   } else if (at.reply.error != Errc::none) {
     note("  error " + std::string(to_string(at.reply.error)) + " " + at.reply.message.data());
   }
   return end;
+}
+
+/// A shard died before it came to these: it found no memory for what comes first in a turn.
+void Run::unshow(const Instance& shard, const Command& step, std::uint32_t first) {
+  for (std::uint32_t i = step.op_count; i > first; --i)
+    static_cast<Shown&>(shadow_.attempt(step.ops[i - 1].serial)) = shard.shown_before[i - 1];
 }
 
 void Run::take_completions(Instance& shard) {
@@ -305,6 +312,7 @@ void Run::push(Instance& shard, Command& step, const Op& op) {
     shard.serials[op.place] = at.serial;
   }
   Attempt& attempt = shadow_.attempt(at.serial);
+  shard.shown_before[step.op_count - 1] = attempt;
   switch (op.kind) {
     case OpKind::attempt:
       attempt.phase = price::Phase::reserved;

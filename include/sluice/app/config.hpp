@@ -28,13 +28,16 @@ struct Limits {
   TimeNs tls_handshake_timeout_ns = 5 * kSecond;
   std::uint32_t connections_per_address = 256;  ///< at one shard; 0 = unlimited
   std::uint32_t connections_per_shard = 9000;
-  std::uint32_t json_depth = 64;
+  std::uint32_t json_depth = 64;  ///< levels of objects and arrays in a body, at most 64
   TimeNs write_stall_ns = 60 * kSecond;
   TimeNs queue_wait_ns = 50 * kMillisecond;  ///< beyond it requests are shed; 0 = never
 };
 
 struct Timeouts {
   TimeNs connect_ns = 5 * kSecond;
+  TimeNs tls_ns = 5 * kSecond;
+  TimeNs first_token_ns = 120 * kSecond;
+  TimeNs probe_interval_ns = 30 * kSecond;
   TimeNs first_byte_stream_ns = 120 * kSecond;
   TimeNs first_byte_whole_ns = 600 * kSecond;
   TimeNs between_tokens_ns = 600 * kSecond;
@@ -59,7 +62,7 @@ struct Edge {
   std::string user;  ///< that shards run as when the edge is started by root; empty = unchanged
   std::string metrics_address = "127.0.0.1:9090";  ///< /metrics, /healthz, /readyz
   std::uint32_t shards = 1;
-  TimeNs spin_ns = 50 * kMicrosecond;  ///< busy wait before sleeping; 0 = off
+  TimeNs spin_ns = 20 * kMicrosecond;  ///< busy wait before sleeping; 0 = off
   std::string ca_file = "/etc/ssl/certs/ca-certificates.crt";
   std::string ring_profile;  ///< "6.1" masks newer kernel features; empty = probe
   std::vector<int> cpus;     ///< shard i is pinned to cpus[i % size]; empty = not pinned

@@ -51,10 +51,17 @@ struct ModelSettings {
   std::optional<std::int64_t> hidden_tokens_per_s;
   std::optional<std::string> first_byte_timeout;
   std::optional<std::string> between_tokens_timeout;
+  std::optional<std::string> first_token_timeout;
+  std::optional<std::string> total_timeout;
   std::optional<bool> retry_after_send;
   std::optional<bool> listed;
   std::optional<bool> enabled;
   std::optional<std::vector<RouteSettings>> routes;
+};
+struct RouteGroupSettings {
+  std::optional<std::vector<std::string>> models;  ///< names, in order of preference
+  std::optional<bool> listed;
+  std::optional<bool> enabled;
 };
 /// USD per million tokens as text. Caches that are not given cost what input costs.
 struct RateSettings {
@@ -111,6 +118,9 @@ enum class Change : std::uint8_t { none, created, updated };
                                           const ChannelSettings& settings);
 [[nodiscard]] Outcome<Change> put_model(Service& service, std::string_view name,
                                         const ModelSettings& settings);
+/// A name for several models: the first that can be served is used.
+[[nodiscard]] Outcome<Change> put_route_group(Service& service, std::string_view name,
+                                              const RouteGroupSettings& settings);
 /// Adds a price version unless the newest one of the model already says the same.
 [[nodiscard]] Outcome<Change> put_price(Service& service, std::string_view model,
                                         const PriceSettings& settings);

@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "sluice/base/error.hpp"
+#include "sluice/base/units.hpp"
 #include "sluice/dialect/format.hpp"
 
 namespace sluice::dialect {
@@ -108,6 +109,10 @@ class ErrorTable {
 /// allocate.
 [[nodiscard]] ErrorClass classify_upstream_error(Format format, int status, std::string_view body,
                                                  const ErrorTable& table = {});
+
+/// How long the body asks to be left alone: Gemini says `"retryDelay": "13s"` there and sends no
+/// header (google.rpc.RetryInfo). 0 = it does not.
+[[nodiscard]] TimeNs retry_delay_ns(std::string_view body);
 
 /// True where the text is one of the known ways to say that the prompt does not fit the context
 /// window.

@@ -8,7 +8,7 @@
 
 namespace sluice::dialect {
 
-inline constexpr unsigned kMaxJsonDepth = 64;
+inline constexpr std::uint8_t kMaxJsonDepth = 64;
 
 /// What the reader expects next, or which token is open.
 enum class JsonStep : std::uint8_t {
@@ -27,8 +27,10 @@ enum class JsonStep : std::uint8_t {
 };
 
 struct JsonState {
-  std::uint64_t object_levels = 0;  ///< bit of a level: it is an object, else an array
-  std::uint8_t depth = 0;           ///< open containers
+  std::uint64_t object_levels = 0;          ///< bit of a level: it is an object, else an array
+  std::uint8_t depth = 0;                   ///< open containers
+  std::uint8_t depth_most = kMaxJsonDepth;  ///< more are invalid; at most kMaxJsonDepth
+  bool too_deep = false;                    ///< that is what made it invalid
   JsonStep step = JsonStep::value;
   std::uint8_t role = 0;         ///< what the value that comes next, or is open, means
   std::uint8_t string_mode = 0;  ///< skip, count or capture

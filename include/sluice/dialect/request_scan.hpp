@@ -12,12 +12,14 @@
 #include "sluice/base/units.hpp"
 #include "sluice/dialect/format.hpp"
 #include "sluice/dialect/inline_text.hpp"
+#include "sluice/dialect/json_state.hpp"
 #include "sluice/dialect/token_classes.hpp"
 
 namespace sluice::dialect {
 
 struct RequestLimits {
-  std::size_t body_bytes = 32 * kMiB;  ///< at most 2^32 − 1: offsets are 32 bits
+  std::size_t body_bytes = 32 * kMiB;       ///< at most 2^32 − 1: offsets are 32 bits
+  std::uint8_t json_depth = kMaxJsonDepth;  ///< levels of objects and arrays, the body's own too
 };
 
 /// Where a value stands in the body, quotes included. size 0 = the field is absent.
@@ -96,12 +98,12 @@ struct RequestScan {
   }
 };
 
-/// Scans the body of `operation`. One pass, no allocation, no recursion; depth at most 64.
+/// Scans the body of `operation`. One pass, no allocation, no recursion.
 /// The body must be one JSON object in valid UTF-8. Refused, since two parsers could read them
 /// differently: a field that matters here given twice, or spelt in other letter case (`Model`), at
 /// the places where it is read. Errors (source client): too_large (over limits.body_bytes),
-/// bad_syntax (not JSON, not UTF-8, too deep), bad_value (no model, a field that matters of the
-/// wrong type or out of range, duplicates).
+/// bad_syntax (not JSON, not UTF-8), unsupported (over limits.json_depth), bad_value (no model, a
+/// field that matters of the wrong type or out of range, duplicates).
 [[nodiscard]] Result<RequestScan> scan_request(Operation operation, std::string_view body,
                                                const RequestLimits& limits = {});
 

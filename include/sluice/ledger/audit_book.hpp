@@ -83,6 +83,12 @@ struct EpochRows {
   std::int64_t removed = 0;
 };
 
+/// An overdraft limit that is not in force any more.
+struct EarlierLimit {
+  Id wallet_id = 0;
+  Nanos limit = 0;
+};
+
 class AuditBook {
  public:
   explicit AuditBook(Db& db) : db_(db) {}
@@ -99,6 +105,10 @@ class AuditBook {
   [[nodiscard]] Result<std::vector<WalletNumbers>> wallet_numbers();
   [[nodiscard]] Result<std::vector<SlotRows>> slot_rows();
   [[nodiscard]] Result<std::vector<EpochRows>> epoch_rows();
+  /// Overdraft limits that were replaced since a node's epoch was opened, the highest of each
+  /// wallet.
+  [[nodiscard]] Result<std::vector<EarlierLimit>> earlier_limits(std::uint32_t node,
+                                                                 std::uint64_t epoch);
   /// The whole publish queue, by wallet and number.
   [[nodiscard]] Result<std::vector<NumberedEntry>> queue();
 

@@ -23,11 +23,14 @@ class KeyBook {
   [[nodiscard]] Result<> update(ApiKey& key);
   [[nodiscard]] Result<ApiKey> by_name(Id wallet_id, std::string_view name);
   [[nodiscard]] Result<ApiKey> by_id(Id id);
+  [[nodiscard]] Result<ApiKey> by_digest(std::string_view digest);
   /// Keys of a wallet (0 = all), by name.
   [[nodiscard]] Result<std::vector<ApiKey>> list(Id wallet_id);
   /// Keys changed after `generation`.
   [[nodiscard]] Result<std::vector<ApiKey>> changed_after(std::int64_t generation);
   [[nodiscard]] Result<std::int64_t> count();
+  /// Keys that are enabled and have not expired, and whose digest was made with this pepper.
+  [[nodiscard]] Result<std::int64_t> live_with_pepper(std::int64_t version);
 
  private:
   Db& db_;

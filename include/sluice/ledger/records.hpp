@@ -78,9 +78,10 @@ struct KeyPolicy {
 struct ApiKey {
   Id id = 0;
   Id wallet_id = 0;
-  std::string name;        ///< unique within the wallet
-  std::string digest;      ///< HMAC-SHA-256(pepper, key), 64 lower-case hex digits
-  std::string last_chars;  ///< last 4 characters of the key, for people
+  std::string name;         ///< unique within the wallet
+  std::string digest;       ///< HMAC-SHA-256(pepper, key), 64 lower-case hex digits
+  std::int64_t pepper = 1;  ///< version of the pepper that `digest` was made with
+  std::string last_chars;   ///< last 4 characters of the key, for people
   bool enabled = true;
   KeyPolicy policy;
   TimeNs created_ns = 0;
@@ -156,9 +157,21 @@ struct Model {
   Tokens max_output_tokens = 0;      ///< 0 = not known
   std::int64_t first_byte_timeout_ms = 0;
   std::int64_t between_tokens_timeout_ms = 0;
+  std::int64_t first_token_timeout_ms = 0;
+  std::int64_t total_timeout_ms = 0;
   bool hidden_output = false;  ///< reasons without streaming it: accrues by time
   std::int64_t hidden_tokens_per_s = 100;
   bool retry_after_send = true;
+  bool listed = true;
+  bool enabled = true;
+  TimeNs created_ns = 0;
+};
+
+/// A name for several models, of which the first that can be served is used.
+struct RouteGroup {
+  Id id = 0;
+  std::string name;    ///< public; shares one space with the names and aliases of models
+  std::string models;  ///< comma-separated names of models, in order of preference
   bool listed = true;
   bool enabled = true;
   TimeNs created_ns = 0;

@@ -9,6 +9,8 @@
 #include "sluice/base/crypto.hpp"
 #include "sluice/base/log_limit.hpp"
 #include "sluice/net/pool.hpp"
+#include "sluice/policy/retry_budget.hpp"
+#include "sluice/relay/health.hpp"
 #include "sluice/relay/settings.hpp"
 #include "sluice/relay/shedding.hpp"
 #include "sluice/relay/snapshot.hpp"
@@ -33,6 +35,13 @@ class BoardPlaces {
   std::vector<std::uint32_t> free_;
 };
 
+/// What a shard has learnt of providers.
+struct Providers {
+  Health health;
+  policy::RetryBudget retries;
+  LogLimit connect_faults;  ///< lines about channels whose TLS or proxy fails
+};
+
 struct Services {
   ring::Reactor& reactor;
   net::Pool& pool;
@@ -44,6 +53,7 @@ struct Services {
   state::RefusedRing& refused;
   const KeyHasher& hasher;
   const Settings& settings;
+  Providers providers;
   BoardPlaces places;
   std::shared_ptr<Scratch> scratch;
   std::shared_ptr<const Snapshot>
@@ -54,7 +64,6 @@ struct Services {
   bool draining = false;         ///< answers close their connections
   bool hurried = false;          ///< a connection ends with its answer, whatever that has said
   Shedding shedding;             ///< of requests, when there are too many
-  LogLimit connect_faults;       ///< lines about channels whose TLS or proxy fails
 
   void count(Counter counter, std::uint64_t by = 1) {
     metrics.add(static_cast<std::size_t>(counter), by);

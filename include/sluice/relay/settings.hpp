@@ -4,6 +4,7 @@
 #include <cstdint>
 
 #include "sluice/base/units.hpp"
+#include "sluice/dialect/json_state.hpp"
 #include "sluice/http/limits.hpp"
 #include "sluice/price/estimate.hpp"
 #include "sluice/state/boards.hpp"
@@ -19,14 +20,18 @@ struct Settings {
   std::uint32_t requests_per_connection = 1000;
   TimeNs write_stall_ns = 60 * kSecond;
   TimeNs connect_ns = 5 * kSecond;
+  TimeNs tls_ns = 5 * kSecond;  ///< the handshake with a provider
   TimeNs first_byte_stream_ns = 120 * kSecond;
   TimeNs first_byte_whole_ns = 600 * kSecond;
+  TimeNs first_token_ns = 120 * kSecond;  ///< of a stream, from its head
   TimeNs between_tokens_ns = 600 * kSecond;
   TimeNs total_ns = 3600 * kSecond;
   TimeNs keepalive_ping_ns = 15 * kSecond;
+  TimeNs probe_interval_ns = 0;  ///< between two active probes of a channel; 0 = none are made
   price::SliceRules slice;
   bool tolerate_half_close = false;
-  TimeNs queue_wait_most_ns = 50 * kMillisecond;  ///< 0 = no request is ever shed
+  std::uint8_t json_depth = dialect::kMaxJsonDepth;  ///< of a request's body
+  TimeNs queue_wait_most_ns = 50 * kMillisecond;     ///< 0 = no request is ever shed
 };
 
 /// Counters of one shard on the health board, behind those of the shared state.
@@ -48,6 +53,8 @@ enum class Counter : std::uint32_t {
   protocol_errors,
   crowded,  ///< connections refused: too many of one address
   shed,
+  retries,         ///< requests that were sent to another channel or with another key
+  ejections,       ///< channels and provider keys that were left alone
   errors_key_bad,  ///< answers of providers that are errors, by class
   errors_no_money,
   errors_rate,

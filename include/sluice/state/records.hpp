@@ -18,7 +18,7 @@
 
 namespace sluice::state {
 
-inline constexpr std::uint32_t kSchemaVersion = 1;
+inline constexpr std::uint32_t kSchemaVersion = 2;
 
 /// First eight bytes of every record. Filled by encode().
 struct RecordHeader {
@@ -88,13 +88,14 @@ struct KeyRecord {
   OnDisconnect on_disconnect = OnDisconnect::cancel;
   OnLowBalance on_low_balance = OnLowBalance::refuse;
   OnRevoke on_revoke = OnRevoke::finish;
-  std::uint32_t flags = 0;          ///< KeyFlags
-  std::uint32_t model_set = 0;      ///< id in the catalog; 0 = every model
-  std::uint32_t cidr_set = 0;       ///< id in the catalog; 0 = any address
-  std::uint32_t zone = 0;           ///< zone id of the key's windows
-  std::uint32_t wallet_zone = 0;    ///< zone id of the wallet's windows
-  std::uint32_t group = 0;          ///< customer group, id in the catalog
-  std::uint32_t drain_seconds = 0;  ///< caps of policy drain
+  std::uint32_t flags = 0;        ///< KeyFlags
+  std::uint32_t model_set = 0;    ///< id in the catalog; 0 = every model
+  std::uint32_t cidr_set = 0;     ///< id in the catalog; 0 = any address
+  std::uint32_t zone = 0;         ///< zone id of the key's windows
+  std::uint32_t wallet_zone = 0;  ///< zone id of the wallet's windows
+  std::uint32_t group = 0;        ///< customer group, id in the catalog
+  std::uint32_t drain_seconds =
+      0;  ///< caps of policy drain, from when the client has left; 0 = none
   std::uint64_t drain_bytes = 0;
   Nanos drain_nanos = 0;
   Nanos excess_max = 0;  ///< what the wallet pays above a hold; 0 = one slice of the model
@@ -207,6 +208,19 @@ enum class OutboxKind : std::uint8_t { usage = 1, late = 2, voided = 3 };
 
 inline constexpr std::size_t kTagBytes = 64;
 
+/// Attempts of one request that can fail, each recorded.
+inline constexpr std::size_t kFailedAttempts = 4;
+struct FailedAttempt {
+  std::uint32_t channel_id = 0;  ///< 0 = there was none
+  std::uint32_t channel_key_id = 0;
+  std::uint16_t status = 0;  ///< of the answer, 0 = none came
+  std::uint8_t fault = 0;    ///< state::Fault
+  std::uint8_t sent = 0;     ///< 1 = a byte of the request may have reached the provider
+  std::uint32_t lasted_ms = 0;
+  Nanos cost = 0;  ///< what the provider may bill for it: the prompt, where no answer came
+};
+using FailedAttempts = std::array<FailedAttempt, kFailedAttempts>;
+
 /// `outbox`[slot, sequence]: the usage record. It is the access record as well.
 struct OutboxRecord {
   RecordHeader header;
@@ -251,6 +265,10 @@ struct OutboxRecord {
   std::uint64_t own_ns = 0;  ///< CPU time of the gateway itself
   std::uint64_t bytes_in = 0;
   std::uint64_t bytes_out = 0;
+  std::uint32_t route_reason = 0;    ///< state::RouteReason of the last attempt
+  std::uint32_t route_group_id = 0;  ///< routing group that was asked for, 0 = a model
+  Nanos upstream_cost = 0;           ///< of the last attempt: list price × the channel's multiplier
+  FailedAttempts failed{};           ///< in order; the last attempt too if it failed
   std::array<char, kTagBytes> tags{};  ///< client's label, UTF-8, zero padded
 };
 

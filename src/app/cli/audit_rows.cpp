@@ -70,8 +70,7 @@ class RowAudit {
     const auto removed = ledger_.sums().removed(node_, epoch_);
     if (!removed) return std::unexpected(removed.error());
     for (const ledger::RemovedSum& sum : removed->sums) {
-      sums_.wallets[sum.wallet_id].charged += sum.charged;
-      sums_.wallets[sum.wallet_id].excess += sum.excess;
+      add(sum.wallet_id, sum.charged, sum.excess, true);
     }
     removed_ = removed->rows;
     return {};
@@ -138,10 +137,19 @@ class RowAudit {
     });
   }
 
+  static bool is_late(std::int64_t kind) {
+    return kind == static_cast<std::int64_t>(state::OutboxKind::late);
+  }
+
+  void add(ledger::Id wallet, Nanos charged, Nanos excess, bool late) {
+    WalletSums& sums = sums_.wallets[wallet];
+    sums.charged += charged;
+    sums.excess += excess;
+    if (late) sums.late += charged;
+  }
+
   void take(const ledger::UsageRow& row, const AuditPrices& prices) {
-    WalletSums& sums = sums_.wallets[row.wallet_id];
-    sums.charged += row.charged;
-    sums.excess += row.excess;
+    add(row.wallet_id, row.charged, row.excess, is_late(row.kind));
     above_.expect(row.charged <= row.held, [&] {
       return fmt::format("ledger row {} of slot {}: charged {} of a hold of {}", row.seq, row.slot,
                          row.charged, row.held);
@@ -159,9 +167,8 @@ class RowAudit {
 
   void take(const state::OutboxRow& row) {
     const state::OutboxRecord& record = row.record;
-    WalletSums& sums = sums_.wallets[static_cast<ledger::Id>(record.wallet_id)];
-    sums.charged += record.charged;
-    sums.excess += record.excess;
+    add(static_cast<ledger::Id>(record.wallet_id), record.charged, record.excess,
+        record.kind == state::OutboxKind::late);
     above_.expect(record.charged <= record.held, [&] {
       return fmt::format("outbox row {} of slot {}: charged {} of a hold of {}", row.id.seq,
                          row.id.slot, record.charged, record.held);

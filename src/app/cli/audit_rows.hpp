@@ -24,6 +24,9 @@ struct AuditedState {
 struct WalletSums {
   Nanos charged = 0;
   Nanos excess = 0;
+  /// Charged for holds that had expired, whose money somebody else may have spent: of late rows,
+  /// and of what has aged out, which may have been such rows.
+  Nanos late = 0;
 };
 
 /// What one key or wallet spent, as far as the copied state can know: in all, by day, by month.

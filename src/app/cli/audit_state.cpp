@@ -66,7 +66,7 @@ void holds(const AuditedState& state, const RowSums& rows, Findings& findings) {
   }
 }
 
-// I1, I2 of each wallet.
+// I1 of each wallet.
 void wallets(const AuditedState& state, const RowSums& rows, Findings& findings) {
   const auto reserved = reserved_by_owner(state.before);
   Finding& identity =
@@ -74,7 +74,6 @@ void wallets(const AuditedState& state, const RowSums& rows, Findings& findings)
   Finding& held = findings.add("I1", "held = Σ open holds, each wallet");
   Finding& charges =
       findings.add("I1", "charged and excess = Σ rows of ledger and outbox, each wallet");
-  Finding& limit = findings.add("I2", "no wallet is below its limit by its own doing");
   state::WalletRecord sum;
   for (const state::WalletRecord& w : state.before.wallets) {
     identity.expect(state::identity_holds(w), [&] {
@@ -90,12 +89,6 @@ void wallets(const AuditedState& state, const RowSums& rows, Findings& findings)
     charges.expect(of_rows.charged == w.charged && of_rows.excess == w.excess, [&] {
       return fmt::format("wallet {}: charged {} excess {}, its rows say {} and {}", w.wallet_id,
                          w.charged, w.excess, of_rows.charged, of_rows.excess);
-    });
-    // Below the limit only by what no reserve or extend did: excess and money taken back.
-    const Nanos unasked = w.excess + std::max<Nanos>(-w.applied, 0) + std::max<Nanos>(-w.base, 0);
-    limit.expect(w.available >= -w.overdraft_limit - unasked, [&] {
-      return fmt::format("wallet {}: available {}, limit {}", w.wallet_id, w.available,
-                         -w.overdraft_limit);
     });
     sum.base += w.credits();
     sum.available += w.available;
@@ -167,28 +160,52 @@ void spending(const AuditedState& state, const RowSums& rows, Findings& findings
 struct Credits {
   std::map<ledger::Id, ledger::EpochBase> bases;
   std::map<ledger::Id, std::int64_t> last_no;
+  std::map<ledger::Id, Nanos> earlier_limit;  ///< the highest that was in force before
   std::map<ledger::Id, const state::WalletRecord*> copied;
+  /// Published in this epoch, each wallet: the sum, and of it what was taken back.
+  std::map<ledger::Id, Nanos> applied;
+  std::map<ledger::Id, Nanos> taken_back;
 };
 
-// I1: base and applied of each wallet are the ledger's, and both know the same wallets.
-void credited(const Credits& known, const std::vector<ledger::NumberedEntry>& entries,
-              const RowSums& rows, Findings& findings) {
-  Finding& finding = findings.add("I1", "credits are those of the ledger's entries, each wallet");
-  std::map<ledger::Id, Nanos> applied;
+void apply(Credits& known, const std::vector<ledger::NumberedEntry>& entries) {
   for (const ledger::NumberedEntry& entry : entries) {
     const auto wallet = known.copied.find(entry.wallet_id);
     if (wallet == known.copied.end()) continue;
     const std::int64_t from = value_of(known.bases, entry.wallet_id).wallet_no;
     const auto until = static_cast<std::int64_t>(wallet->second->applied_no);
-    if (entry.wallet_no > from && entry.wallet_no <= until)
-      applied[entry.wallet_id] += entry.amount;
+    if (entry.wallet_no <= from || entry.wallet_no > until) continue;
+    known.applied[entry.wallet_id] += entry.amount;
+    known.taken_back[entry.wallet_id] += std::max<Nanos>(-entry.amount, 0);
   }
+}
+
+// I2: when the last reserve or extend committed, a wallet was at or above the limit of that time,
+// and without one it is at its base. From there it falls only by what neither of them did: debits,
+// excess, and holds that were settled after they had expired.
+void limits(const Credits& known, const RowSums& rows, Findings& findings) {
+  Finding& finding = findings.add("I2", "no wallet is below its limit by its own doing");
+  for (const auto& [name, wallet] : known.copied) {
+    const ledger::Id id = name;
+    const state::WalletRecord& w = *wallet;
+    const Nanos limit = std::max(w.overdraft_limit, value_of(known.earlier_limit, id));
+    const Nanos unasked =
+        value_of(known.taken_back, id) + w.excess + value_of(rows.wallets, id).late;
+    finding.expect(w.available >= std::min(-limit, w.base) - unasked, [&] {
+      return fmt::format("wallet {}: available {}, limit {}, by debits, excess and late rows {}",
+                         id, w.available, -limit, -unasked);
+    });
+  }
+}
+
+// I1: base and applied of each wallet are the ledger's, and both know the same wallets.
+void credited(const Credits& known, const RowSums& rows, Findings& findings) {
+  Finding& finding = findings.add("I1", "credits are those of the ledger's entries, each wallet");
   Nanos base_sum = 0, applied_sum = 0;
   for (const auto& [name, wallet] : known.copied) {
     const ledger::Id id = name;
     const state::WalletRecord& w = *wallet;
     const Nanos base = value_of(known.bases, id).base;
-    const Nanos since = value_of(applied, id);
+    const Nanos since = value_of(known.applied, id);
     finding.expect(base == w.base && since == w.applied, [&] {
       return fmt::format("wallet {}: base {} applied {}, the ledger's entries say {} and {}", id,
                          w.base, w.applied, base, since);
@@ -293,17 +310,23 @@ Result<> audit_credits(ledger::Ledger& ledger, std::uint32_t node, const Audited
   const auto entries = ledger.sums().numbered_entries();
   const auto queue = ledger.sums().queue();
   const auto numbers = ledger.sums().wallet_numbers();
+  const auto earlier = ledger.sums().earlier_limits(node, state.before.meta.epoch);
   if (!bases) return std::unexpected(bases.error());
   if (!entries) return std::unexpected(entries.error());
   if (!queue) return std::unexpected(queue.error());
   if (!numbers) return std::unexpected(numbers.error());
+  if (!earlier) return std::unexpected(earlier.error());
   Credits credits;
   for (const ledger::EpochBase& base : *bases) credits.bases[base.wallet_id] = base;
   for (const ledger::WalletNumbers& wallet : *numbers)
     credits.last_no[wallet.wallet_id] = wallet.last_no;
   for (const state::WalletRecord& wallet : state.before.wallets)
     credits.copied[static_cast<ledger::Id>(wallet.wallet_id)] = &wallet;
-  credited(credits, *entries, rows, findings);
+  for (const ledger::EarlierLimit& limit : *earlier)
+    credits.earlier_limit[limit.wallet_id] = limit.limit;
+  apply(credits, *entries);
+  credited(credits, rows, findings);
+  limits(credits, rows, findings);
   published(credits, *queue, state, findings);
   return {};
 }

@@ -15,10 +15,11 @@ namespace sluice::cli {
 [[nodiscard]] Result<bool> is_newest_epoch(ledger::Ledger& ledger, std::uint32_t node,
                                            const state::MetaRecord& meta);
 
-/// I1, I2, I3 of wallets, holds and counters.
+/// I1, I3 of wallets, holds and counters.
 void audit_balances(const AuditedState& state, const RowSums& rows, Findings& findings);
 
-/// I1, I6: base is the balance at the epoch's start, applied the numbered entries since. Within one
+/// I1, I2, I6: base is the balance at the epoch's start, applied the numbered entries since, and
+/// nobody spent below the limit. Within one
 /// snapshot of the ledger. Errors: those of the ledger.
 [[nodiscard]] Result<> audit_credits(ledger::Ledger& ledger, std::uint32_t node,
                                      const AuditedState& state, const RowSums& rows,

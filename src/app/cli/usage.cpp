@@ -1,10 +1,12 @@
 #include <algorithm>
 #include <array>
 #include <iterator>
+#include <map>
 
 #include "sluice/base/text_units.hpp"
 #include "sluice/control/customers.hpp"
 #include "sluice/control/keys.hpp"
+#include "sluice/state/routing.hpp"
 #include "verbs.hpp"
 
 namespace sluice::cli {
@@ -99,31 +101,63 @@ Record details(const ledger::UsageRow& row) {
           {"loss_usd", format_usd(row.loss)},
           {"input_estimate", row.input_estimate},
           {"counted_output", row.counted_output},
-          {"cache_write_long", row.cache_write_long}};
+          {"cache_write_long", row.cache_write_long},
+          {"upstream_cost_usd", format_usd(row.upstream_cost)}};
+}
+
+/// "east:429:rate:120ms, west:0:broke:5000ms": what was tried before, and what it may have cost.
+void add_failures(const std::vector<ledger::UsageAttempt>& attempts, const Names& names,
+                  Record& record) {
+  std::string text;
+  Nanos cost = 0;
+  for (const ledger::UsageAttempt& attempt : attempts) {
+    text += (text.empty() ? "" : ", ") + names.channel(attempt.channel_id) + ":" +
+            std::to_string(attempt.status) + ":" +
+            std::string(state::to_string(static_cast<state::Fault>(attempt.fault))) + ":" +
+            std::to_string(attempt.lasted_ms) + "ms";
+    cost += attempt.cost;
+  }
+  record.emplace_back("failed", text);
+  record.emplace_back("failed_cost_usd", format_usd(cost));
+}
+
+using Attempts = std::map<ledger::Id, std::vector<ledger::UsageAttempt>>;
+
+/// Of all rows, which are sorted by descending id.
+Outcome<Attempts> attempts_of(control::Service& service,
+                              const std::vector<ledger::StoredUsage>& rows) {
+  Attempts out;
+  if (rows.empty()) return out;
+  auto attempts = service.ledger.usage().attempts(rows.back().id, rows.front().id);
+  if (!attempts) return problem(Errc::io, "usage: ledger: " + service.ledger.last_error());
+  for (const auto& [id, attempt] : *attempts) out[id].push_back(attempt);
+  return out;
 }
 
 Record to_record(const ledger::StoredUsage& stored, const Names& names) {
   const ledger::UsageRow& row = stored.row;
-  return {{"at", format_utc(row.started_ns)},
-          {"request_id", row.request_id},
-          {"key", names.key(row.key_id)},
-          {"model", names.model(row.model_id)},
-          {"channel", names.channel(row.channel_id)},
-          {"status", row.status},
-          {"stream", row.stream},
-          {"input", row.input},
-          {"cache_read", row.cache_read},
-          {"cache_write", row.cache_write_short + row.cache_write_long},
-          {"output", row.output},
-          {"reasoning", row.reasoning},
-          {"cost_usd", format_usd(row.charged + row.excess)},
-          {"excess_usd", format_usd(row.excess)},
-          {"flags", row.flags},
-          {"attempts", row.attempts},
-          {"first_token_ms", row.first_token_ns / kMillisecond},
-          {"total_ms", row.total_ns / kMillisecond},
-          {"price_version", row.price_version},
-          {"tags", row.tags}};
+  return {
+      {"at", format_utc(row.started_ns)},
+      {"request_id", row.request_id},
+      {"key", names.key(row.key_id)},
+      {"model", names.model(row.model_id)},
+      {"channel", names.channel(row.channel_id)},
+      {"status", row.status},
+      {"stream", row.stream},
+      {"input", row.input},
+      {"cache_read", row.cache_read},
+      {"cache_write", row.cache_write_short + row.cache_write_long},
+      {"output", row.output},
+      {"reasoning", row.reasoning},
+      {"cost_usd", format_usd(row.charged + row.excess)},
+      {"excess_usd", format_usd(row.excess)},
+      {"flags", row.flags},
+      {"attempts", row.attempts},
+      {"route", std::string(state::to_string(static_cast<state::RouteReason>(row.route_reason)))},
+      {"first_token_ms", row.first_token_ns / kMillisecond},
+      {"total_ms", row.total_ns / kMillisecond},
+      {"price_version", row.price_version},
+      {"tags", row.tags}};
 }
 
 Outcome<> list(Session& session, const Arguments& arguments) {
@@ -137,10 +171,15 @@ Outcome<> list(Session& session, const Arguments& arguments) {
   if (!rows || !catalog || !keys)
     return problem(Errc::io, "usage: ledger: " + (*service)->ledger.last_error());
   const Names names{std::move(*catalog), std::move(*keys)};
+  auto attempts = attempts_of(**service, *rows);
+  if (!attempts) return std::unexpected(attempts.error());
   std::vector<Record> records;
   for (const ledger::StoredUsage& stored : *rows) {
     Record record = to_record(stored, names);
-    if (session.json()) std::ranges::move(details(stored.row), std::back_inserter(record));
+    if (session.json()) {
+      std::ranges::move(details(stored.row), std::back_inserter(record));
+      add_failures((*attempts)[stored.id], names, record);
+    }
     records.push_back(std::move(record));
   }
   print_list(session.json(), records);

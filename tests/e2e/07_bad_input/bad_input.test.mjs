@@ -12,6 +12,8 @@ const PATHS = {
   claude: ['/v1/messages', chat('mock-c5', { max_tokens: 100 })],
   gemini: ['/v1beta/models/mock-c5:generateContent', JSON.stringify({ contents: [{ parts: [{ text: 'hello' }] }] })],
 }
+/** A body with so many levels of objects and arrays. */
+const levels = count => `{"model":"mock-c5","x":${'['.repeat(count - 1)}${']'.repeat(count - 1)}}`
 let system
 let key
 before(async () => {
@@ -46,17 +48,19 @@ for (const [format, [path, body]] of Object.entries(PATHS)) {
       'invalid JSON': [body.slice(0, -1), 400],
       'JSON of another kind': ['[1,2]', 400],
       'an empty body': ['', 400],
-      'JSON that is too deep': [`{"model":"mock-c5","x":${'['.repeat(99)}${']'.repeat(99)}}`, 400],
+      'JSON that is too deep': [levels(33), 400, /levels of objects and arrays/],
+      'JSON that is much too deep': [levels(10_000), 400, /levels of objects and arrays/],
       'no key': [body, 401],
       'a body over the limit': [JSON.stringify({ model: 'mock-c5', x: 'x'.repeat(80 << 10) }), format === 'gemini' ? 400 : 413],
     }
     if (format !== 'gemini') cases['no model'] = ['{"messages":[]}', 400]
-    for (const [name, [text, status]] of Object.entries(cases)) {
+    for (const [name, [text, status, words = /./]] of Object.entries(cases)) {
       test(`${name}: ${status}`, async () => {
         await system.mock.mark()
         const answer = await exchange(system.port, post(path, text, name === 'no key' ? {} : { key }))
         assert.equal(answer.status, status, answer.text.slice(0, 400))
         shaped(format, answer)
+        assert.match(JSON.parse(answer.body).error.message, words)
         await nothingHappened()
       })
     }

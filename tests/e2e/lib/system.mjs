@@ -81,6 +81,7 @@ sealing_public_file = "${here}/secrets/sealing.pub"
 ${/connections_per_address/.test(config.limits) ? '' : 'connections_per_address = 0'}
 ${config.limits ?? ''}
 [timeouts]
+${/probe_interval/.test(config.timeouts) ? '' : 'probe_interval = "0"'}
 ${config.timeouts ?? ''}
 `)
   }

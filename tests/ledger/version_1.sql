@@ -1,0 +1,273 @@
+-- A ledger of schema version 1, as it is in the field. Never changed: what comes after it is a migration.
+CREATE TABLE price_group (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  name TEXT NOT NULL UNIQUE,
+  multiplier INTEGER NOT NULL CHECK (multiplier > 0)) STRICT;
+INSERT INTO price_group (id, name, multiplier) VALUES (1, 'default', 1000);
+CREATE TABLE customer (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  name TEXT NOT NULL UNIQUE,
+  group_id INTEGER NOT NULL REFERENCES price_group(id),
+  note TEXT NOT NULL,
+  enabled INTEGER NOT NULL,
+  created_ns INTEGER NOT NULL) STRICT;
+CREATE TABLE wallet (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  customer_id INTEGER NOT NULL UNIQUE REFERENCES customer(id),
+  overdraft_limit INTEGER NOT NULL CHECK (overdraft_limit >= 0),
+  budget_day INTEGER NOT NULL,
+  budget_month INTEGER NOT NULL,
+  max_in_flight INTEGER NOT NULL,
+  requests_per_minute INTEGER NOT NULL,
+  tokens_per_minute INTEGER NOT NULL,
+  zone TEXT NOT NULL,
+  last_no INTEGER NOT NULL DEFAULT 0,
+  generation INTEGER NOT NULL) STRICT;
+CREATE INDEX wallet_generation ON wallet(generation);
+CREATE TABLE api_key (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  wallet_id INTEGER NOT NULL REFERENCES wallet(id),
+  name TEXT NOT NULL,
+  digest TEXT NOT NULL UNIQUE CHECK (length(digest) = 64),
+  last_chars TEXT NOT NULL,
+  enabled INTEGER NOT NULL,
+  models TEXT NOT NULL,
+  cidr_allow TEXT NOT NULL,
+  cidr_deny TEXT NOT NULL,
+  expires_ns INTEGER NOT NULL,
+  budget_total INTEGER NOT NULL,
+  budget_day INTEGER NOT NULL,
+  budget_month INTEGER NOT NULL,
+  requests_per_minute INTEGER NOT NULL,
+  tokens_per_minute INTEGER NOT NULL,
+  max_in_flight INTEGER NOT NULL,
+  zone TEXT NOT NULL,
+  on_disconnect INTEGER NOT NULL,
+  on_revoke INTEGER NOT NULL,
+  drain_seconds INTEGER NOT NULL,
+  drain_bytes INTEGER NOT NULL,
+  drain_nanos INTEGER NOT NULL,
+  excess_max INTEGER NOT NULL,
+  clamp INTEGER NOT NULL,
+  may_pin INTEGER NOT NULL,
+  reserve_context INTEGER NOT NULL,
+  created_ns INTEGER NOT NULL,
+  generation INTEGER NOT NULL,
+  UNIQUE (wallet_id, name)) STRICT;
+CREATE INDEX api_key_generation ON api_key(generation);
+CREATE TABLE provider (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  name TEXT NOT NULL UNIQUE,
+  dialect TEXT NOT NULL,
+  base_url TEXT NOT NULL,
+  auth TEXT NOT NULL,
+  extra_headers TEXT NOT NULL,
+  enabled INTEGER NOT NULL) STRICT;
+CREATE TABLE provider_key (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  provider_id INTEGER NOT NULL REFERENCES provider(id),
+  name TEXT NOT NULL,
+  sealed TEXT NOT NULL,
+  fingerprint TEXT NOT NULL,
+  last_chars TEXT NOT NULL,
+  enabled INTEGER NOT NULL,
+  UNIQUE (provider_id, name)) STRICT;
+CREATE TABLE channel (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  name TEXT NOT NULL UNIQUE,
+  provider_id INTEGER NOT NULL REFERENCES provider(id),
+  priority INTEGER NOT NULL,
+  weight INTEGER NOT NULL CHECK (weight > 0),
+  multiplier INTEGER NOT NULL CHECK (multiplier >= 0),
+  proxy TEXT NOT NULL,
+  connect_timeout_ms INTEGER NOT NULL,
+  first_byte_timeout_ms INTEGER NOT NULL,
+  total_timeout_ms INTEGER NOT NULL,
+  enabled INTEGER NOT NULL) STRICT;
+CREATE TABLE model (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  name TEXT NOT NULL UNIQUE,
+  aliases TEXT NOT NULL,
+  owner TEXT NOT NULL,
+  formats TEXT NOT NULL,
+  context_tokens INTEGER NOT NULL CHECK (context_tokens >= 0),
+  max_output_tokens INTEGER NOT NULL CHECK (max_output_tokens >= 0),
+  first_byte_timeout_ms INTEGER NOT NULL,
+  between_tokens_timeout_ms INTEGER NOT NULL,
+  input_margin INTEGER NOT NULL CHECK (input_margin >= 1000),
+  hidden_output INTEGER NOT NULL,
+  hidden_tokens_per_s INTEGER NOT NULL,
+  retry_after_send INTEGER NOT NULL,
+  listed INTEGER NOT NULL,
+  enabled INTEGER NOT NULL,
+  created_ns INTEGER NOT NULL) STRICT;
+CREATE TABLE route (
+  model_id INTEGER NOT NULL REFERENCES model(id),
+  channel_id INTEGER NOT NULL REFERENCES channel(id),
+  position INTEGER NOT NULL,
+  upstream_model TEXT NOT NULL,
+  priority INTEGER NOT NULL,
+  weight INTEGER NOT NULL,
+  max_output_tokens INTEGER NOT NULL,
+  PRIMARY KEY (model_id, channel_id)) STRICT;
+-- Rates are nanos per million tokens, fees nanos a call (-1 = none); bands, windows, holidays and tiers are lists
+-- of numbers in the order of the fields of a price row.
+CREATE TABLE price (
+  version INTEGER PRIMARY KEY AUTOINCREMENT,
+  model_id INTEGER NOT NULL REFERENCES model(id),
+  effective_ns INTEGER NOT NULL,
+  input INTEGER NOT NULL CHECK (input >= 0),
+  cache_read INTEGER NOT NULL CHECK (cache_read >= 0),
+  cache_write_short INTEGER NOT NULL CHECK (cache_write_short >= 0),
+  cache_write_long INTEGER NOT NULL CHECK (cache_write_long >= 0),
+  output INTEGER NOT NULL CHECK (output >= 0),
+  fees TEXT NOT NULL,
+  bands TEXT NOT NULL,
+  windows TEXT NOT NULL,
+  holidays TEXT NOT NULL,
+  tiers TEXT NOT NULL,
+  free INTEGER NOT NULL) STRICT;
+CREATE INDEX price_model ON price(model_id, effective_ns);
+CREATE TABLE numbered_text (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  kind INTEGER NOT NULL,
+  text TEXT NOT NULL,
+  UNIQUE (kind, text)) STRICT;
+CREATE TRIGGER price_stays BEFORE UPDATE ON price BEGIN SELECT RAISE(ABORT, 'prices are never changed'); END;
+CREATE TRIGGER price_kept BEFORE DELETE ON price BEGIN SELECT RAISE(ABORT, 'prices are never removed'); END;
+CREATE TABLE generation (
+  topic INTEGER PRIMARY KEY,
+  value INTEGER NOT NULL) STRICT;
+INSERT INTO generation (topic, value) VALUES (0, 0), (1, 0), (2, 0), (3, 0);
+CREATE TABLE publication (
+  node INTEGER PRIMARY KEY,
+  generation INTEGER NOT NULL) STRICT;
+CREATE TABLE account (
+  id INTEGER PRIMARY KEY,
+  name TEXT NOT NULL UNIQUE,
+  debits INTEGER NOT NULL DEFAULT 0 CHECK (debits >= 0),
+  credits INTEGER NOT NULL DEFAULT 0 CHECK (credits >= 0)) STRICT;
+INSERT INTO account (id, name) VALUES (1, 'revenue'), (2, 'funding.credit'), (3, 'loss.excess'), (4, 'funding.promo');
+CREATE TABLE entry (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  at_ns INTEGER NOT NULL,
+  kind INTEGER NOT NULL,
+  debit_account INTEGER NOT NULL REFERENCES account(id),
+  credit_account INTEGER NOT NULL REFERENCES account(id),
+  amount INTEGER NOT NULL CHECK (amount > 0),
+  wallet_id INTEGER NOT NULL,
+  price_version INTEGER NOT NULL,
+  batch INTEGER NOT NULL,
+  wallet_no INTEGER NOT NULL,
+  note TEXT NOT NULL,
+  CHECK (debit_account <> credit_account)) STRICT;
+CREATE INDEX entry_wallet ON entry(wallet_id, id);
+CREATE TRIGGER entry_stays BEFORE UPDATE ON entry BEGIN SELECT RAISE(ABORT, 'entries are never changed'); END;
+CREATE TRIGGER entry_kept BEFORE DELETE ON entry BEGIN SELECT RAISE(ABORT, 'entries are never removed'); END;
+CREATE TABLE publish_queue (
+  wallet_id INTEGER NOT NULL REFERENCES wallet(id),
+  wallet_no INTEGER NOT NULL,
+  amount INTEGER NOT NULL,
+  PRIMARY KEY (wallet_id, wallet_no)) STRICT, WITHOUT ROWID;
+CREATE TABLE node_epoch (
+  node INTEGER NOT NULL,
+  epoch INTEGER NOT NULL,
+  uuid TEXT NOT NULL,
+  opened_ns INTEGER NOT NULL,
+  closed_ns INTEGER NOT NULL,
+  batch INTEGER NOT NULL,
+  clean INTEGER NOT NULL,
+  PRIMARY KEY (node, epoch)) STRICT;
+CREATE TABLE epoch_base (
+  node INTEGER NOT NULL,
+  epoch INTEGER NOT NULL,
+  wallet_id INTEGER NOT NULL,
+  base INTEGER NOT NULL,
+  wallet_no INTEGER NOT NULL,
+  PRIMARY KEY (node, epoch, wallet_id)) STRICT, WITHOUT ROWID;
+CREATE TABLE cursor (
+  node INTEGER NOT NULL,
+  epoch INTEGER NOT NULL,
+  slot INTEGER NOT NULL,
+  seq INTEGER NOT NULL CHECK (seq > 0),
+  PRIMARY KEY (node, epoch, slot)) STRICT, WITHOUT ROWID;
+CREATE TABLE drain_batch (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  node INTEGER NOT NULL,
+  epoch INTEGER NOT NULL,
+  at_ns INTEGER NOT NULL,
+  row_count INTEGER NOT NULL,
+  removed INTEGER NOT NULL DEFAULT 0) STRICT;
+CREATE INDEX drain_batch_age ON drain_batch(removed, at_ns);
+CREATE TABLE gap (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  node INTEGER NOT NULL,
+  epoch INTEGER NOT NULL,
+  slot INTEGER NOT NULL,
+  from_seq INTEGER NOT NULL,
+  until_seq INTEGER NOT NULL,
+  reason TEXT NOT NULL,
+  at_ns INTEGER NOT NULL) STRICT;
+-- id = batch * 1000 + place in the batch.
+CREATE TABLE usage (
+  id INTEGER PRIMARY KEY,
+  node INTEGER NOT NULL, epoch INTEGER NOT NULL, slot INTEGER NOT NULL, seq INTEGER NOT NULL,
+  hold_seq INTEGER NOT NULL, kind INTEGER NOT NULL, end_kind INTEGER NOT NULL, phase INTEGER NOT NULL,
+  status INTEGER NOT NULL, error INTEGER NOT NULL, flags INTEGER NOT NULL,
+  format_in INTEGER NOT NULL, format_out INTEGER NOT NULL, stream INTEGER NOT NULL,
+  wallet_id INTEGER NOT NULL, key_id INTEGER NOT NULL, model_id INTEGER NOT NULL, channel_id INTEGER NOT NULL,
+  channel_key_id INTEGER NOT NULL, price_version INTEGER NOT NULL, multiplier INTEGER NOT NULL,
+  attempts INTEGER NOT NULL, client_retry INTEGER NOT NULL,
+  input INTEGER NOT NULL, cache_read INTEGER NOT NULL, cache_write_short INTEGER NOT NULL,
+  cache_write_long INTEGER NOT NULL, output INTEGER NOT NULL, reasoning INTEGER NOT NULL,
+  input_estimate INTEGER NOT NULL, counted_output INTEGER NOT NULL,
+  held INTEGER NOT NULL CHECK (held >= 0), charged INTEGER NOT NULL CHECK (charged >= 0),
+  excess INTEGER NOT NULL CHECK (excess >= 0), loss INTEGER NOT NULL CHECK (loss >= 0),
+  started_ns INTEGER NOT NULL, queue_ns INTEGER NOT NULL, connect_ns INTEGER NOT NULL,
+  first_byte_ns INTEGER NOT NULL, first_token_ns INTEGER NOT NULL, total_ns INTEGER NOT NULL,
+  own_ns INTEGER NOT NULL, bytes_in INTEGER NOT NULL, bytes_out INTEGER NOT NULL,
+  key_day INTEGER NOT NULL, key_month INTEGER NOT NULL, wallet_day INTEGER NOT NULL, wallet_month INTEGER NOT NULL,
+  calls TEXT NOT NULL, request_id TEXT NOT NULL, client_address TEXT NOT NULL, tags TEXT NOT NULL,
+  UNIQUE (node, epoch, slot, seq)) STRICT;
+CREATE TABLE usage_day (
+  day INTEGER NOT NULL,
+  key_id INTEGER NOT NULL,
+  model_id INTEGER NOT NULL,
+  channel_id INTEGER NOT NULL,
+  wallet_id INTEGER NOT NULL,
+  requests INTEGER NOT NULL,
+  input INTEGER NOT NULL,
+  output INTEGER NOT NULL,
+  charged INTEGER NOT NULL,
+  PRIMARY KEY (day, key_id, model_id, channel_id)) STRICT, WITHOUT ROWID;
+CREATE TABLE window_sum (
+  owner_kind INTEGER NOT NULL,
+  owner_id INTEGER NOT NULL,
+  day INTEGER NOT NULL,
+  month INTEGER NOT NULL,
+  spent INTEGER NOT NULL,
+  PRIMARY KEY (owner_kind, owner_id, day, month)) STRICT, WITHOUT ROWID;
+CREATE TABLE audit_log (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  at_ns INTEGER NOT NULL,
+  actor TEXT NOT NULL,
+  action TEXT NOT NULL,
+  subject TEXT NOT NULL,
+  detail TEXT NOT NULL) STRICT;
+CREATE TRIGGER audit_stays BEFORE UPDATE ON audit_log BEGIN SELECT RAISE(ABORT, 'the audit log is never changed'); END;
+CREATE TRIGGER audit_kept BEFORE DELETE ON audit_log BEGIN SELECT RAISE(ABORT, 'the audit log is never changed'); END;
+CREATE TABLE schema_version (version INTEGER NOT NULL) STRICT;
+INSERT INTO schema_version (version) VALUES (1);
+-- What was in it: a customer with a wallet, two keys, a provider with a key, one credit.
+INSERT INTO customer VALUES (1, 'acme', 1, '', 1, 1700000000000000000);
+INSERT INTO wallet VALUES (1, 1, 0, -1, -1, -1, -1, -1, 'UTC', 1, 1);
+INSERT INTO api_key VALUES (1, 1, 'old', 'a3f0000000000000000000000000000000000000000000000000000000000000', 'wxyz', 1,
+  '*', '', '', 0, -1, -1, -1, -1, -1, -1, 'UTC', 0, 0, 60, 1048576, 1000000000, 0, 0, 0, 0, 1700000000000000000, 2);
+INSERT INTO api_key VALUES (2, 1, 'off', 'b3f0000000000000000000000000000000000000000000000000000000000000', 'wxyy', 0,
+  '*', '', '', 0, -1, -1, -1, -1, -1, -1, 'UTC', 0, 0, 60, 1048576, 1000000000, 0, 0, 0, 0, 1700000000000000000, 3);
+INSERT INTO provider VALUES (1, 'openai', 'openai', 'https://api.example.com/v1', 'bearer', '', 1);
+INSERT INTO provider_key VALUES (1, 1, 'main', 'c2VhbGVk', 'f1', 'cdef', 1);
+INSERT INTO account (id, name, credits) VALUES (1001, 'wallet 1', 5000000000);
+UPDATE account SET debits = 5000000000 WHERE id = 2;
+INSERT INTO entry VALUES (1, 1700000000000000000, 1, 2, 1001, 5000000000, 1, 0, 0, 1, 'first');
+UPDATE generation SET value = 3 WHERE topic = 1;
