@@ -158,6 +158,7 @@ ErrorKind kind_of(const Error& error) {
     case Errc::unreachable:
     case Errc::truncated:
     case Errc::tls_failed:
+    case Errc::proxy_failed:
       return ErrorKind::upstream_failed;
     case Errc::timed_out:
       return ErrorKind::timed_out;

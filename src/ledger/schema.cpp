@@ -318,6 +318,22 @@ CREATE TABLE usage_attempt (
   lasted_ms INTEGER NOT NULL,
   cost INTEGER NOT NULL CHECK (cost >= 0),
   PRIMARY KEY (usage_id, number)) STRICT, WITHOUT ROWID;
+ALTER TABLE provider ADD COLUMN quirks TEXT NOT NULL DEFAULT '';
+ALTER TABLE provider ADD COLUMN error_classes TEXT NOT NULL DEFAULT '';
+ALTER TABLE channel ADD COLUMN proxy_credentials TEXT NOT NULL DEFAULT '';
+ALTER TABLE channel ADD COLUMN proxy_fingerprint TEXT NOT NULL DEFAULT '';
+-- One event that was told to people: it stands until it is cleared; delivery 0 waits, 1 done, 2 given up.
+CREATE TABLE notice (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  kind INTEGER NOT NULL,
+  subject_id INTEGER NOT NULL,
+  period INTEGER NOT NULL,
+  at_ns INTEGER NOT NULL,
+  body TEXT NOT NULL,
+  cleared INTEGER NOT NULL DEFAULT 0,
+  delivery INTEGER NOT NULL DEFAULT 0) STRICT;
+CREATE INDEX notice_subject ON notice(kind, subject_id, id);
+CREATE INDEX notice_waiting ON notice(id) WHERE delivery = 0;
 )";
 
 /// From version i to i + 1.

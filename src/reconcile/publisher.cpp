@@ -33,8 +33,12 @@ Publisher::Publisher(state::Environment& environment, ledger::Ledger& ledger, co
 
 void Publisher::keep_names(const ledger::CatalogSnapshot& snapshot) {
   for (const ledger::Model& model : snapshot.models) model_names_[model.id] = model.name;
-  for (const ledger::Channel& channel : snapshot.channels)
+  for (const ledger::Channel& channel : snapshot.channels) {
     channel_names_[channel.id] = channel.name;
+    const auto provider =
+        std::ranges::find(snapshot.providers, channel.provider_id, &ledger::Provider::id);
+    if (provider != snapshot.providers.end()) channel_providers_[channel.id] = provider->name;
+  }
 }
 
 Result<> Publisher::publish_catalog() {

@@ -44,6 +44,10 @@ class Publisher {
   [[nodiscard]] const std::map<ledger::Id, std::string>& channel_names() const {
     return channel_names_;
   }
+  /// Names of the channels' providers, by channel.
+  [[nodiscard]] const std::map<ledger::Id, std::string>& channel_providers() const {
+    return channel_providers_;
+  }
 
  private:
   /// One round: everything of the ledger up to `generation`, read at one moment.
@@ -83,6 +87,7 @@ class Publisher {
   Work work_;
   std::map<ledger::Id, std::string> model_names_;
   std::map<ledger::Id, std::string> channel_names_;
+  std::map<ledger::Id, std::string> channel_providers_;
   std::set<ledger::Id> stuck_wallets_;  ///< a delta is missing and nobody has it: their credits
                                         ///< wait for the operator
 };

@@ -18,11 +18,14 @@
 #include "epoch_start.hpp"
 #include "idem_keeper.hpp"
 #include "json_line.hpp"
+#include "notice_sender.hpp"
+#include "notice_watch.hpp"
 #include "publisher.hpp"
 #include "question_socket.hpp"
 #include "record_files.hpp"
 #include "record_line.hpp"
 #include "slot_keeper.hpp"
+#include "span_exporter.hpp"
 #include "sluice/base/log.hpp"
 
 namespace sluice::reconcile {
@@ -94,6 +97,8 @@ struct Reconciler::Impl {
   Result<> publish_step();
   Result<> every_second();
   void every_minute();
+  void hand_on(std::span<const state::OutboxRow> rows);
+  Result<> notice_step();
   void take_refused();
   void tell_admission();
   Result<> check_broken();
@@ -118,8 +123,12 @@ struct Reconciler::Impl {
   std::optional<IdemKeeper> idem;
   std::optional<Publisher> publisher;
   std::unique_ptr<QuestionSocket> questions;
+  std::unique_ptr<SpanExporter> spans;
+  std::optional<NoticeWatch> notice_watch;
+  std::unique_ptr<NoticeSender> notices;
 
-  Episode drain_trouble, publish_trouble, slot_trouble;
+  Episode drain_trouble, publish_trouble, slot_trouble, notice_trouble;
+  bool notices_known = false;  ///< the sender has all that wait in the ledger
   TimeNs next_drain_ns = 0, next_look_ns = 0, next_slots_ns = 0, next_expire_ns = 0,
          next_house_ns = 0;
   std::uint64_t named_catalog = 0;
@@ -168,10 +177,16 @@ Result<> Reconciler::Impl::start(std::string& message) {
 
 Result<> Reconciler::Impl::open_parts(std::string& message) {
   state::Environment& environment = *started.environment;
-  drain.emplace(environment, *ledger, clock, [this](std::span<const state::OutboxRow> rows) {
-    if (!records->enabled()) return;
-    for (const state::OutboxRow& row : rows) append_record(records->buffer(), row, *names);
-  });
+  drain.emplace(environment, *ledger, clock,
+                [this](std::span<const state::OutboxRow> rows) { hand_on(rows); });
+  if (!options.traces.endpoint.empty()) {
+    spans = std::make_unique<SpanExporter>(options.traces.endpoint, options.traces.headers,
+                                           options.node);
+  }
+  if (options.notices.on()) {
+    notice_watch.emplace(*ledger, clock, options.notices.low_balance);
+    notices = std::make_unique<NoticeSender>(options.notices, options.node, clock);
+  }
   if (auto loaded = drain->load_cursors(); !loaded) {
     message = "the ledger's cursors do not fit the shared state" + ledger_words();
     return loaded;
@@ -288,13 +303,50 @@ Result<> Reconciler::Impl::drain_step() {
   return {};
 }
 
+/// What the ledger has: to the access records, the spans and those who watch budgets.
+void Reconciler::Impl::hand_on(std::span<const state::OutboxRow> rows) {
+  if (records->enabled()) {
+    for (const state::OutboxRow& row : rows) append_record(records->buffer(), row, *names);
+  }
+  if (notice_watch) notice_watch->note(rows);
+  if (!spans) return;
+  for (const state::OutboxRow& row : rows) {
+    const RecordNames::Key& key = names->key(row.record.key_id);
+    spans->add({row.record, std::string(names->model(row.record.model_id)),
+                std::string(names->channel(row.record.channel_id)),
+                std::string(names->provider(row.record.channel_id)), key.key, key.customer});
+  }
+}
+
+Result<> Reconciler::Impl::notice_step() {
+  if (!notices) return {};
+  for (const NoticeSender::Outcome& outcome : notices->take_outcomes()) {
+    if (auto kept = ledger->notices().set_delivery(outcome.id, outcome.delivery); !kept)
+      return kept;
+    state::AdmissionBlock& block = started.environment->boards().admission();
+    auto& counter = outcome.delivery == ledger::NoticeDelivery::done ? block.notices_sent
+                                                                     : block.notices_given_up;
+    counter.fetch_add(1, std::memory_order_relaxed);
+  }
+  const auto raised = notice_watch->step();
+  if (!raised) return std::unexpected(raised.error());
+  if (!*raised && notices_known) return {};
+  const auto waiting = ledger->notices().waiting(NoticeSender::kMostWaiting);
+  if (!waiting) return std::unexpected(waiting.error());
+  notices->add(*waiting);
+  notices_known = waiting->size() < NoticeSender::kMostWaiting;
+  return {};
+}
+
 void Reconciler::Impl::take_refused() {
   std::array<state::RefusedRecord, kRefusedAtOnce> out;
   state::Boards& boards = started.environment->boards();
   for (state::SlotId slot = 0; slot < started.environment->meta().slots; ++slot) {
     for (std::size_t got = 0; (got = boards.refused(slot).pop(out)) > 0;) {
-      if (!records->enabled()) continue;
-      for (std::size_t i = 0; i < got; ++i) append_record(records->buffer(), out[i], *names);
+      for (std::size_t i = 0; i < got; ++i) {
+        if (notice_watch) notice_watch->note(out[i]);
+        if (records->enabled()) append_record(records->buffer(), out[i], *names);
+      }
     }
   }
 }
@@ -309,13 +361,22 @@ Result<> Reconciler::Impl::publish_step() {
   if (*more) next_look_ns = now_ns + kBetweenChunksNs;
   if (named_catalog != publisher->catalog().generation()) {
     named_catalog = publisher->catalog().generation();
-    names->set_catalog(publisher->model_names(), publisher->channel_names());
+    names->set_catalog(publisher->model_names(), publisher->channel_names(),
+                       publisher->channel_providers());
   }
   return {};
 }
 
 Result<> Reconciler::Impl::every_second() {
   next_slots_ns = clock.monotonic_ns() + kSlotsNs;
+  if (auto told = notice_step(); !told) {
+    if (auto judged = judge(notice_trouble, told.error(), "cannot look for notices", next_slots_ns);
+        !judged) {
+      return judged;
+    }
+  } else {
+    notice_trouble.end("notices are looked for again");
+  }
   if (auto stepped = slots->step(); !stepped) {
     return judge(slot_trouble, stepped.error(), "cannot close the holds of a dead shard",
                  next_slots_ns);
@@ -367,6 +428,11 @@ void Reconciler::Impl::tell_admission() {
       (drain->broken() ? static_cast<std::uint32_t>(state::kStopUndrained) : 0U) |
       (map_full ? static_cast<std::uint32_t>(state::kStopMapFull) : 0U);
   block.stop.store(stop, std::memory_order_relaxed);
+  if (spans) {
+    block.spans_sent.store(spans->sent(), std::memory_order_relaxed);
+    block.spans_dropped.store(spans->dropped(), std::memory_order_relaxed);
+  }
+  if (notices) block.notices_waiting.store(notices->waiting(), std::memory_order_relaxed);
   block.reconciler_heartbeat_ns.store(clock.monotonic_ns(), std::memory_order_relaxed);
 }
 

@@ -25,10 +25,16 @@ class RecordNames {
   [[nodiscard]] const Key& key(std::uint64_t id);
   [[nodiscard]] std::string_view model(std::uint32_t id) const { return look_up(models_, id); }
   [[nodiscard]] std::string_view channel(std::uint32_t id) const { return look_up(channels_, id); }
+  /// Name of the provider that a channel leads to.
+  [[nodiscard]] std::string_view provider(std::uint32_t channel) const {
+    return look_up(providers_, channel);
+  }
   void set_catalog(const std::map<ledger::Id, std::string>& models,
-                   const std::map<ledger::Id, std::string>& channels) {
+                   const std::map<ledger::Id, std::string>& channels,
+                   const std::map<ledger::Id, std::string>& providers) {
     models_ = models;
     channels_ = channels;
+    providers_ = providers;
   }
 
  private:
@@ -42,6 +48,7 @@ class RecordNames {
   std::unordered_map<std::uint64_t, Key> keys_;
   std::map<ledger::Id, std::string> models_;
   std::map<ledger::Id, std::string> channels_;
+  std::map<ledger::Id, std::string> providers_;  ///< by channel
 };
 
 /// Appends the line of a drained outbox row, with its newline.

@@ -73,7 +73,8 @@ class Exchange {
   [[nodiscard]] Ending describe(PumpEnd end, const Meter& meter);
   [[nodiscard]] ring::Task<> close_hold(price::End end, const Meter* meter, Tokens counted);
   [[nodiscard]] Verdict after_break(const Error& error);
-  [[nodiscard]] Verdict after_refusal(policy::Fault fault);
+  [[nodiscard]] ring::Task<Verdict> answer_refused(const Meter& meter);
+  [[nodiscard]] dialect::ErrorTable error_table() const;
   [[nodiscard]] Hold* hold() { return hold_ ? &*hold_ : nullptr; }
   static void on_client_end(void* context, const Error& end);
   static void on_read_enough(void* context);

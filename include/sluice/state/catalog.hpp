@@ -98,7 +98,13 @@ enum ChannelFlags : std::uint32_t {
   kChannelPricesByChannel = 1U << 1,  ///< the multiplier is part of the customer's price
 };
 
-/// Quirks are the dialect's bits; state only carries them.
+/// How a provider departs from its format.
+enum ChannelQuirks : std::uint64_t {
+  kQuirkReasoningOutside = 1U << 0,  ///< completion_tokens leaves reasoning tokens out
+  kQuirkNoStreamOptions = 1U << 1,   ///< refuses stream_options, reports usage unasked
+  kQuirkCapIsMaxTokens = 1U << 2,    ///< knows max_tokens, not max_completion_tokens
+};
+
 struct ChannelEntry {
   std::uint32_t id = 0;     ///< ledger's number, stable
   std::uint32_t flags = 0;  ///< ChannelFlags
@@ -114,14 +120,14 @@ struct ChannelEntry {
   TextRef proxy_host;
   TextRef proxy_credentials;  ///< sealed bytes, or empty
   TextRef extra_headers;      ///< "Name: value\r\n" lines, checked by the builder
-  std::uint64_t quirks = 0;
+  std::uint64_t quirks = 0;   ///< ChannelQuirks
   std::uint32_t first_key = 0;
   std::uint32_t keys = 0;
   std::uint32_t connect_timeout_ms = 0;  ///< 0 = default, as the two below
   std::uint32_t first_byte_timeout_ms = 0;
   std::uint32_t total_timeout_ms = 0;
   std::uint32_t multiplier = price::kOne;  ///< cost in thousandths of list price
-  std::uint64_t reserved = 0;
+  TextRef error_classes;                   ///< "CODE CLASS\n" lines: see dialect::ErrorTable
 };
 
 struct ChannelKeyEntry {

@@ -98,6 +98,7 @@ std::string end_name(std::int64_t end) {
 /// What explains a bill to a program; too wide for a table.
 Record details(const ledger::UsageRow& row) {
   return {{"end", end_name(row.end)},
+          {"error", row.error == 0 ? "" : std::string(to_string(static_cast<Errc>(row.error)))},
           {"held_usd", format_usd(row.held)},
           {"loss_usd", format_usd(row.loss)},
           {"input_estimate", row.input_estimate},
