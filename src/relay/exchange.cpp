@@ -272,7 +272,6 @@ void Exchange::note_refused(const Refusal& refusal) {
                           : dialect::status_of(request_.head.route.format, refusal.kind));
   record.limit = static_cast<std::uint8_t>(refusal.limit);
   record.format_in = static_cast<std::uint8_t>(request_.head.route.format);
-  record.limit = static_cast<std::uint8_t>(refusal.limit);
   record.address_kind = 6;
   record.client_address = client_.address_v6;
   record.bytes_in = static_cast<std::uint32_t>(request_.body.size());
