@@ -1,5 +1,6 @@
 #include "sluice/app/config.hpp"
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
@@ -149,6 +150,51 @@ void read_timeouts(TomlTable table, Timeouts& out) {
   table.finish();
 }
 
+bool is_url(std::string_view text, std::initializer_list<std::string_view> schemes) {
+  const bool known = std::ranges::any_of(
+      schemes, [&](std::string_view scheme) { return text.starts_with(scheme); });
+  return known && text.size() < 1000 &&
+         std::ranges::all_of(text, [](char c) { return c > ' ' && c < 0x7F; });
+}
+
+void read_traces(TomlTable table, const Paths& paths, Traces& out) {
+  if (table.text("endpoint", out.endpoint) && !is_url(out.endpoint, {"http://", "https://"}))
+    table.fail("endpoint", "must be an http:// or https:// URL");
+  paths.read(table, "headers_file", out.headers_file);
+  table.finish();
+}
+
+void read_notices(TomlTable table, const Paths& paths, Notices& out) {
+  if (table.text("webhook_url", out.webhook_url) &&
+      !is_url(out.webhook_url, {"http://", "https://"}))
+    table.fail("webhook_url", "must be an http:// or https:// URL");
+  paths.read(table, "webhook_secret_file", out.webhook_secret_file);
+  if (!out.webhook_url.empty() && out.webhook_secret_file.empty())
+    table.fail("webhook_url",
+               "needs webhook_secret_file: a notice without a signature proves nothing");
+  if (table.text("smtp_url", out.smtp_url) && !is_url(out.smtp_url, {"smtp://", "smtps://"}))
+    table.fail("smtp_url", "must be an smtp:// or smtps:// URL");
+  table.boolean("smtp_plain", out.smtp_plain);
+  table.text("smtp_user", out.smtp_user);
+  paths.read(table, "smtp_password_file", out.smtp_password_file);
+  table.text("mail_from", out.mail_from);
+  table.texts("mail_to", out.mail_to);
+  if (!out.smtp_url.empty() && (out.mail_from.empty() || out.mail_to.empty()))
+    table.fail("smtp_url", "needs mail_from and mail_to");
+  const auto is_mailbox = [](const std::string& text) {
+    const std::size_t at = text.find('@');
+    return at != std::string::npos && at > 0 && at + 1 < text.size() && text.size() < 255 &&
+           text.find_first_of("<>\"\\,;") == std::string::npos &&
+           std::ranges::all_of(text, [](char c) { return c > ' ' && c < 0x7F; });
+  };
+  if (!out.mail_from.empty() && !is_mailbox(out.mail_from))
+    table.fail("mail_from", "must be an address such as sluice@example.com");
+  if (!std::ranges::all_of(out.mail_to, is_mailbox))
+    table.fail("mail_to", "must be addresses such as ops@example.com");
+  table.usd("low_balance", out.low_balance);
+  table.finish();
+}
+
 /// `sluice up --listen … --state …` reaches the programs that it starts through these.
 void apply_environment(Config& config, std::string& message) {
   if (const char* listen = std::getenv("SLUICE_LISTEN"); listen != nullptr && *listen != '\0') {
@@ -177,6 +223,8 @@ Result<Config> parse_config(std::string_view toml, std::string_view file_name,
   read_secrets(root.table("secrets"), paths, config.secrets);
   read_limits(root.table("limits"), config.limits);
   read_timeouts(root.table("timeouts"), config.timeouts);
+  read_traces(root.table("traces"), paths, config.traces);
+  read_notices(root.table("notices"), paths, config.notices);
   root.finish();
   if (!root.ok()) {
     message = root.problem();

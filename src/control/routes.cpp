@@ -6,8 +6,10 @@
 
 #include "sluice/control/url.hpp"
 #include "fields.hpp"
+#include "sluice/base/assert.hpp"
 #include "sluice/control/catalog.hpp"
 #include "sluice/control/customers.hpp"
+#include "sluice/control/secrets.hpp"
 #include "transaction.hpp"
 
 namespace sluice::control {
@@ -16,10 +18,13 @@ namespace {
 constexpr std::array<std::string_view, 4> kFormats{"openai", "responses", "claude", "gemini"};
 constexpr std::int64_t kMaxTokens = 1'000'000'000;
 
-Outcome<> read_proxy(const std::optional<std::string>& text, std::string& out) {
+Outcome<> read_proxy(const Service& service, const std::optional<std::string>& text,
+                     ledger::Channel& channel) {
   if (!text) return {};
   if (*text == "none" || text->empty()) {
-    out.clear();
+    channel.proxy.clear();
+    channel.proxy_credentials.clear();
+    channel.proxy_fingerprint.clear();
     return {};
   }
   auto url = parse_url("proxy", *text);
@@ -28,7 +33,35 @@ Outcome<> read_proxy(const std::optional<std::string>& text, std::string& out) {
     return problem(Errc::bad_value,
                    "proxy: must be http://host:port or socks5://host:port, or none");
   }
-  out = to_string(*url);
+  CONTROL_TRY(check_reachable("proxy", url->host, service.allow_private));
+  channel.proxy = to_string(*url);
+  return {};
+}
+
+/// Sealing the same text twice gives different bytes: the fingerprint tells whether it is the same.
+Outcome<> read_proxy_credentials(const Service& service, const std::optional<std::string>& text,
+                                 ledger::Channel& channel) {
+  if (!text) return {};
+  if (*text == "none") {
+    channel.proxy_credentials.clear();
+    channel.proxy_fingerprint.clear();
+    return {};
+  }
+  const std::size_t colon = text->find(':');
+  const auto fits = [](std::size_t bytes) { return bytes >= 1 && bytes <= 255; };
+  const bool printable =
+      std::all_of(text->begin(), text->end(), [](char c) { return c >= ' ' && c != 0x7f; });
+  if (colon == std::string::npos || !fits(colon) || !fits(text->size() - colon - 1) || !printable) {
+    return problem(Errc::bad_value,
+                   "proxy credentials: must be user:password, each 1 to 255 characters");
+  }
+  if (channel.proxy.empty())
+    return problem(Errc::bad_value, "proxy credentials: the channel has no proxy");
+  SLUICE_ASSERT(service.sealer != nullptr && service.hasher != nullptr);
+  const std::string fingerprint = to_hex(service.hasher->hash(*text));
+  if (fingerprint == channel.proxy_fingerprint) return {};
+  channel.proxy_fingerprint = fingerprint;
+  channel.proxy_credentials = service.sealer->seal(*text);
   return {};
 }
 
@@ -50,7 +83,8 @@ Outcome<> apply_settings(Service& service, const ChannelSettings& settings,
     if (!multiplier) return std::unexpected(multiplier.error());
     channel.multiplier = *multiplier;
   }
-  CONTROL_TRY(read_proxy(settings.proxy, channel.proxy));
+  CONTROL_TRY(read_proxy(service, settings.proxy, channel));
+  CONTROL_TRY(read_proxy_credentials(service, settings.proxy_credentials, channel));
   CONTROL_TRY(
       read_timeout_ms("connect-timeout", settings.connect_timeout, channel.connect_timeout_ms));
   CONTROL_TRY(read_timeout_ms("first-byte-timeout", settings.first_byte_timeout,
@@ -63,6 +97,7 @@ Outcome<> apply_settings(Service& service, const ChannelSettings& settings,
 bool same(const ledger::Channel& a, const ledger::Channel& b) {
   return a.provider_id == b.provider_id && a.priority == b.priority && a.weight == b.weight &&
          a.multiplier == b.multiplier && a.proxy == b.proxy &&
+         a.proxy_fingerprint == b.proxy_fingerprint &&
          a.connect_timeout_ms == b.connect_timeout_ms &&
          a.first_byte_timeout_ms == b.first_byte_timeout_ms &&
          a.total_timeout_ms == b.total_timeout_ms && a.enabled == b.enabled;

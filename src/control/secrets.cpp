@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <span>
 #include <filesystem>
 #include <span>
 #include <system_error>
@@ -122,18 +123,32 @@ Outcome<std::string> open_sealed(std::string_view sealed_base64, const Key256& s
   return secret;
 }
 
-Outcome<Key256> read_key_file(const std::string& path, bool secret) {
+namespace {
+
+/// At most `out.size()` bytes of a file, how many there were, and its mode.
+Outcome<std::size_t> read_file(const std::string& path, std::span<char> out, mode_t& mode) {
   const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
   if (fd < 0) return problem(Errc::not_found, fmt::format("{}: {}", path, std::strerror(errno)));
   struct stat info{};
-  std::array<std::uint8_t, 33> bytes{};
   const bool read = ::fstat(fd, &info) == 0;
-  const ssize_t count = ::read(fd, bytes.data(), bytes.size());
+  const ssize_t count = ::read(fd, out.data(), out.size());
   ::close(fd);
-  if (!read || count != 32)
+  if (!read || count < 0) return problem(Errc::io, fmt::format("{}: cannot be read", path));
+  mode = info.st_mode;
+  return static_cast<std::size_t>(count);
+}
+
+}  // namespace
+
+Outcome<Key256> read_key_file(const std::string& path, bool secret) {
+  std::array<char, 33> bytes{};
+  mode_t mode = 0;
+  const auto count = read_file(path, bytes, mode);
+  if (!count) return std::unexpected(count.error());
+  if (*count != 32)
     return problem(Errc::corrupt, fmt::format("{}: must hold exactly 32 bytes", path));
   // A group may read it: edge and console share the pepper.
-  if ((info.st_mode & (secret ? S_IWGRP | S_IRWXO : S_IWGRP | S_IWOTH)) != 0) {
+  if ((mode & (secret ? S_IWGRP | S_IRWXO : S_IWGRP | S_IWOTH)) != 0) {
     return problem(Errc::forbidden,
                    fmt::format("{}: others may {} it: chmod {}", path,
                                secret ? "read or write" : "write", secret ? "0400" : "0444"));
@@ -142,6 +157,21 @@ Outcome<Key256> read_key_file(const std::string& path, bool secret) {
   std::copy_n(bytes.begin(), key.size(), key.begin());
   sodium_memzero(bytes.data(), bytes.size());
   return key;
+}
+
+Outcome<std::string> read_secret_text(const std::string& path) {
+  std::string text(4097, '\0');
+  mode_t mode = 0;
+  const auto count = read_file(path, text, mode);
+  if (!count) return std::unexpected(count.error());
+  if ((mode & (S_IWGRP | S_IRWXO)) != 0)
+    return problem(Errc::forbidden,
+                   fmt::format("{}: others may read or write it: chmod 0400", path));
+  text.resize(*count);
+  while (text.ends_with('\n') || text.ends_with('\r')) text.pop_back();
+  if (text.empty() || text.size() > 4096)
+    return problem(Errc::bad_value, fmt::format("{}: must hold 1 to 4096 bytes", path));
+  return text;
 }
 
 Outcome<std::vector<std::string>> create_missing_secrets(const std::string& pepper_file,

@@ -145,6 +145,18 @@ std::string metrics_text(state::Boards& boards, TimeNs monotonic_ns) {
   const TimeNs oldest_ns = admission.undrained_oldest_ns.load(std::memory_order_relaxed);
   append_plain(page, "sluice_undrained_age_nanoseconds",
                oldest_ns == 0 ? 0 : monotonic_ns - oldest_ns);
+  const auto append_sent = [&](std::string_view name, const std::atomic<std::uint64_t>& value) {
+    append_type(page, name, "counter");
+    page.append(name).append(" ");
+    page.append(std::to_string(value.load(std::memory_order_relaxed))).append("\n");
+  };
+  append_sent("sluice_spans_sent_total", admission.spans_sent);
+  append_sent("sluice_spans_dropped_total", admission.spans_dropped);
+  append_sent("sluice_notices_sent_total", admission.notices_sent);
+  append_sent("sluice_notices_given_up_total", admission.notices_given_up);
+  append_plain(
+      page, "sluice_notices_waiting",
+      static_cast<std::int64_t>(admission.notices_waiting.load(std::memory_order_relaxed)));
   append_plain(page, "sluice_admission_stop", state::admission_stop(admission, monotonic_ns));
   return page;
 }

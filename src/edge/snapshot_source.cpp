@@ -57,11 +57,12 @@ std::shared_ptr<const relay::Snapshot> SnapshotSource::poll() {
     next->catalog = std::move(*catalog);
     const auto keys = OpenedKeys::open(*next->catalog, sealing_key_);
     if (keys->failures() > 0) {
-      log_line(
-          LogLevel::warning, "edge",
-          std::to_string(keys->failures()) + " provider keys were not sealed to this edge's key");
+      log_line(LogLevel::warning, "edge",
+               std::to_string(keys->failures()) +
+                   " keys of providers or proxies were not sealed to this edge's key");
     }
     next->provider_keys = keys->keys();
+    next->proxy_credentials = keys->proxy_credentials();
     next->secrets = keys;
     find_health(*next, environment_.boards().health());
   }

@@ -49,13 +49,15 @@ Result<> CatalogBook::put(Group& group) {
 
 Result<> CatalogBook::put(Provider& p) {
   return store(db_, p.id,
-               "INSERT INTO provider (name, dialect, base_url, auth, extra_headers, enabled) "
-               "VALUES (:n, :d, :b, :a, :h, :e) RETURNING id",
+               "INSERT INTO provider (name, dialect, base_url, auth, extra_headers, quirks, "
+               "error_classes, enabled) "
+               "VALUES (:n, :d, :b, :a, :h, :q, :c, :e) RETURNING id",
                "UPDATE provider SET dialect = :d, base_url = :b, auth = :a, extra_headers = :h, "
-               "enabled = :e "
-               "WHERE id = :i",
-               {p.name, p.dialect, p.base_url, p.auth, p.extra_headers, number(p.enabled)},
-               {p.dialect, p.base_url, p.auth, p.extra_headers, number(p.enabled), p.id});
+               "quirks = :q, error_classes = :c, enabled = :e WHERE id = :i",
+               {p.name, p.dialect, p.base_url, p.auth, p.extra_headers, p.quirks, p.error_classes,
+                number(p.enabled)},
+               {p.dialect, p.base_url, p.auth, p.extra_headers, p.quirks, p.error_classes,
+                number(p.enabled), p.id});
 }
 
 Result<> CatalogBook::put(ProviderKey& key) {
@@ -73,18 +75,17 @@ Result<> CatalogBook::put(Channel& c) {
   return store(
       db_, c.id,
       "INSERT INTO channel (name, provider_id, priority, weight, multiplier, proxy, "
-      "connect_timeout_ms, "
-      "first_byte_timeout_ms, total_timeout_ms, enabled) VALUES (:a, :b, :c, :d, :e, :f, :g, :h, "
-      ":i, :j) "
-      "RETURNING id",
-      "UPDATE channel SET provider_id = :b, priority = :c, weight = :d, multiplier = :e, proxy = "
-      ":f, "
-      "connect_timeout_ms = :g, first_byte_timeout_ms = :h, total_timeout_ms = :i, enabled = :j "
-      "WHERE id = :k",
+      "connect_timeout_ms, first_byte_timeout_ms, total_timeout_ms, enabled, proxy_credentials, "
+      "proxy_fingerprint) VALUES (:a, :b, :c, :d, :e, :f, :g, :h, :i, :j, :l, :m) RETURNING id",
+      "UPDATE channel SET provider_id = :b, priority = :c, weight = :d, multiplier = :e, "
+      "proxy = :f, connect_timeout_ms = :g, first_byte_timeout_ms = :h, total_timeout_ms = :i, "
+      "enabled = :j, proxy_credentials = :l, proxy_fingerprint = :m WHERE id = :k",
       {c.name, c.provider_id, c.priority, c.weight, c.multiplier, c.proxy, c.connect_timeout_ms,
-       c.first_byte_timeout_ms, c.total_timeout_ms, number(c.enabled)},
+       c.first_byte_timeout_ms, c.total_timeout_ms, number(c.enabled), c.proxy_credentials,
+       c.proxy_fingerprint},
       {c.provider_id, c.priority, c.weight, c.multiplier, c.proxy, c.connect_timeout_ms,
-       c.first_byte_timeout_ms, c.total_timeout_ms, number(c.enabled), c.id});
+       c.first_byte_timeout_ms, c.total_timeout_ms, number(c.enabled), c.proxy_credentials,
+       c.proxy_fingerprint, c.id});
 }
 
 Result<> CatalogBook::put(Model& m) {

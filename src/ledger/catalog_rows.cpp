@@ -7,8 +7,8 @@ namespace sluice::ledger {
 Group to_group(const Row& row) { return {row.integer(0), row.text(1), row.integer(2)}; }
 
 Provider to_provider(const Row& row) {
-  return {row.integer(0), row.text(1), row.text(2),        row.text(3),
-          row.text(4),    row.text(5), row.integer(6) != 0};
+  return {row.integer(0), row.text(1), row.text(2), row.text(3),        row.text(4),
+          row.text(5),    row.text(6), row.text(7), row.integer(8) != 0};
 }
 
 ProviderKey to_provider_key(const Row& row) {
@@ -29,6 +29,8 @@ Channel to_channel(const Row& row) {
   out.first_byte_timeout_ms = row.integer(8);
   out.total_timeout_ms = row.integer(9);
   out.enabled = row.integer(10) != 0;
+  out.proxy_credentials = row.text(11);
+  out.proxy_fingerprint = row.text(12);
   return out;
 }
 

@@ -8,16 +8,18 @@ namespace sluice::ledger {
 
 #define GROUP_COLUMNS "SELECT id, name, multiplier FROM price_group "
 inline constexpr const char* kGroupTypes = "iti";
-#define PROVIDER_COLUMNS \
-  "SELECT id, name, dialect, base_url, auth, extra_headers, enabled FROM provider "
-inline constexpr const char* kProviderTypes = "ittttti";
+#define PROVIDER_COLUMNS                                                             \
+  "SELECT id, name, dialect, base_url, auth, extra_headers, quirks, error_classes, " \
+  "enabled FROM provider "
+inline constexpr const char* kProviderTypes = "ittttttti";
 #define PROVIDER_KEY_COLUMNS \
   "SELECT id, provider_id, name, sealed, fingerprint, last_chars, enabled FROM provider_key "
 inline constexpr const char* kProviderKeyTypes = "iitttti";
 #define CHANNEL_COLUMNS                                                                     \
   "SELECT id, name, provider_id, priority, weight, multiplier, proxy, connect_timeout_ms, " \
-  "first_byte_timeout_ms, total_timeout_ms, enabled FROM channel "
-inline constexpr const char* kChannelTypes = "itiiiitiiii";
+  "first_byte_timeout_ms, total_timeout_ms, enabled, proxy_credentials, proxy_fingerprint " \
+  "FROM channel "
+inline constexpr const char* kChannelTypes = "itiiiitiiiitt";
 #define MODEL_COLUMNS                                                                         \
   "SELECT id, name, aliases, owner, formats, context_tokens, max_output_tokens, "             \
   "first_byte_timeout_ms, "                                                                   \

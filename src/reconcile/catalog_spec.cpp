@@ -32,6 +32,19 @@ std::optional<state::Auth> auth_of(std::string_view name) {
   return std::nullopt;
 }
 
+std::optional<std::uint64_t> quirks_of(std::string_view names) {
+  constexpr std::uint64_t kBits[] = {state::kQuirkReasoningOutside, state::kQuirkNoStreamOptions,
+                                     state::kQuirkCapIsMaxTokens};
+  static_assert(std::size(kBits) == ledger::kQuirkNames.size());
+  std::uint64_t bits = 0;
+  for (const std::string& name : split(names)) {
+    const auto known = std::ranges::find(ledger::kQuirkNames, name);
+    if (known == ledger::kQuirkNames.end()) return std::nullopt;
+    bits |= kBits[known - ledger::kQuirkNames.begin()];
+  }
+  return bits;
+}
+
 class Planner {
  public:
   Planner(const ledger::CatalogSnapshot& snapshot, const CatalogInputs& inputs, ZoneTable& zones)
@@ -101,6 +114,7 @@ bool Planner::set_endpoints(const ledger::Channel& channel, const ledger::Provid
   spec.proxy = proxy->scheme == "http" ? state::ProxyKind::connect : state::ProxyKind::socks5;
   spec.proxy_host = proxy->host;
   spec.proxy_port = proxy->port;
+  spec.proxy_credentials = channel.proxy_credentials;
   plan_.hosts.push_back({proxy->host, proxy->port});
   return true;
 }
@@ -113,8 +127,11 @@ void Planner::add_channel(const ledger::Channel& channel) {
   state::ChannelSpec spec;
   const auto format = format_number(provider->dialect);
   const auto auth = auth_of(provider->auth);
-  if (!format || !auth)
-    return complain(name + ": dialect or auth of provider " + provider->name + " is unknown");
+  const auto quirks = quirks_of(provider->quirks);
+  if (!format || !auth || !quirks) {
+    return complain(name + ": dialect, auth or a quirk of provider " + provider->name +
+                    " is unknown");
+  }
   if (!set_endpoints(channel, *provider, spec))
     return complain(name + ": base URL or proxy is malformed");
   spec.id = static_cast<std::uint32_t>(channel.id);
@@ -124,6 +141,8 @@ void Planner::add_channel(const ledger::Channel& channel) {
   spec.format = *format;
   spec.auth = *auth;
   spec.extra_headers = provider->extra_headers;
+  spec.quirks = *quirks;
+  spec.error_classes = provider->error_classes;
   spec.connect_timeout_ms = static_cast<std::uint32_t>(channel.connect_timeout_ms);
   spec.first_byte_timeout_ms = static_cast<std::uint32_t>(channel.first_byte_timeout_ms);
   spec.total_timeout_ms = static_cast<std::uint32_t>(channel.total_timeout_ms);

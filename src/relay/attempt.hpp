@@ -46,8 +46,9 @@ class Attempt {
  private:
   [[nodiscard]] ring::Task<Result<>> connect(const UpstreamTarget& target,
                                              const Timeouts& timeouts);
+  [[nodiscard]] ring::Task<Result<>> pass_proxy(const UpstreamTarget& target, TimeNs deadline_ns);
   [[nodiscard]] ring::Task<Result<>> shake_hands(const UpstreamTarget& target, TimeNs deadline_ns);
-  void note_tls_failure(const UpstreamTarget& target);
+  void note_failure(const UpstreamTarget& target, std::string_view what, std::string_view why);
   [[nodiscard]] ring::Task<> send_request();
 
   Services& services_;

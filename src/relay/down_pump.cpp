@@ -167,11 +167,10 @@ bool DownPump::may_send() const {
 }
 
 // Some providers say with status 200, or as the first event of a stream, that they cannot: as long
-// as nothing was delivered another one may. What is the caller's own fault is passed on.
+// as nothing was delivered another one may, or the client can be told so by a status.
 bool DownPump::was_refused() const {
-  if (!context_.commit_late || context_.delivery.begun() || !meter_.failed()) return false;
-  if (meter_.streamed() && meter_.counted_output() > 0) return false;
-  return meter_.fault(context_.request.route.format) != policy::Fault::none;
+  if (context_.delivery.begun() || !meter_.failed()) return false;
+  return !meter_.streamed() || meter_.counted_output() == 0;
 }
 
 // Whether an answer is wanted that the client does not take any more.

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "error_kind.hpp"
+
 #include "sluice/http/body.hpp"
 
 namespace sluice::relay {
@@ -12,8 +14,8 @@ constexpr std::size_t kErrorBodyBytes = 64 * kKiB;  // that are kept to be passe
 }  // namespace
 
 ring::Task<ErrorAnswer> read_error_answer(Services& services, net::Stream& upstream,
-                                          dialect::Format format, const ResponseFacts& response,
-                                          TimeNs most_ns) {
+                                          dialect::Format format, dialect::ErrorTable errors,
+                                          const ResponseFacts& response, TimeNs most_ns) {
   http::BodyDecoder decoder(response.framing, response.content_length, kErrorBodyBytes,
                             Source::upstream);
   ErrorAnswer answer;
@@ -38,7 +40,8 @@ ring::Task<ErrorAnswer> read_error_answer(Services& services, net::Stream& upstr
   }
   answer.reusable = decoder.done() && response.keep_alive;
   const dialect::ErrorClass error_class =
-      dialect::classify_upstream_error(format, response.status, answer.body.view());
+      dialect::classify_upstream_error(format, response.status, answer.body.view(), errors);
+  services.count(counter_of(error_class));
   answer.fault = policy::fault_of(error_class, response.status);
   answer.retry_after_ns =
       std::max(response.retry_after_ns, dialect::retry_delay_ns(answer.body.view()));

@@ -16,9 +16,10 @@ struct ErrorAnswer {
 };
 
 /// Reads the answer whose head is `response` from `upstream`, for at most `most_ns`, at most 64
-/// KiB.
+/// KiB, and counts its class. `errors`: what the provider's own codes mean.
 [[nodiscard]] ring::Task<ErrorAnswer> read_error_answer(Services& services, net::Stream& upstream,
                                                         dialect::Format format,
+                                                        dialect::ErrorTable errors,
                                                         const ResponseFacts& response,
                                                         TimeNs most_ns);
 

@@ -57,9 +57,12 @@ class Exchange {
   [[nodiscard]] std::optional<policy::Denial> authenticate();
   [[nodiscard]] std::optional<Refusal> refusal_before_body();
   void take_body(Body body);
+  [[nodiscard]] std::optional<Refusal> redact_body();
   [[nodiscard]] ring::Task<> refuse(Refusal refusal);
   [[nodiscard]] ring::Task<> answer_models();
+  [[nodiscard]] ring::Task<> answer_account();
   [[nodiscard]] ring::Task<std::optional<Refusal>> reserve();
+  [[nodiscard]] Refusal refusal_of_reserve(const state::Outcome& outcome);
   [[nodiscard]] Result<UpstreamTarget> prepare_attempt(const Way& way);
   [[nodiscard]] ring::Task<Result<ResponseFacts>> open(const Way& way);
   [[nodiscard]] ring::Task<Verdict> relay(const ResponseFacts& response);
@@ -70,7 +73,8 @@ class Exchange {
   [[nodiscard]] Ending describe(PumpEnd end, const Meter& meter);
   [[nodiscard]] ring::Task<> close_hold(price::End end, const Meter* meter, Tokens counted);
   [[nodiscard]] Verdict after_break(const Error& error);
-  [[nodiscard]] Verdict after_refusal(policy::Fault fault);
+  [[nodiscard]] ring::Task<Verdict> answer_refused(const Meter& meter);
+  [[nodiscard]] dialect::ErrorTable error_table() const;
   [[nodiscard]] Hold* hold() { return hold_ ? &*hold_ : nullptr; }
   static void on_client_end(void* context, const Error& end);
   static void on_read_enough(void* context);

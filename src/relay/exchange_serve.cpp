@@ -1,6 +1,7 @@
 // The second half of an exchange: the ways that are tried, the answer, the bill.
 #include <algorithm>
 
+#include "error_kind.hpp"
 #include "exchange.hpp"
 #include "scratch.hpp"
 
@@ -25,7 +26,15 @@ Exchange::Failure failure_after_head(policy::Fault fault) {
   }
 }
 
+bool has_quirk(const state::ChannelEntry& channel, state::ChannelQuirks bit) {
+  return (channel.quirks & bit) != 0;
+}
+
 }  // namespace
+
+dialect::ErrorTable Exchange::error_table() const {
+  return dialect::ErrorTable(snapshot_->catalog->text(failover_->channel()->error_classes));
+}
 
 // Tries one way after the other until one has answered. One coroutine for all of them, beside the
 // relay's: both stay while an answer streams.
@@ -105,9 +114,14 @@ Result<UpstreamTarget> Exchange::prepare_attempt(const Way& way) {
   timeouts_ = timeouts_of(services_.settings, *plan_->model, way.channel, plan_->stream);
   const bool in_body = dialect::model_in_body(plan_->operation);
   const auto edits = dialect::plan_edits(
-      *plan_->scan, {.upstream_model = in_body ? target.upstream_model : std::string_view{},
-                     .include_usage = plan_->stream,
-                     .output_cap = plan_->output_cap});
+      *plan_->scan,
+      {.upstream_model = in_body ? target.upstream_model : std::string_view{},
+       .include_usage = plan_->stream,
+       .without_stream_options = has_quirk(way.channel, state::kQuirkNoStreamOptions)
+                                     ? request_.body.view()
+                                     : std::string_view{},
+       .output_cap = plan_->output_cap,
+       .cap_field = has_quirk(way.channel, state::kQuirkCapIsMaxTokens) ? "max_tokens" : ""});
   if (!edits) return std::unexpected(edits.error());
   attempt_.emplace(services_, request_, hold());
   if (const Result<> made = attempt_->prepare(target, *edits); !made) {
@@ -173,13 +187,32 @@ Exchange::Verdict Exchange::after_break(const Error& error) {
   return failover_->failed(end) ? Verdict::try_next : Verdict::failed;
 }
 
-// The provider said with status 200 that it cannot.
-Exchange::Verdict Exchange::after_refusal(policy::Fault fault) {
+// Success by its status and an error by its body, of which the client has seen nothing: another way
+// may do, or the client gets the error that it is, with the provider's text.
+ring::Task<Exchange::Verdict> Exchange::answer_refused(const Meter& meter) {
+  const dialect::Format format = request_.head.route.format;
+  const dialect::ErrorClass error_class = meter.error_class(format);
+  const policy::Fault fault = meter.fault(format);
+  services_.count(counter_of(error_class));
   facts_.error = Errc::refused;
   failure_ = Failure{ErrorKind::upstream_failed,
                      "The provider of this model is not available; try again soon."};
-  const AttemptEnd end{.fault = fault, .sent = true, .answered = true, .status = 200};
-  return failover_->failed(end) ? Verdict::try_next : Verdict::failed;
+  if (fault == policy::Fault::none) {
+    failover_->succeeded(0);  // the caller's own fault
+  } else if (failover_->failed({.fault = fault, .sent = true, .answered = true, .status = 200})) {
+    co_return Verdict::try_next;
+  } else if (failover_->may_leave_model()) {
+    co_return Verdict::failed;
+  }
+  if (delivery_.head_sent()) failure_ = failure_after_head(fault);
+  const ErrorKind kind = kind_of(error_class);
+  // Of the operator's account nobody is told.
+  if (delivery_.head_sent() || kind == ErrorKind::upstream_failed) co_return Verdict::failed;
+  facts_.status = static_cast<std::uint16_t>(dialect::status_of(format, kind));
+  if (hold_) co_await close_hold(price::End::no_candidate, nullptr, 0);
+  const std::string message(meter.error_message());
+  co_await refuse({.kind = kind, .message = message});
+  co_return Verdict::answered;
 }
 
 // What the end of the pump means for the bill, and for the client that has seen a part of the
@@ -248,8 +281,10 @@ ring::Task<Exchange::Verdict> Exchange::relay(const ResponseFacts& response) {
                  .framing = whole              ? dialect::Framing::json
                             : route.json_array ? dialect::Framing::json_array
                                                : dialect::Framing::sse,
-                 .quirks = {},
-                 .withhold_usage = plan_->withholds_usage});
+                 .quirks = {.reasoning_outside_completion =
+                                has_quirk(*failover_->channel(), state::kQuirkReasoningOutside)},
+                 .withhold_usage = plan_->withholds_usage,
+                 .errors = error_table()});
   if (plan_->stream && !delivery_.head_sent()) services_.count(Counter::streams);
   facts_.status = static_cast<std::uint16_t>(response.status);
   PumpEnd end = PumpEnd::upstream_broke;
@@ -260,7 +295,7 @@ ring::Task<Exchange::Verdict> Exchange::relay(const ResponseFacts& response) {
   services_.count(Counter::bytes_out, pump.bytes_out());
   reusable_ = end == PumpEnd::finished && delivery_.reusable();
   upstream_reusable_ = end == PumpEnd::finished && pump.upstream_reusable();
-  if (end == PumpEnd::refused) co_return after_refusal(pump.meter().fault(route.format));
+  if (end == PumpEnd::refused) co_return co_await answer_refused(pump.meter());
   const bool broke = end == PumpEnd::upstream_broke || end == PumpEnd::ended;
   if (broke && !delivery_.begun() && !client_left_) {
     co_return after_break(
@@ -284,7 +319,7 @@ ring::Task<Exchange::Verdict> Exchange::relay(const ResponseFacts& response) {
 ring::Task<Exchange::Verdict> Exchange::relay_error(const ResponseFacts& response) {
   const ErrorAnswer answer =
       co_await read_error_answer(services_, attempt_->upstream(), request_.head.route.format,
-                                 response, services_.settings.connect_ns);
+                                 error_table(), response, services_.settings.connect_ns);
   if (client_left_) {
     failover_->abandoned();
     co_return Verdict::client_left;
@@ -315,8 +350,10 @@ ring::Task<Exchange::Verdict> Exchange::relay_error(const ResponseFacts& respons
     co_return Verdict::failed;
   }
   if (hold_) co_await close_hold(price::End::no_candidate, nullptr, 0);
+  std::string lines(response.forwarded.view());
+  lines += delivery_.limits();
   reusable_ = co_await send_json(services_, *client_.stream, request_.head, response.status,
-                                 answer.body.view(), response.forwarded.view(), true);
+                                 answer.body.view(), lines, true);
   co_return Verdict::answered;
 }
 

@@ -158,8 +158,9 @@ ring::Task<> Probes::ask(const Snapshot& snapshot, const Target& target, Attempt
   status = response->status;
   fault = policy::Fault::none;
   if (status < 400) co_return;
-  const ErrorAnswer answer =
-      co_await read_error_answer(services_, attempt.upstream(), format, *response, kAnswerNs);
+  const ErrorAnswer answer = co_await read_error_answer(
+      services_, attempt.upstream(), format,
+      dialect::ErrorTable(snapshot.catalog->text(channel.error_classes)), *response, kAnswerNs);
   fault = answer.fault;
 }
 

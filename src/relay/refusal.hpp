@@ -18,7 +18,10 @@ struct Refusal {
   std::string_view message;
   std::string_view param;
   std::int64_t retry_after_s = -1;
+  state::Limit limit = state::Limit::none;  ///< of a reservation that was refused
   int status = 0;  ///< 0: the kind's own; else what the HTTP layer says (408, 414, 417, 431, 505)
+  state::Limit limit = state::Limit::none;  ///< that refused, for the record
+  std::string_view lines = {};              ///< more header lines, each ended by CRLF
 };
 
 /// Refusal for what a layer below reported about the client's message.

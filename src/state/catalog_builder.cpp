@@ -152,7 +152,8 @@ bool Builder::add_channel(const ChannelSpec& spec) {
   if (!check_text(name + ": name", spec.name, name_valid) ||
       !check_text(name + ": host", host, host_valid) ||
       !check_text(name + ": base path", spec.base_path, base_path_valid) ||
-      !check_text(name + ": extra headers", spec.extra_headers, header_lines_valid)) {
+      !check_text(name + ": extra headers", spec.extra_headers, header_lines_valid) ||
+      !check_text(name + ": error classes", spec.error_classes, error_lines_valid)) {
     return false;
   }
   if (spec.port == 0) return wrong(name + ": port 0");
@@ -184,6 +185,7 @@ bool Builder::add_channel(const ChannelSpec& spec) {
   entry.first_byte_timeout_ms = spec.first_byte_timeout_ms;
   entry.total_timeout_ms = spec.total_timeout_ms;
   entry.multiplier = spec.multiplier;
+  entry.error_classes = text_.add(spec.error_classes);
   for (const ChannelKeySpec& key : spec.keys) {
     channel_keys_.push_back({key.id, key.enabled ? 1U : 0U, text_.add(key.sealed)});
   }

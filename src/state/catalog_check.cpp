@@ -95,8 +95,9 @@ bool Catalog::channels_ok() const {
   for (const ChannelEntry& channel : channels()) {
     if (!text_ok(channel.name) || !text_ok(channel.host) || !text_ok(channel.base_path) ||
         !text_ok(channel.proxy_host) || !text_ok(channel.proxy_credentials) ||
-        !text_ok(channel.extra_headers) || channel.scheme > Scheme::https ||
-        channel.auth > Auth::query_key || channel.proxy > ProxyKind::socks5 ||
+        !text_ok(channel.extra_headers) || !text_ok(channel.error_classes) ||
+        channel.scheme > Scheme::https || channel.auth > Auth::query_key ||
+        channel.proxy > ProxyKind::socks5 ||
         !in_range(channel.first_key, channel.keys, all.size())) {
       return false;
     }

@@ -5,6 +5,7 @@
 #include <cstring>
 #include <thread>
 
+#include "idem.hpp"
 #include "lmdb_store.hpp"
 #include "rows.hpp"
 #include "sluice/base/crash_point.hpp"
@@ -160,6 +161,13 @@ Result<Outcome> Writer::expire(const HoldId& hold, TimeNs now_monotonic_ns) {
   return transact(environment_, [&](Tables& tables) {
     return apply(tables, ExpireVerb{hold, now_monotonic_ns});
   });
+}
+
+Result<std::size_t> Writer::forget_idem(std::span<const IdemKey> keys, TimeNs now_ns,
+                                        TimeNs age_ns) {
+  if (keys.size() > kMaxRowsPerTxn) return fail(Errc::bad_value);
+  return transact(environment_,
+                  [&](Tables& tables) { return state::forget_idem(tables, keys, now_ns, age_ns); });
 }
 
 Result<> Writer::set_catalog(std::uint64_t generation, std::string_view file, std::uint64_t hash) {

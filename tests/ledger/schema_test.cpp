@@ -94,6 +94,20 @@ TEST_F(SchemaTest, ModelsOfVersion1HaveNoTimesOfTheirOwnAndMayBeGrouped) {
   EXPECT_EQ(ledger_->catalog().snapshot().value().route_groups.size(), 1U);
 }
 
+TEST_F(SchemaTest, ProvidersAndChannelsOfVersion1DepartFromNothing) {
+  become_version_1();
+  run("INSERT INTO provider VALUES (1, 'old', 'openai', 'https://a.example', 'bearer', '', 1);"
+      "INSERT INTO channel VALUES (1, 'old', 1, 0, 1, 1000, 'socks5://a.example:1', 0, 0, 0, 1)");
+  reopen();
+  const auto provider = ledger_->catalog().provider("old");
+  ASSERT_TRUE(provider) << ledger_->last_error();
+  EXPECT_EQ(provider->quirks + provider->error_classes, "");
+  const auto channel = ledger_->catalog().channel("old");
+  ASSERT_TRUE(channel);
+  EXPECT_EQ(channel->proxy, "socks5://a.example:1");
+  EXPECT_EQ(channel->proxy_credentials + channel->proxy_fingerprint, "");
+}
+
 TEST_F(SchemaTest, AVersion1ThatOnlyReadsIsRefused) {
   become_version_1();
   std::string message;

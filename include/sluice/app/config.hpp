@@ -90,6 +90,25 @@ struct Secrets {
   std::string sealing_public_file;  ///< 32 bytes. Control
 };
 
+/// Where spans go. Off without an endpoint.
+struct Traces {
+  std::string endpoint;      ///< base URL of OTLP over HTTP; "/v1/traces" is added
+  std::string headers_file;  ///< "Name: value" lines for the collector, such as its key; 0400
+};
+
+/// What is told to people, and how. Off without a webhook and a mail server.
+struct Notices {
+  std::string webhook_url;
+  std::string webhook_secret_file;  ///< 24 bytes at least, 0400
+  std::string smtp_url;             ///< "smtps://host:465" or "smtp://host:587"
+  bool smtp_plain = false;          ///< smtp:// may stay without TLS
+  std::string smtp_user;
+  std::string smtp_password_file;
+  std::string mail_from;
+  std::vector<std::string> mail_to;
+  Nanos low_balance = 0;  ///< of a wallet; 0 = not told
+};
+
 struct Config {
   std::uint32_t node = 1;
   Edge edge;
@@ -98,6 +117,8 @@ struct Config {
   Secrets secrets;
   Limits limits;
   Timeouts timeouts;
+  Traces traces;
+  Notices notices;
   std::vector<std::string>
       allow_private;  ///< CIDRs that a provider may resolve to although private
 };

@@ -53,6 +53,10 @@ class Sealer {
 /// read.
 [[nodiscard]] Outcome<Key256> read_key_file(const std::string& path, bool secret);
 
+/// Reads a secret that is text, without the line end behind it: 1 to 4096 bytes. Refuses a file
+/// that others may read, or group write.
+[[nodiscard]] Outcome<std::string> read_secret_text(const std::string& path);
+
 /// Makes pepper (0400), sealing key (0400) and public key (0444) where they are missing;
 /// directories too, 0700. Never overwrites. Returns the names of the files it made.
 [[nodiscard]] Outcome<std::vector<std::string>> create_missing_secrets(

@@ -39,7 +39,7 @@ class BoardPlaces {
 struct Providers {
   Health health;
   policy::RetryBudget retries;
-  LogLimit tls_faults;  ///< lines about channels whose TLS fails
+  LogLimit connect_faults;  ///< lines about channels whose TLS or proxy fails
 };
 
 struct Services {

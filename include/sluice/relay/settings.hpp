@@ -54,8 +54,15 @@ enum class Counter : std::uint32_t {
   protocol_errors,
   crowded,  ///< connections refused: too many of one address
   shed,
-  retries,    ///< requests that were sent to another channel or with another key
-  ejections,  ///< channels and provider keys that were left alone
+  credentials,     ///< found in prompts of keys that may not send them
+  retries,         ///< requests that were sent to another channel or with another key
+  ejections,       ///< channels and provider keys that were left alone
+  errors_key_bad,  ///< answers of providers that are errors, by class
+  errors_no_money,
+  errors_rate,
+  errors_overloaded,
+  errors_caller,
+  errors_unknown,
   count_,
 };
 

@@ -162,6 +162,12 @@ struct alignas(64) AdmissionBlock {
   std::atomic<std::uint32_t> stop{0};   ///< AdmissionStop bits set by the reconciler
   std::atomic<std::uint32_t> ready{0};  ///< 1 = shards may serve
   std::atomic<std::int64_t> reconciler_heartbeat_ns{0};  ///< monotonic
+  // What the reconciler sends to others, since its start.
+  std::atomic<std::uint64_t> spans_sent{0};
+  std::atomic<std::uint64_t> spans_dropped{0};  ///< the collector was away, or too slow
+  std::atomic<std::uint64_t> notices_sent{0};
+  std::atomic<std::uint64_t> notices_given_up{0};
+  std::atomic<std::uint64_t> notices_waiting{0};
 };
 enum AdmissionStop : std::uint32_t {
   kStopUndrained = 1U << 0,

@@ -98,7 +98,13 @@ enum ChannelFlags : std::uint32_t {
   kChannelPricesByChannel = 1U << 1,  ///< the multiplier is part of the customer's price
 };
 
-/// Quirks are the dialect's bits; state only carries them.
+/// How a provider departs from its format.
+enum ChannelQuirks : std::uint64_t {
+  kQuirkReasoningOutside = 1U << 0,  ///< completion_tokens leaves reasoning tokens out
+  kQuirkNoStreamOptions = 1U << 1,   ///< refuses stream_options, reports usage unasked
+  kQuirkCapIsMaxTokens = 1U << 2,    ///< knows max_tokens, not max_completion_tokens
+};
+
 struct ChannelEntry {
   std::uint32_t id = 0;     ///< ledger's number, stable
   std::uint32_t flags = 0;  ///< ChannelFlags
@@ -114,14 +120,14 @@ struct ChannelEntry {
   TextRef proxy_host;
   TextRef proxy_credentials;  ///< sealed bytes, or empty
   TextRef extra_headers;      ///< "Name: value\r\n" lines, checked by the builder
-  std::uint64_t quirks = 0;
+  std::uint64_t quirks = 0;   ///< ChannelQuirks
   std::uint32_t first_key = 0;
   std::uint32_t keys = 0;
   std::uint32_t connect_timeout_ms = 0;  ///< 0 = default, as the two below
   std::uint32_t first_byte_timeout_ms = 0;
   std::uint32_t total_timeout_ms = 0;
   std::uint32_t multiplier = price::kOne;  ///< cost in thousandths of list price
-  std::uint64_t reserved = 0;
+  TextRef error_classes;                   ///< "CODE CLASS\n" lines: see dialect::ErrorTable
 };
 
 struct ChannelKeyEntry {
@@ -224,6 +230,12 @@ class Catalog {
   /// Windows of a zone at a time. Before the first or after the last boundary: the nearest one (a
   /// budget is then not reset too early). An unknown zone: zone 0 (UTC), which every catalog has.
   [[nodiscard]] WindowIds windows_at(std::uint32_t zone, TimeNs realtime_ns) const;
+  /// When the windows of that time end (realtime); 0 = behind the last boundary.
+  struct WindowEnds {
+    TimeNs day_ns = 0;
+    TimeNs month_ns = 0;
+  };
+  [[nodiscard]] WindowEnds window_ends(std::uint32_t zone, TimeNs realtime_ns) const;
   [[nodiscard]] std::span<const ZoneEntry> zones() const;
   /// Multiplier of a customer group, thousandths; nothing when the group is unknown (an error, not
   /// 1).
@@ -236,6 +248,7 @@ class Catalog {
       std::uint64_t expected_hash);
   template <class T>
   [[nodiscard]] std::span<const T> section(std::size_t which) const;
+  [[nodiscard]] const ZoneEntry& zone_or_utc(std::uint32_t zone) const;
   [[nodiscard]] Result<> check_layout(std::uint64_t expected_hash) const;
   [[nodiscard]] Result<> check_content() const;
   [[nodiscard]] bool text_ok(TextRef ref) const;

@@ -70,6 +70,7 @@ struct ChannelSpec {
   std::string proxy_credentials;
   std::string extra_headers;
   std::uint64_t quirks = 0;
+  std::string error_classes;
   std::uint32_t connect_timeout_ms = 0;
   std::uint32_t first_byte_timeout_ms = 0;
   std::uint32_t total_timeout_ms = 0;

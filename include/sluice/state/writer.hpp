@@ -36,6 +36,11 @@ class Writer {
   /// Row 6.
   [[nodiscard]] Result<Outcome> expire(const HoldId& hold, TimeNs now_monotonic_ns);
 
+  /// Removes Idempotency-Keys that scan_idem() found, where they may still be forgotten; at most
+  /// kMaxRowsPerTxn. Returns how many.
+  [[nodiscard]] Result<std::size_t> forget_idem(std::span<const IdemKey> keys, TimeNs now_ns,
+                                                TimeNs age_ns);
+
   /// Points at new catalog or address files (already complete in the epoch's directory) and raises
   /// the generations in meta. A generation that is not larger than the present one is a conflict.
   [[nodiscard]] Result<> set_catalog(std::uint64_t generation, std::string_view file,
