@@ -24,7 +24,7 @@ class NoticeWatch {
   /// Notes a key that was refused for want of money: a budget whose rest pays no request any more
   /// is reached. No I/O.
   void note(const state::RefusedRecord& record);
-  /// Looks at some of them. True when it raised a notice. Errors of the ledger: looked at again at
+  /// Looks at some of them; called once a second. True when it raised a notice. Errors of the ledger: looked at again at
   /// the next call.
   [[nodiscard]] Result<bool> step();
 
