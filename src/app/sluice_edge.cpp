@@ -39,7 +39,7 @@ sluice::relay::Settings relay_settings(const Config& config) {
   settings.between_tokens_ns = config.timeouts.between_tokens_ns;
   settings.total_ns = config.timeouts.total_ns;
   settings.keepalive_ping_ns = config.timeouts.keepalive_ping_ns;
-  settings.queue_wait_most_ns = config.limits.queue_wait_ns;
+  settings.admission.most_wait_ns = config.limits.queue_wait_ns;
   settings.json_depth = static_cast<std::uint8_t>(config.limits.json_depth);
   settings.tolerate_half_close = config.edge.tolerate_half_close;
   return settings;

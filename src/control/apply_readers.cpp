@@ -184,6 +184,7 @@ CustomerSettings read_customer(TomlTable& table) {
   text(table, "note", out.note);
   text(table, "zone", out.zone);
   decimal(table, "overdraft", out.overdraft);
+  decimal(table, "budget_total", out.budget_total);
   decimal(table, "budget_day", out.budget_day);
   decimal(table, "budget_month", out.budget_month);
   decimal(table, "max_in_flight", out.max_in_flight);
@@ -215,6 +216,7 @@ KeySettings read_key(TomlTable& table) {
   flag(table, "clamp", out.clamp);
   flag(table, "may_pin", out.may_pin);
   flag(table, "reserve_context", out.reserve_context);
+  text(table, "credentials", out.credentials);
   flag(table, "enabled", out.enabled);
   return out;
 }

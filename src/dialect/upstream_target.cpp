@@ -65,6 +65,11 @@ std::string_view suffix(Operation operation) {
       return ":embedContent";
     case Operation::list_models:
     case Operation::get_model:
+    case Operation::account_balance:
+    case Operation::account_request:
+    case Operation::billing_subscription:
+    case Operation::billing_usage:
+    case Operation::billing_grants:
       return {};
   }
   return {};

@@ -274,6 +274,7 @@ INSERT INTO schema_version (version) VALUES (0);
 
 // limit_change: each change of an overdraft limit. The auditor's bound on a balance is the highest
 // limit that was ever in force in the epoch, and the wallet knows only today's.
+// former_secret: what keys that were rotated had before, for as long as it is good.
 // usage_attempt: attempts that failed, by the row of the request; the last one too if it failed.
 constexpr std::string_view kVersion2 = R"(
 CREATE TABLE limit_change (
@@ -282,6 +283,17 @@ CREATE TABLE limit_change (
   wallet_id INTEGER NOT NULL REFERENCES wallet(id),
   before INTEGER NOT NULL CHECK (before >= 0)) STRICT;
 ALTER TABLE node_epoch ADD COLUMN limit_change INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE wallet ADD COLUMN budget_total INTEGER NOT NULL DEFAULT -1;
+ALTER TABLE api_key ADD COLUMN credentials INTEGER NOT NULL DEFAULT 0;
+CREATE TABLE former_secret (
+  digest TEXT PRIMARY KEY CHECK (length(digest) = 64),
+  key_id INTEGER NOT NULL REFERENCES api_key(id),
+  pepper INTEGER NOT NULL CHECK (pepper > 0),
+  last_chars TEXT NOT NULL,
+  expires_ns INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+CREATE INDEX former_secret_key ON former_secret(key_id);
+CREATE INDEX former_secret_expiry ON former_secret(expires_ns);
+CREATE INDEX usage_request ON usage(request_id);
 ALTER TABLE api_key ADD COLUMN pepper INTEGER NOT NULL DEFAULT 1 CHECK (pepper > 0);
 ALTER TABLE model ADD COLUMN first_token_timeout_ms INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE model ADD COLUMN total_timeout_ms INTEGER NOT NULL DEFAULT 0;

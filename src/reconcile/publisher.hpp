@@ -30,6 +30,9 @@ class Publisher {
 
   /// Publishes the catalog and addresses whatever the ledger's generation is (at start).
   [[nodiscard]] Result<> publish_catalog();
+  /// Takes secrets away whose overlap is over, a transaction's worth; true when there are more.
+  /// They were refused since, by their expiry.
+  [[nodiscard]] Result<bool> forget_former_secrets();
   [[nodiscard]] CatalogPublisher& catalog() { return catalog_; }
   [[nodiscard]] AddressPublisher& addresses() { return addresses_; }
   /// Ledger generation up to which everything is visible.

@@ -16,6 +16,7 @@
 #include "drain.hpp"
 #include "episode.hpp"
 #include "epoch_start.hpp"
+#include "idem_keeper.hpp"
 #include "json_line.hpp"
 #include "notice_sender.hpp"
 #include "notice_watch.hpp"
@@ -32,6 +33,7 @@ namespace {
 
 constexpr TimeNs kLookNs = 50 * kMillisecond;            // at the ledger, for changes
 constexpr TimeNs kBetweenChunksNs = 200 * kMicrosecond;  // shards get the gate in between
+constexpr TimeNs kAskedDrainNs = 5 * kMillisecond;
 constexpr TimeNs kSlotsNs = kSecond;
 constexpr TimeNs kExpireNs = 10 * kSecond;
 constexpr TimeNs kHouseNs = 60 * kSecond;
@@ -103,6 +105,7 @@ struct Reconciler::Impl {
   Result<> judge(Episode& episode, const Error& error, std::string_view what, TimeNs& next_ns);
   bool drain_all(TimeNs limit_ns);
   std::string answer(const Question& question);
+  bool answer_request(const Question& question, JsonLine& line);
   [[nodiscard]] TimeNs next_due_ns() const;
   [[nodiscard]] std::string ledger_words() const {
     return ledger->last_error().empty() ? std::string() : ": " + ledger->last_error();
@@ -117,6 +120,7 @@ struct Reconciler::Impl {
   Started started;
   std::optional<Drain> drain;
   std::optional<SlotKeeper> slots;
+  std::optional<IdemKeeper> idem;
   std::optional<Publisher> publisher;
   std::unique_ptr<QuestionSocket> questions;
   std::unique_ptr<SpanExporter> spans;
@@ -189,6 +193,7 @@ Result<> Reconciler::Impl::open_parts(std::string& message) {
   }
   set_limits();
   slots.emplace(environment, clock, options.state_directory);
+  idem.emplace(environment, clock);
   publisher.emplace(environment, *ledger, clock, options);
   auto socket = QuestionSocket::open(
       options.state_directory + "/reconciler.sock",
@@ -377,6 +382,12 @@ Result<> Reconciler::Impl::every_second() {
                  next_slots_ns);
   }
   slot_trouble.end("the holds of dead shards are closed again");
+  if (const auto forgotten = idem->step(); !forgotten) {
+    return judge(slot_trouble, forgotten.error(), "cannot forget old Idempotency-Keys",
+                 next_slots_ns);
+  } else if (*forgotten) {
+    next_slots_ns = clock.monotonic_ns() + kBetweenChunksNs;
+  }
   if (const auto use = started.environment->map_use()) {
     const std::uint64_t percent =
         (use->map_pages - use->free_pages()) * 100 / std::max<std::uint64_t>(1, use->map_pages);
@@ -396,6 +407,11 @@ void Reconciler::Impl::every_minute() {
   publisher->catalog().remove_old_files();
   if (!started.environment->check_readers())
     log_line(LogLevel::warning, "reconcile", "cannot check LMDB's readers");
+  const auto more_former = publisher->forget_former_secrets();
+  if (!more_former)
+    log_line(LogLevel::warning, "reconcile",
+             "secrets of rotated keys cannot be taken away" + ledger_words());
+  if (more_former.value_or(false)) next_house_ns = clock.monotonic_ns() + kLookNs;
   const TimeNs before_ns =
       clock.realtime_ns() - static_cast<TimeNs>(options.usage_days) * 86'400 * kSecond;
   const auto removed = ledger->usage().remove_before(before_ns, kRemoveBatches);
@@ -478,6 +494,23 @@ bool Reconciler::Impl::drain_all(TimeNs limit_ns) {
 
 // ---- questions
 
+/// From the ledger; what has ended a moment ago is stored first, unless that was just done: who
+/// asks for what is not there shall not make batches small.
+bool Reconciler::Impl::answer_request(const Question& question, JsonLine& line) {
+  ledger::UsageFilter filter;
+  filter.key_id = static_cast<ledger::Id>(question.id);
+  filter.request_id = question.request;
+  filter.limit = 1;
+  if (question.id == 0 || question.request.empty()) return false;
+  auto rows = ledger->usage().list(filter);
+  const TimeNs drained_ns = next_drain_ns - options.drain_interval_ns;
+  const bool lately = clock.monotonic_ns() - drained_ns < kAskedDrainNs;
+  if (rows && rows->empty() && !lately && drain_step()) rows = ledger->usage().list(filter);
+  if (!rows || rows->empty()) return false;
+  append_request(line, rows->front().row, *names);
+  return true;
+}
+
 std::string Reconciler::Impl::answer(const Question& question) {
   std::string out;
   JsonLine line(out);
@@ -494,6 +527,10 @@ std::string Reconciler::Impl::answer(const Question& question) {
     line.number("age_ms", std::max<TimeNs>(0, age_ns) / kMillisecond);
     line.number("epoch", static_cast<std::int64_t>(started.environment->epoch()));
     line.number("published", publisher->published());
+    return finish();
+  }
+  if (question.kind == Question::Kind::request) {
+    if (!answer_request(question, line)) line.plain("error", "no such request");
     return finish();
   }
   if (question.kind == Question::Kind::wallet) {

@@ -6,6 +6,7 @@
 #include <string_view>
 #include <unordered_map>
 
+#include "json_line.hpp"
 #include "sluice/ledger/ledger.hpp"
 #include "sluice/state/boards.hpp"
 #include "sluice/state/inspect.hpp"
@@ -54,5 +55,7 @@ class RecordNames {
 void append_record(std::string& out, const state::OutboxRow& row, RecordNames& names);
 /// Appends the line of a request that was refused before it had a hold.
 void append_record(std::string& out, const state::RefusedRecord& record, RecordNames& names);
+/// What a customer may know of a request of his: nothing about the operator's channels.
+void append_request(JsonLine& line, const ledger::UsageRow& row, const RecordNames& names);
 
 }  // namespace sluice::reconcile

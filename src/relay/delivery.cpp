@@ -28,6 +28,7 @@ Result<Body> Delivery::make_head(const ResponseFacts& response, BodyFraming fram
                                          .keep_alive = keep_alive,
                                          .http_1_0 = request_.http_1_0,
                                          .forwarded = response.forwarded.view(),
+                                         .extra = limits_.view(),
                                          .own_ns = own_ns,
                                          .room = room});
   if (!head) return head;

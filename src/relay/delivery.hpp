@@ -19,6 +19,9 @@ class Delivery {
         request_(request),
         last_sent_ns_(request.received_ns) {}
 
+  /// Header lines about rate limits, for whatever head is made.
+  void set_limits(Body lines) { limits_ = std::move(lines); }
+  [[nodiscard]] std::string_view limits() const { return limits_.view(); }
   /// The client has seen status and headers.
   [[nodiscard]] bool head_sent() const { return head_sent_; }
   /// Something of a provider's was sent: the answer can no longer come from another channel.
@@ -61,6 +64,7 @@ class Delivery {
   Services& services_;
   net::Stream& client_;
   const RequestHeadFacts& request_;
+  Body limits_;
   TimeNs last_sent_ns_;
   BodyFraming framing_ = BodyFraming::none;
   bool head_sent_ = false;

@@ -3,8 +3,12 @@
 #include <algorithm>
 #include <cstring>
 
+#include "account.hpp"
 #include "body_reader.hpp"
+#include "labels.hpp"
+#include "limit_lines.hpp"
 #include "scratch.hpp"
+#include "sluice/dialect/credentials.hpp"
 #include "sluice/dialect/model_list.hpp"
 
 namespace sluice::relay {
@@ -32,7 +36,7 @@ std::optional<Refusal> refusal_of(dialect::RouteVerdict verdict) {
                      .message = "The method is not allowed here."};
     case dialect::RouteVerdict::not_offered:
       return Refusal{.kind = ErrorKind::not_offered,
-                     .message = "This gateway does not serve this path."};
+                     .message = "This part of the API is not offered by this gateway."};
     case dialect::RouteVerdict::bad_target:
       break;
   }
@@ -132,11 +136,12 @@ void Exchange::end() {
 
 ring::Task<bool> Exchange::admit() {
   services_.count(Counter::requests);
-  services_.providers.retries.note_request();
-  if (!services_.shedding.takes()) {
-    co_await shed();
+  if (!co_await services_.admission.admit(services_.reactor.now_ns())) {
+    co_await refuse_shed();
     co_return false;
   }
+  if (client_left_) co_return false;
+  services_.providers.retries.note_request();
   if (const auto refusal = refusal_before_body()) {
     co_await refuse(*refusal);
     co_return false;
@@ -153,12 +158,24 @@ ring::Task<bool> Exchange::admit() {
     co_await answer_models();
     co_return false;
   }
+  if (dialect::is_account(request_.head.route.operation)) {
+    co_await answer_account();
+    co_return false;
+  }
+  if (const auto refusal = redact_body()) {
+    co_await refuse(*refusal);
+    co_return false;
+  }
   policy::Denial denial;
   plan_ = make_plan(services_, *snapshot_, key_, request_, denial);
   std::optional<Refusal> refused;
   if (!plan_) {
     refused = refusal_of(denial);
   } else if (plan_->billed) {
+    if (const dialect::ValueSpan& metadata = plan_->scan->metadata; metadata.present()) {
+      add_metadata(request_.head.labels,
+                   request_.body.view().substr(metadata.offset, metadata.size));
+    }
     refused = co_await reserve();
   }
   if (refused) co_await refuse(*refused);
@@ -166,7 +183,8 @@ ring::Task<bool> Exchange::admit() {
 }
 
 // More than can be served: the less a refusal costs, the more are. Not even the key is looked up.
-ring::Task<> Exchange::shed() {
+ring::Task<> Exchange::refuse_shed() {
+  shed_ = true;
   services_.count(Counter::shed);
   const RequestHeadFacts& head = request_.head;
   if (head.framing == http::Framing::length && head.content_length <= kDroppedBodyBytes) {
@@ -176,7 +194,7 @@ ring::Task<> Exchange::shed() {
   }
   co_await refuse({.kind = ErrorKind::unavailable,
                    .message = "The gateway has more requests than it can serve; try again soon.",
-                   .retry_after_s = 1});
+                   .retry_after_s = kShedRetryS});
 }
 
 // What is refused by the head alone, with the body unread.
@@ -194,6 +212,27 @@ void Exchange::take_body(Body body) {
   request_.head.framing = http::Framing::none;  // nothing of it is left in the connection
   services_.body_bytes += request_.body.capacity();
   services_.count(Counter::bytes_in, request_.body.size());
+}
+
+// Before anything reads the body: what is masked is seen by nobody.
+std::optional<Refusal> Exchange::redact_body() {
+  if ((key_.flags & (state::kKeyMaskCredentials | state::kKeyRefuseCredentials)) == 0)
+    return std::nullopt;
+  if ((key_.flags & state::kKeyRefuseCredentials) != 0) {
+    const auto found = dialect::find_credential(request_.body.view());
+    if (!found) return std::nullopt;
+    services_.count(Counter::credentials);
+    std::string& text = services_.scratch->refusal_text;
+    text = "The request contains " + std::string(found->kind) +
+           ", which this API key may not send. Take it out.";
+    return Refusal{.kind = ErrorKind::bad_request, .message = text};
+  }
+  const std::size_t masked = dialect::mask_credentials(request_.body.bytes());
+  if (masked > 0) {
+    services_.count(Counter::credentials, masked);
+    add_label(request_.head.labels, "masked", std::to_string(masked));
+  }
+  return std::nullopt;
 }
 
 std::optional<policy::Denial> Exchange::authenticate() {
@@ -231,6 +270,7 @@ void Exchange::note_refused(const Refusal& refusal) {
   record.http_status = static_cast<std::uint16_t>(
       refusal.status != 0 ? refusal.status
                           : dialect::status_of(request_.head.route.format, refusal.kind));
+  record.limit = static_cast<std::uint8_t>(refusal.limit);
   record.format_in = static_cast<std::uint8_t>(request_.head.route.format);
   record.limit = static_cast<std::uint8_t>(refusal.limit);
   record.address_kind = 6;
@@ -261,6 +301,27 @@ ring::Task<> Exchange::answer_models() {
   reusable_ = co_await send_json(services_, *client_.stream, request_.head, 200, body, {}, true);
 }
 
+ring::Task<> Exchange::answer_account() {
+  const dialect::Route& route = request_.head.route;
+  const TimeNs now_ns = request_.head.received_realtime_ns;
+  Result<std::string> body;
+  if (route.operation == dialect::Operation::account_request) {
+    body = co_await find_request(services_, key_, route.model);
+  } else {
+    const auto account = view_account(services_, *snapshot_, key_, now_ns);
+    body = account ? Result<std::string>(dialect::render_account(route.operation, *account))
+                   : std::unexpected(account.error());
+  }
+  if (body) {
+    reusable_ = co_await send_json(services_, *client_.stream, request_.head, 200, *body, {}, true);
+  } else if (body.error().code == Errc::not_found) {
+    co_await refuse({.kind = ErrorKind::not_found,
+                     .message = "No request of this API key that has ended has this id."});
+  } else {
+    co_await refuse(relay::refusal_of(body.error()));
+  }
+}
+
 ring::Task<std::optional<Refusal>> Exchange::reserve() {
   const state::Catalog& catalog = *snapshot_->catalog;
   state::ReserveVerb verb;
@@ -279,19 +340,42 @@ ring::Task<std::optional<Refusal>> Exchange::reserve() {
   verb.deadline_ns =
       verb.now_ns + kHoldGraceNs +
       longest_total_ns(services_.settings, catalog, *plan_->model, plan_->candidates);
+  verb.idem = request_.head.labels.idem;
   for (bool shrunk = false;; shrunk = true) {
     verb.rate_tokens = plan_->hold.prompt_bound + plan_->hold.slice;
     hold_.emplace(services_, plan_->hold);
     const Result<state::Outcome> outcome = co_await hold_->reserve(verb);
     facts_.reserved_ns = services_.reactor.now_ns();
-    if (outcome && outcome->verdict == state::Verdict::done) co_return std::nullopt;
+    if (outcome) {
+      delivery_.set_limits(
+          limit_lines(request_.head.route.format, outcome->rates, verb.opened_at_ns));
+      if (outcome->verdict == state::Verdict::done) co_return std::nullopt;
+    }
     hold_.reset();
     if (!outcome) co_return relay::refusal_of(outcome.error());
     const bool by_money = outcome->limit <= state::Limit::wallet_month;
     if (shrunk || !by_money || !shrink_to(services_, key_, *plan_, outcome->affordable)) {
-      co_return relay::refusal_of(*outcome, services_.scratch->refusal_text);
+      co_return refusal_of_reserve(*outcome);
     }
   }
+}
+
+// A budget that begins anew says when.
+Refusal Exchange::refusal_of_reserve(const state::Outcome& outcome) {
+  using state::Limit;
+  Refusal refusal = relay::refusal_of(outcome, services_.scratch->refusal_text);
+  refusal.lines = delivery_.limits();
+  const bool day = outcome.limit == Limit::key_day || outcome.limit == Limit::wallet_day;
+  const bool month = outcome.limit == Limit::key_month || outcome.limit == Limit::wallet_month;
+  if (day || month) {
+    const bool of_key = outcome.limit == Limit::key_day || outcome.limit == Limit::key_month;
+    const TimeNs now_ns = services_.reactor.realtime_ns();
+    const auto ends =
+        snapshot_->catalog->window_ends(of_key ? key_.zone : key_.wallet_zone, now_ns);
+    const TimeNs end_ns = day ? ends.day_ns : ends.month_ns;
+    if (end_ns > now_ns) refusal.retry_after_s = (end_ns - now_ns + kSecond - 1) / kSecond;
+  }
+  return refusal;
 }
 
 }  // namespace sluice::relay

@@ -40,6 +40,8 @@ class Exchange {
   };
   /// The client's connection may carry another request.
   [[nodiscard]] bool reusable() const { return reusable_ && !client_left_; }
+  /// It was refused because there are too many.
+  [[nodiscard]] bool shed() const { return shed_; }
 
  private:
   /// How one candidate ended.
@@ -51,13 +53,16 @@ class Exchange {
         message;  ///< for the client's error event; empty = it got a whole answer or is gone
   };
 
-  [[nodiscard]] ring::Task<> shed();
+  [[nodiscard]] ring::Task<> refuse_shed();
   [[nodiscard]] std::optional<policy::Denial> authenticate();
   [[nodiscard]] std::optional<Refusal> refusal_before_body();
   void take_body(Body body);
+  [[nodiscard]] std::optional<Refusal> redact_body();
   [[nodiscard]] ring::Task<> refuse(Refusal refusal);
   [[nodiscard]] ring::Task<> answer_models();
+  [[nodiscard]] ring::Task<> answer_account();
   [[nodiscard]] ring::Task<std::optional<Refusal>> reserve();
+  [[nodiscard]] Refusal refusal_of_reserve(const state::Outcome& outcome);
   [[nodiscard]] Result<UpstreamTarget> prepare_attempt(const Way& way);
   [[nodiscard]] ring::Task<Result<ResponseFacts>> open(const Way& way);
   [[nodiscard]] ring::Task<Verdict> relay(const ResponseFacts& response);
@@ -93,6 +98,7 @@ class Exchange {
   std::optional<Failure> failure_;   ///< what to answer when no candidate delivers
   bool client_left_ = false;
   bool ended_ = false;  ///< by end()
+  bool shed_ = false;
   bool reusable_ = false;
   bool upstream_reusable_ = false;
   ExchangeFacts facts_;

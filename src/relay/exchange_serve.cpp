@@ -350,8 +350,10 @@ ring::Task<Exchange::Verdict> Exchange::relay_error(const ResponseFacts& respons
     co_return Verdict::failed;
   }
   if (hold_) co_await close_hold(price::End::no_candidate, nullptr, 0);
+  std::string lines(response.forwarded.view());
+  lines += delivery_.limits();
   reusable_ = co_await send_json(services_, *client_.stream, request_.head, response.status,
-                                 answer.body.view(), response.forwarded.view(), true);
+                                 answer.body.view(), lines, true);
   co_return Verdict::answered;
 }
 

@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "field_lines.hpp"
+#include "labels.hpp"
 #include "scratch.hpp"
 #include "sluice/policy/candidates.hpp"
 #include "slow_head.hpp"
@@ -31,6 +32,7 @@ bool is_forwarded(const http::FieldView& field) {
 // Fields that are no part of HTTP or of a provider's API: what the client says of itself. Clients
 // send many others; most differ in their length already.
 void note_own_fields(const http::RequestHead& head, RequestHeadFacts& facts) {
+  constexpr std::string_view kTags = "x-sluice-tags";
   constexpr std::string_view kRetries = "x-stainless-retry-count";
   constexpr std::string_view kSession = "x-claude-code-session-id";
   constexpr std::string_view kChannel = "x-sluice-channel";
@@ -43,7 +45,9 @@ void note_own_fields(const http::RequestHead& head, RequestHeadFacts& facts) {
     };
     const char* const end = field.value.data() + field.value.size();
     if (is(kRetries)) {
-      std::from_chars(field.value.data(), end, facts.client_retry);
+      std::from_chars(field.value.data(), end, facts.labels.retry);
+    } else if (is(kTags)) {
+      add_labels(facts.labels, field.value);
     } else if (is(kSession)) {
       facts.wish.session = policy::session_hash(field.value, 0);
     } else if (is(kChannel)) {
@@ -78,13 +82,13 @@ void copy_facts(Services& services, const http::RequestHead& head, RequestHeadFa
   facts.encoded = !encoding.empty() && !http::equal_ignoring_case(encoding, "identity");
   const std::string_view key = dialect::find_api_key(auth, head.query());
   facts.has_key = !key.empty();
+  facts.labels = read_labels(services, head);
   note_own_fields(head, facts);
   if (facts.has_key) facts.key_digest = services.hasher.hash(take_pin(key, facts.wish.channel));
   facts.query = head.query();
   facts.forwarded = chosen_lines(head, is_forwarded);
   facts.forwards_content_type =
       !head.value(http::Field::content_type).empty() && !head.connection_names("content-type");
-  facts.tag = head.value(http::Field::x_request_id).substr(0, state::kTagBytes);
   facts.id = next_request_id(services);
   facts.received_ns = services.reactor.now_ns();
   facts.received_realtime_ns = services.reactor.realtime_ns();

@@ -194,13 +194,15 @@ ring::Task<Result<price::Charge>> Hold::close(price::End end, const price::Meter
   record.phase = phase_;
   record.input_estimate = metered.input_estimate;
   record.counted_output = metered.counted_output;
+  const TimeNs now_ns = services_.reactor.now_ns();
   record.upstream_cost = upstream_cost(charge, cost_multiplier);
   state::PendingVerb pending;
   pending.board_index = place_;
   if ((charge.flags & price::kChargeVoid) != 0) {
-    pending.verb = state::VoidVerb{.hold = id_, .record = &record};
+    pending.verb = state::VoidVerb{.hold = id_, .record = &record, .now_ns = now_ns};
   } else {
-    pending.verb = state::SettleVerb{.hold = id_, .charge = charge, .record = &record};
+    pending.verb =
+        state::SettleVerb{.hold = id_, .charge = charge, .record = &record, .now_ns = now_ns};
   }
   co_await VerbAwaiter(services_, pending);
   open_ = false;

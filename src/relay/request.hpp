@@ -5,6 +5,7 @@
 #include <array>
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -12,6 +13,7 @@
 #include "sluice/base/units.hpp"
 #include "sluice/dialect/route.hpp"
 #include "sluice/http/request.hpp"
+#include "sluice/state/records.hpp"
 
 namespace sluice::relay {
 
@@ -32,6 +34,7 @@ class Body {
   /// Appends as much as fits; grows up to `limit_bytes`. False when the limit would be passed.
   [[nodiscard]] bool append(std::string_view bytes, std::size_t limit_bytes);
   [[nodiscard]] std::string_view view() const { return {bytes_, size_}; }
+  [[nodiscard]] std::span<char> bytes() { return {bytes_, size_}; }
   [[nodiscard]] std::size_t size() const { return size_; }
   [[nodiscard]] std::size_t capacity() const { return capacity_; }
   void reset() { *this = Body(); }
@@ -40,6 +43,13 @@ class Body {
   char* bytes_ = nullptr;
   std::size_t size_ = 0;
   std::size_t capacity_ = 0;
+};
+
+/// What a client says about its request that is for the record only.
+struct ClientLabels {
+  std::string tags;         ///< "id=…,name=value,…", at most state::kTagBytes
+  std::uint16_t retry = 0;  ///< x-stainless-retry-count
+  state::IdemHash idem{};   ///< of its Idempotency-Key
 };
 
 /// What the head says of the way to take.
@@ -61,13 +71,12 @@ struct RequestHeadFacts {
   bool has_key = false;
   bool encoded = false;                ///< the body is compressed
   bool forwards_content_type = false;  ///< `forwarded` names it
-  std::uint16_t client_retry = 0;      ///< x-stainless-retry-count
   Digest256 key_digest{};              ///< of the API key, if has_key
   RequestId id{};
   std::string query;  ///< behind "?", as sent
   Body forwarded;     ///< "name: value\r\n" lines that go upstream
   RouteWish wish;
-  std::string tag;         ///< the client's own x-request-id, at most 64 bytes
+  ClientLabels labels;
   TimeNs received_ns = 0;  ///< monotonic, when the head was complete
   TimeNs received_realtime_ns = 0;
 };

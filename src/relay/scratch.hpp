@@ -22,7 +22,8 @@ struct Scratch {
   std::array<char, http::Limits{}.target_bytes> path_text{};
   std::array<iovec, net::Stream::kSendPieces> pieces{};
   std::array<char, dialect::kErrorBodyBytes> error_text{};
-  std::string refusal_text;  ///< what a Refusal's message may refer to until it is rendered
+  std::uint32_t questions = 0;  ///< to the reconciler that are not answered yet
+  std::string refusal_text;     ///< what a Refusal's message may refer to until it is rendered
 };
 
 }  // namespace sluice::relay

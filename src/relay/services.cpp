@@ -57,6 +57,8 @@ const char* to_string(Counter counter) {
       return "sluice_crowded_connections_total";
     case Counter::shed:
       return "sluice_shed_total";
+    case Counter::credentials:
+      return "sluice_credentials_found_total";
     case Counter::retries:
       return "sluice_retries_total";
     case Counter::ejections:

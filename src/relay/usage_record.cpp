@@ -23,7 +23,7 @@ state::OutboxRecord usage_record(const RequestHeadFacts& head, const Plan& plan,
   record.route_reason = static_cast<std::uint32_t>(failover.reason());
   record.route_group_id = plan.group != nullptr ? plan.group->id : 0;
   record.failed = failover.failures();
-  record.client_retry = head.client_retry;
+  record.client_retry = head.labels.retry;
   record.error = static_cast<std::uint32_t>(facts.error);
   record.client_address_kind = 6;
   record.client_address = client_v6;
@@ -35,7 +35,8 @@ state::OutboxRecord usage_record(const RequestHeadFacts& head, const Plan& plan,
   record.total_ns = since(now_ns);
   record.bytes_in = facts.bytes_in;
   record.bytes_out = facts.bytes_out;
-  std::memcpy(record.tags.data(), head.tag.data(), std::min(head.tag.size(), record.tags.size()));
+  const std::string& tags = head.labels.tags;
+  std::memcpy(record.tags.data(), tags.data(), std::min(tags.size(), record.tags.size()));
   return record;
 }
 

@@ -27,6 +27,12 @@ std::uint32_t window_at(std::span<const Boundary> boundaries, std::int64_t at_s)
   return after == boundaries.begin() ? boundaries.front().window : std::prev(after)->window;
 }
 
+/// Start of the window after that of `at_s`; 0 = there is none.
+std::int64_t next_start(std::span<const Boundary> boundaries, std::int64_t at_s) {
+  const auto after = std::ranges::upper_bound(boundaries, at_s, {}, &Boundary::start_s);
+  return after == boundaries.end() ? 0 : after->start_s;
+}
+
 }  // namespace
 
 Catalog::~Catalog() = default;
@@ -165,13 +171,26 @@ bool Catalog::address_allowed(std::uint32_t set, const std::array<std::uint8_t, 
   return listed || !any_allow;
 }
 
-WindowIds Catalog::windows_at(std::uint32_t zone, TimeNs realtime_ns) const {
+const ZoneEntry& Catalog::zone_or_utc(std::uint32_t zone) const {
   const ZoneEntry* entry = find_sorted(zones(), zone, &ZoneEntry::id);
   if (entry == nullptr) entry = find_sorted(zones(), std::uint32_t{0}, &ZoneEntry::id);
+  return *entry;
+}
+
+WindowIds Catalog::windows_at(std::uint32_t zone, TimeNs realtime_ns) const {
+  const ZoneEntry& entry = zone_or_utc(zone);
   const std::span<const Boundary> boundaries = section<Boundary>(kBoundaries);
   const std::int64_t at_s = realtime_ns / kSecond;
-  return {window_at(boundaries.subspan(entry->first_day, entry->days), at_s),
-          window_at(boundaries.subspan(entry->first_month, entry->months), at_s)};
+  return {window_at(boundaries.subspan(entry.first_day, entry.days), at_s),
+          window_at(boundaries.subspan(entry.first_month, entry.months), at_s)};
+}
+
+Catalog::WindowEnds Catalog::window_ends(std::uint32_t zone, TimeNs realtime_ns) const {
+  const ZoneEntry& entry = zone_or_utc(zone);
+  const std::span<const Boundary> boundaries = section<Boundary>(kBoundaries);
+  const std::int64_t at_s = realtime_ns / kSecond;
+  return {next_start(boundaries.subspan(entry.first_day, entry.days), at_s) * kSecond,
+          next_start(boundaries.subspan(entry.first_month, entry.months), at_s) * kSecond};
 }
 
 std::span<const ZoneEntry> Catalog::zones() const { return section<ZoneEntry>(kZones); }

@@ -105,7 +105,8 @@ bool valid(const HoldRecord& r) {
   return between(r.kind, HoldKind::request, HoldKind::withdraw) &&
          between(r.state, HoldState::open, HoldState::tombstone) &&
          static_cast<std::size_t>(r.tier) < price::kTiers && id_valid(r.wallet_id) &&
-         id_valid(r.key_id) && r.amount >= 0 && r.excess_max >= 0 && r.input_estimate >= 0;
+         id_valid(r.key_id) && r.amount >= 0 && r.excess_max >= 0 && r.input_estimate >= 0 &&
+         r.rate_tokens >= 0;
 }
 
 bool valid(const OutboxRecord& r) {
@@ -225,7 +226,7 @@ AccountKey counter_key(CounterKind kind, WalletId wallet, std::uint64_t id) {
                                      : account_key(wallet, Rank::counters_of_key, id);
 }
 
-IdemKey idem_key(KeyId key, const std::array<std::uint8_t, 16>& hash) {
+IdemKey idem_key(KeyId key, const IdemHash& hash) {
   IdemKey out;
   store_be<8>(out.data(), key);
   std::memcpy(out.data() + 8, hash.data(), hash.size());

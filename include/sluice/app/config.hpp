@@ -30,7 +30,7 @@ struct Limits {
   std::uint32_t connections_per_shard = 9000;
   std::uint32_t json_depth = 64;  ///< levels of objects and arrays in a body, at most 64
   TimeNs write_stall_ns = 60 * kSecond;
-  TimeNs queue_wait_ns = 50 * kMillisecond;  ///< beyond it requests are shed; 0 = never
+  TimeNs queue_wait_ns = 50 * kMillisecond;  ///< of a request for its turn; 0 = none is shed
 };
 
 struct Timeouts {

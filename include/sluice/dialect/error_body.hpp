@@ -38,6 +38,8 @@ struct ErrorText {
   std::string_view message;     ///< any bytes: escaped, cut at kMaxErrorMessage
   std::string_view request_id;  ///< Claude puts it into the body
   std::string_view param;       ///< OpenAI: the field at fault; empty = null
+  /// Gemini says it in the body of a rate limit (RetryInfo); −1 = not known
+  std::int64_t retry_after_s = -1;
 };
 
 inline constexpr std::size_t kMaxErrorMessage = 1024;  ///< bytes of the message that are used

@@ -83,6 +83,7 @@ struct RequestScan {
 
   ValueSpan
       session_hint;  ///< prompt_cache_key, or else metadata.user_id, or else user: raw JSON string
+  ValueSpan metadata;  ///< the object, where it is one
 
   // Where new members go: just after the opening brace, and whether a comma must follow.
   std::uint32_t root_insert = 0;

@@ -33,6 +33,7 @@ struct Wallet {
   Id id = 0;
   Id customer_id = 0;
   Nanos overdraft_limit = 0;  ///< ≥ 0
+  Nanos budget_total = kUnlimited;
   Nanos budget_day = kUnlimited;
   Nanos budget_month = kUnlimited;
   std::int64_t max_in_flight = kUnlimited;
@@ -48,6 +49,8 @@ struct Wallet {
 
 enum class OnDisconnect : std::uint8_t { cancel, drain };
 enum class OnRevoke : std::uint8_t { finish, cut };
+/// What becomes of credentials that a prompt contains.
+enum class Credentials : std::uint8_t { pass, mask, refuse };
 
 /// What a client key may do.
 struct KeyPolicy {
@@ -72,7 +75,16 @@ struct KeyPolicy {
   bool may_pin = false;  ///< may choose a channel by suffix or header
   bool reserve_context =
       false;  ///< allows input that is not in the body, by reserving the context window
+  Credentials credentials = Credentials::pass;
   friend bool operator==(const KeyPolicy&, const KeyPolicy&) = default;
+};
+
+/// A secret that a key had before it was rotated, and is still good for.
+struct FormerSecret {
+  std::string digest;  ///< as ApiKey::digest
+  Id key_id = 0;
+  std::string last_chars;
+  TimeNs expires_ns = 0;
 };
 
 struct ApiKey {

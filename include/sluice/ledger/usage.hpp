@@ -137,6 +137,7 @@ struct UsageFilter {
   Id model_id = 0;
   Id channel_id = 0;
   std::string request_id;
+  std::string tag;           ///< "name=value", or the name alone
   std::int64_t limit = 100;  ///< newest first
 };
 
@@ -149,6 +150,17 @@ struct UsageStats {
   Tokens input = 0;  ///< all input classes together
   Tokens output = 0;
   Nanos charged = 0;  ///< charged + excess
+};
+
+/// How good the estimates of one model were where the provider told its usage: sums of both.
+struct EstimateSums {
+  std::string model;
+  std::int64_t reported = 0;   ///< requests with usage by the provider
+  std::int64_t estimated = 0;  ///< requests that were charged by estimate
+  Tokens input_estimate = 0;   ///< of those with usage, as the four below
+  Tokens input = 0;            ///< all input classes together
+  Tokens counted_output = 0;
+  Tokens output = 0;
 };
 
 }  // namespace sluice::ledger

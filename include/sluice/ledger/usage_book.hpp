@@ -40,6 +40,8 @@ class UsageBook {
   [[nodiscard]] Result<std::vector<Gap>> gaps();
 
   [[nodiscard]] Result<std::vector<StoredUsage>> list(const UsageFilter& filter);
+  /// Estimates beside what was reported, by model, of finished requests of the kept rows.
+  [[nodiscard]] Result<std::vector<EstimateSums>> estimates(const UsageFilter& filter);
   /// The failed attempts of the rows first_id … last_id, by row and in their order.
   [[nodiscard]] Result<std::vector<std::pair<Id, UsageAttempt>>> attempts(Id first_id, Id last_id);
   [[nodiscard]] Result<std::vector<UsageStats>> stats(StatsBy by, const UsageFilter& filter);

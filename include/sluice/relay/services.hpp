@@ -10,9 +10,9 @@
 #include "sluice/base/log_limit.hpp"
 #include "sluice/net/pool.hpp"
 #include "sluice/policy/retry_budget.hpp"
+#include "sluice/relay/admission_queue.hpp"
 #include "sluice/relay/health.hpp"
 #include "sluice/relay/settings.hpp"
-#include "sluice/relay/shedding.hpp"
 #include "sluice/relay/snapshot.hpp"
 #include "sluice/ring/reactor.hpp"
 #include "sluice/state/boards.hpp"
@@ -63,7 +63,7 @@ struct Services {
   std::uint64_t body_bytes = 0;  ///< held by requests now
   bool draining = false;         ///< answers close their connections
   bool hurried = false;          ///< a connection ends with its answer, whatever that has said
-  Shedding shedding;             ///< of requests, when there are too many
+  AdmissionQueue admission;      ///< of requests, when there are too many
 
   void count(Counter counter, std::uint64_t by = 1) {
     metrics.add(static_cast<std::size_t>(counter), by);

@@ -7,6 +7,7 @@
 #include "sluice/dialect/json_state.hpp"
 #include "sluice/http/limits.hpp"
 #include "sluice/price/estimate.hpp"
+#include "sluice/relay/admission_queue.hpp"
 #include "sluice/state/boards.hpp"
 
 namespace sluice::relay {
@@ -30,8 +31,8 @@ struct Settings {
   TimeNs probe_interval_ns = 0;  ///< between two active probes of a channel; 0 = none are made
   price::SliceRules slice;
   bool tolerate_half_close = false;
+  AdmissionRules admission;
   std::uint8_t json_depth = dialect::kMaxJsonDepth;  ///< of a request's body
-  TimeNs queue_wait_most_ns = 50 * kMillisecond;     ///< 0 = no request is ever shed
 };
 
 /// Counters of one shard on the health board, behind those of the shared state.
@@ -53,6 +54,7 @@ enum class Counter : std::uint32_t {
   protocol_errors,
   crowded,  ///< connections refused: too many of one address
   shed,
+  credentials,     ///< found in prompts of keys that may not send them
   retries,         ///< requests that were sent to another channel or with another key
   ejections,       ///< channels and provider keys that were left alone
   errors_key_bad,  ///< answers of providers that are errors, by class

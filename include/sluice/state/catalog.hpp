@@ -230,6 +230,12 @@ class Catalog {
   /// Windows of a zone at a time. Before the first or after the last boundary: the nearest one (a
   /// budget is then not reset too early). An unknown zone: zone 0 (UTC), which every catalog has.
   [[nodiscard]] WindowIds windows_at(std::uint32_t zone, TimeNs realtime_ns) const;
+  /// When the windows of that time end (realtime); 0 = behind the last boundary.
+  struct WindowEnds {
+    TimeNs day_ns = 0;
+    TimeNs month_ns = 0;
+  };
+  [[nodiscard]] WindowEnds window_ends(std::uint32_t zone, TimeNs realtime_ns) const;
   [[nodiscard]] std::span<const ZoneEntry> zones() const;
   /// Multiplier of a customer group, thousandths; nothing when the group is unknown (an error, not
   /// 1).
@@ -242,6 +248,7 @@ class Catalog {
       std::uint64_t expected_hash);
   template <class T>
   [[nodiscard]] std::span<const T> section(std::size_t which) const;
+  [[nodiscard]] const ZoneEntry& zone_or_utc(std::uint32_t zone) const;
   [[nodiscard]] Result<> check_layout(std::uint64_t expected_hash) const;
   [[nodiscard]] Result<> check_content() const;
   [[nodiscard]] bool text_ok(TextRef ref) const;

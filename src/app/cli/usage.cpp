@@ -20,6 +20,7 @@ struct Arguments {
   std::string model;
   std::string channel;
   std::string request;
+  std::string tag;
   std::string by = "day";
   std::int64_t limit = 100;
 };
@@ -44,6 +45,7 @@ Outcome<ledger::UsageFilter> to_filter(control::Service& service, const Argument
   filter.until_ns = *until;
   filter.limit = arguments.limit;
   filter.request_id = arguments.request;
+  filter.tag = arguments.tag;
   if (!arguments.customer.empty()) {
     auto view = control::find_customer(service, arguments.customer);
     if (!view) return std::unexpected(view.error());
@@ -153,6 +155,7 @@ Record to_record(const ledger::StoredUsage& stored, const Names& names) {
       {"excess_usd", format_usd(row.excess)},
       {"flags", row.flags},
       {"attempts", row.attempts},
+      {"client_retry", row.client_retry},
       {"route", std::string(state::to_string(static_cast<state::RouteReason>(row.route_reason)))},
       {"first_token_ms", row.first_token_ns / kMillisecond},
       {"total_ms", row.total_ns / kMillisecond},
@@ -215,6 +218,34 @@ Outcome<> stats(Session& session, const Arguments& arguments) {
   return {};
 }
 
+/// What was estimated, in per cent of what was told; 100 = right.
+std::string percent(Tokens estimate, Tokens told) {
+  return told == 0 ? std::string() : std::to_string((estimate * 100 + told / 2) / told);
+}
+
+Outcome<> estimates(Session& session, const Arguments& arguments) {
+  auto service = session.service();
+  if (!service) return std::unexpected(service.error());
+  auto filter = to_filter(**service, arguments);
+  if (!filter) return std::unexpected(filter.error());
+  auto sums = (*service)->ledger.usage().estimates(*filter);
+  if (!sums) return std::unexpected(control::from_ledger(**service, sums.error(), "usage"));
+  std::vector<Record> records;
+  for (const ledger::EstimateSums& sum : *sums) {
+    records.push_back({{"model", sum.model},
+                       {"reported", sum.reported},
+                       {"estimated", sum.estimated},
+                       {"input", sum.input},
+                       {"input_estimate", sum.input_estimate},
+                       {"input_percent", percent(sum.input_estimate, sum.input)},
+                       {"output", sum.output},
+                       {"counted_output", sum.counted_output},
+                       {"output_percent", percent(sum.counted_output, sum.output)}});
+  }
+  print_list(session.json(), records);
+  return {};
+}
+
 void add_filter(Verb& verb, Arguments& arguments) {
   verb.option("--since", "a date, or 24h for that long ago", arguments.since)
       .option("--until", "the same", arguments.until)
@@ -231,8 +262,15 @@ void add_usage_verbs(Parser& parser, Session& session) {
   Verb& list_verb = parser.verb("usage", "list", "requests, newest first");
   add_filter(list_verb, *listed);
   list_verb.option("--request", "of this request id only", listed->request)
+      .option("--tag", "with this label: name=value, or name", listed->tag)
       .option("--limit", "how many", listed->limit)
       .runs([&session, listed] { return list(session, *listed); });
+
+  auto judged = std::make_shared<Arguments>();
+  Verb& estimates_verb =
+      parser.verb("usage", "estimates", "how good the estimates of each model's tokens were");
+  add_filter(estimates_verb, *judged);
+  estimates_verb.runs([&session, judged] { return estimates(session, *judged); });
 
   auto summed = std::make_shared<Arguments>();
   Verb& stats_verb = parser.verb("usage", "stats", "sums by day (UTC), model, key or channel");
