@@ -38,6 +38,7 @@ sluice::relay::Settings relay_settings(const Config& config) {
   settings.keepalive_ping_ns = config.timeouts.keepalive_ping_ns;
   settings.queue_wait_most_ns = config.limits.queue_wait_ns;
   settings.json_depth = static_cast<std::uint8_t>(config.limits.json_depth);
+  settings.unknown_keys_a_minute = config.limits.unknown_keys_per_minute;
   settings.tolerate_half_close = config.edge.tolerate_half_close;
   return settings;
 }

@@ -43,7 +43,7 @@ class Exchange {
   };
 
   [[nodiscard]] ring::Task<> shed();
-  [[nodiscard]] std::optional<policy::Denial> authenticate();
+  [[nodiscard]] std::optional<Refusal> authenticate();
   [[nodiscard]] std::optional<Refusal> refusal_before_body();
   void take_body(Body body);
   [[nodiscard]] ring::Task<> refuse(Refusal refusal);

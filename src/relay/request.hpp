@@ -8,7 +8,6 @@
 #include <string>
 #include <string_view>
 
-#include "sluice/base/crypto.hpp"
 #include "sluice/base/units.hpp"
 #include "sluice/dialect/route.hpp"
 #include "sluice/http/request.hpp"
@@ -32,6 +31,8 @@ class Body {
   /// Appends as much as fits; grows up to `limit_bytes`. False when the limit would be passed.
   [[nodiscard]] bool append(std::string_view bytes, std::size_t limit_bytes);
   [[nodiscard]] std::string_view view() const { return {bytes_, size_}; }
+  /// Overwrites the first `count` bytes (count ≤ size()).
+  void wipe_front(std::size_t count);
   [[nodiscard]] std::size_t size() const { return size_; }
   [[nodiscard]] std::size_t capacity() const { return capacity_; }
   void reset() { *this = Body(); }
@@ -51,11 +52,10 @@ struct RequestHeadFacts {
   bool keep_alive = false;
   bool expects_continue = false;
   bool http_1_0 = false;
-  bool has_key = false;
+  bool has_key = false;                ///< its digests are in the scratch: key_check.hpp
   bool encoded = false;                ///< the body is compressed
   bool forwards_content_type = false;  ///< `forwarded` names it
   std::uint16_t client_retry = 0;      ///< x-stainless-retry-count
-  Digest256 key_digest{};              ///< of the API key, if has_key
   RequestId id{};
   std::string query;       ///< behind "?", as sent
   Body forwarded;          ///< "name: value\r\n" lines that go upstream

@@ -6,6 +6,7 @@
 #include <memory>
 #include <string>
 
+#include "key_check.hpp"
 #include "sluice/dialect/error_body.hpp"
 #include "sluice/dialect/request_scan.hpp"
 #include "sluice/http/limits.hpp"
@@ -22,6 +23,7 @@ struct Scratch {
   std::array<char, http::Limits{}.target_bytes> path_text{};
   std::array<iovec, net::Stream::kSendPieces> pieces{};
   std::array<char, dialect::kErrorBodyBytes> error_text{};
+  KeyDigests key_digests;
   std::string refusal_text;  ///< what a Refusal's message may refer to until it is rendered
 };
 

@@ -12,6 +12,7 @@
 #include "sluice/relay/settings.hpp"
 #include "sluice/relay/shedding.hpp"
 #include "sluice/relay/snapshot.hpp"
+#include "sluice/relay/unknown_keys.hpp"
 #include "sluice/ring/reactor.hpp"
 #include "sluice/state/boards.hpp"
 #include "sluice/state/environment.hpp"
@@ -33,6 +34,13 @@ class BoardPlaces {
   std::vector<std::uint32_t> free_;
 };
 
+/// What the keys of clients are checked with.
+struct ClientKeys {
+  /// One a pepper, newest first; 1 to KeyRing::kMost, replaced by the edge.
+  std::vector<std::unique_ptr<const KeyHasher>> hashers;
+  UnknownKeys unknown;
+};
+
 struct Services {
   ring::Reactor& reactor;
   net::Pool& pool;
@@ -42,7 +50,6 @@ struct Services {
   state::MeterBoard board;
   state::ShardBlock& metrics;
   state::RefusedRing& refused;
-  const KeyHasher& hasher;
   const Settings& settings;
   BoardPlaces places;
   std::shared_ptr<Scratch> scratch;
@@ -55,6 +62,7 @@ struct Services {
   bool hurried = false;          ///< a connection ends with its answer, whatever that has said
   Shedding shedding;             ///< of requests, when there are too many
   LogLimit tls_faults;           ///< lines about channels whose TLS fails
+  ClientKeys client_keys;
 
   void count(Counter counter, std::uint64_t by = 1) {
     metrics.add(static_cast<std::size_t>(counter), by);

@@ -29,6 +29,7 @@ struct Settings {
   bool tolerate_half_close = false;
   std::uint8_t json_depth = dialect::kMaxJsonDepth;  ///< of a request's body
   TimeNs queue_wait_most_ns = 50 * kMillisecond;  ///< 0 = no request is ever shed
+  std::uint32_t unknown_keys_a_minute = 60;       ///< of one address; 0 = no limit
 };
 
 /// Counters of one shard on the health board, behind those of the shared state.
@@ -50,6 +51,8 @@ enum class Counter : std::uint32_t {
   protocol_errors,
   crowded,  ///< connections refused: too many of one address
   shed,
+  unknown_keys,        ///< looked up, and not there
+  key_checks_refused,  ///< not looked up: too many unknown keys of one address
   count_,
 };
 

@@ -13,6 +13,7 @@ void add_provider_verbs(Parser& parser, Session& session);
 void add_channel_verbs(Parser& parser, Session& session);
 void add_model_verbs(Parser& parser, Session& session);
 void add_price_verbs(Parser& parser, Session& session);
+void add_secret_verbs(Parser& parser, Session& session);
 void add_usage_verbs(Parser& parser, Session& session);
 void add_apply_verb(Parser& parser, Session& session);
 void add_check_verb(Parser& parser, Session& session);
