@@ -1,5 +1,6 @@
 #include "sluice/app/config.hpp"
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
@@ -137,6 +138,9 @@ void read_limits(TomlTable table, Limits& out) {
 void read_timeouts(TomlTable table, Timeouts& out) {
   const TimeNs least = 10 * kMillisecond;
   table.duration("connect", out.connect_ns, least, kHour);
+  table.duration("tls", out.tls_ns, least, kHour);
+  table.duration("first_token", out.first_token_ns, least, 24 * kHour);
+  table.duration("probe_interval", out.probe_interval_ns, 0, 24 * kHour);
   table.duration("first_byte_stream", out.first_byte_stream_ns, least, 24 * kHour);
   table.duration("first_byte_whole", out.first_byte_whole_ns, least, 24 * kHour);
   table.duration("between_tokens", out.between_tokens_ns, least, 24 * kHour);
@@ -144,6 +148,51 @@ void read_timeouts(TomlTable table, Timeouts& out) {
   table.duration("keepalive_ping", out.keepalive_ping_ns, least, kHour);
   table.duration("drain", out.drain_ns, 0, 24 * kHour);
   table.duration("upgrade_drain", out.upgrade_drain_ns, 0, 24 * kHour);
+  table.finish();
+}
+
+bool is_url(std::string_view text, std::initializer_list<std::string_view> schemes) {
+  const bool known = std::ranges::any_of(
+      schemes, [&](std::string_view scheme) { return text.starts_with(scheme); });
+  return known && text.size() < 1000 &&
+         std::ranges::all_of(text, [](char c) { return c > ' ' && c < 0x7F; });
+}
+
+void read_traces(TomlTable table, const Paths& paths, Traces& out) {
+  if (table.text("endpoint", out.endpoint) && !is_url(out.endpoint, {"http://", "https://"}))
+    table.fail("endpoint", "must be an http:// or https:// URL");
+  paths.read(table, "headers_file", out.headers_file);
+  table.finish();
+}
+
+void read_notices(TomlTable table, const Paths& paths, Notices& out) {
+  if (table.text("webhook_url", out.webhook_url) &&
+      !is_url(out.webhook_url, {"http://", "https://"}))
+    table.fail("webhook_url", "must be an http:// or https:// URL");
+  paths.read(table, "webhook_secret_file", out.webhook_secret_file);
+  if (!out.webhook_url.empty() && out.webhook_secret_file.empty())
+    table.fail("webhook_url",
+               "needs webhook_secret_file: a notice without a signature proves nothing");
+  if (table.text("smtp_url", out.smtp_url) && !is_url(out.smtp_url, {"smtp://", "smtps://"}))
+    table.fail("smtp_url", "must be an smtp:// or smtps:// URL");
+  table.boolean("smtp_plain", out.smtp_plain);
+  table.text("smtp_user", out.smtp_user);
+  paths.read(table, "smtp_password_file", out.smtp_password_file);
+  table.text("mail_from", out.mail_from);
+  table.texts("mail_to", out.mail_to);
+  if (!out.smtp_url.empty() && (out.mail_from.empty() || out.mail_to.empty()))
+    table.fail("smtp_url", "needs mail_from and mail_to");
+  const auto is_mailbox = [](const std::string& text) {
+    const std::size_t at = text.find('@');
+    return at != std::string::npos && at > 0 && at + 1 < text.size() && text.size() < 255 &&
+           text.find_first_of("<>\"\\,;") == std::string::npos &&
+           std::ranges::all_of(text, [](char c) { return c > ' ' && c < 0x7F; });
+  };
+  if (!out.mail_from.empty() && !is_mailbox(out.mail_from))
+    table.fail("mail_from", "must be an address such as sluice@example.com");
+  if (!std::ranges::all_of(out.mail_to, is_mailbox))
+    table.fail("mail_to", "must be addresses such as ops@example.com");
+  table.usd("low_balance", out.low_balance);
   table.finish();
 }
 
@@ -175,6 +224,8 @@ Result<Config> parse_config(std::string_view toml, std::string_view file_name,
   read_secrets(root.table("secrets"), paths, config.secrets);
   read_limits(root.table("limits"), config.limits);
   read_timeouts(root.table("timeouts"), config.timeouts);
+  read_traces(root.table("traces"), paths, config.traces);
+  read_notices(root.table("notices"), paths, config.notices);
   root.finish();
   if (!root.ok()) {
     message = root.problem();

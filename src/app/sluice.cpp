@@ -14,8 +14,10 @@ int main(int argc, char** argv) {
   sluice::cli::add_provider_verbs(parser, session);
   sluice::cli::add_channel_verbs(parser, session);
   sluice::cli::add_model_verbs(parser, session);
+  sluice::cli::add_route_group_verbs(parser, session);
   sluice::cli::add_price_verbs(parser, session);
   sluice::cli::add_secret_verbs(parser, session);
   sluice::cli::add_usage_verbs(parser, session);
+  sluice::cli::add_drill_verbs(parser, session);
   return parser.run(argc, argv);
 }

@@ -31,14 +31,16 @@ sluice::relay::Settings relay_settings(const Config& config) {
   settings.requests_per_connection = config.limits.requests_per_connection;
   settings.write_stall_ns = config.limits.write_stall_ns;
   settings.connect_ns = config.timeouts.connect_ns;
+  settings.tls_ns = config.timeouts.tls_ns;
+  settings.first_token_ns = config.timeouts.first_token_ns;
+  settings.probe_interval_ns = config.timeouts.probe_interval_ns;
   settings.first_byte_stream_ns = config.timeouts.first_byte_stream_ns;
   settings.first_byte_whole_ns = config.timeouts.first_byte_whole_ns;
   settings.between_tokens_ns = config.timeouts.between_tokens_ns;
   settings.total_ns = config.timeouts.total_ns;
   settings.keepalive_ping_ns = config.timeouts.keepalive_ping_ns;
-  settings.queue_wait_most_ns = config.limits.queue_wait_ns;
+  settings.admission.most_wait_ns = config.limits.queue_wait_ns;
   settings.json_depth = static_cast<std::uint8_t>(config.limits.json_depth);
-  settings.unknown_keys_a_minute = config.limits.unknown_keys_per_minute;
   settings.tolerate_half_close = config.edge.tolerate_half_close;
   return settings;
 }
@@ -58,6 +60,7 @@ sluice::edge::ShardOptions shard_options(const Config& config, std::uint32_t num
   options.profile_6_1 = config.edge.ring_profile == "6.1";
   options.connections_most = config.limits.connections_per_shard;
   options.connections_per_address = config.limits.connections_per_address;
+  options.unknown_keys_a_minute = config.limits.unknown_keys_per_minute;
   options.drain_ns = config.timeouts.drain_ns;
   options.upgrade_drain_ns = config.timeouts.upgrade_drain_ns;
   options.pepper_file = config.secrets.pepper_file;

@@ -4,13 +4,17 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <csignal>
 #include <cstdio>
+#include <sstream>
 #include <string>
 
 #include "sluice/app/config.hpp"
 #include "sluice/base/clock.hpp"
 #include "sluice/base/log.hpp"
+#include "sluice/control/secrets.hpp"
+#include "sluice/control/webhook.hpp"
 #include "sluice/reconcile/reconciler.hpp"
 
 namespace {
@@ -21,6 +25,66 @@ using sluice::reconcile::Reconciler;
 int complain(const std::string& message) {
   std::fprintf(stderr, "sluice-reconciler: %s\n", message.c_str());
   return 1;
+}
+
+/// "Name: value" lines; anything that could begin a second header is refused.
+bool read_headers(const std::string& path, std::vector<std::string>& out, std::string& message) {
+  const auto text = sluice::control::read_secret_text(path);
+  if (!text) {
+    message = text.error().text;
+    return false;
+  }
+  std::istringstream lines(*text);
+  for (std::string line; std::getline(lines, line);) {
+    if (line.empty()) continue;
+    const bool sane = line.find(": ") != std::string::npos && line.find(": ") > 0 &&
+                      std::ranges::all_of(line, [](char c) { return c >= ' ' && c < 0x7F; });
+    if (!sane) {
+      message = path + ": must hold \"Name: value\" lines in printable ASCII";
+      return false;
+    }
+    out.push_back(std::move(line));
+  }
+  return true;
+}
+
+bool read_outgoing(const sluice::app::Config& config, Options& options, std::string& message) {
+  options.traces.endpoint = config.traces.endpoint;
+  if (!config.traces.headers_file.empty() &&
+      !read_headers(config.traces.headers_file, options.traces.headers, message)) {
+    return false;
+  }
+  const sluice::app::Notices& notices = config.notices;
+  options.notices.webhook_url = notices.webhook_url;
+  options.notices.mail.url = notices.smtp_url;
+  options.notices.mail.plain = notices.smtp_plain;
+  options.notices.mail.user = notices.smtp_user;
+  options.notices.mail_from = notices.mail_from;
+  options.notices.mail_to = notices.mail_to;
+  options.notices.low_balance = notices.low_balance;
+  const auto read = [&](const std::string& path, std::string& out) {
+    if (path.empty()) return true;
+    auto text = sluice::control::read_secret_text(path);
+    if (!text) {
+      message = text.error().text;
+      return false;
+    }
+    out = std::move(*text);
+    return true;
+  };
+  std::string secret;
+  if (!read(notices.webhook_secret_file, secret) ||
+      !read(notices.smtp_password_file, options.notices.mail.password)) {
+    return false;
+  }
+  if (notices.webhook_url.empty()) return true;
+  auto key = sluice::control::webhook_key(secret);
+  if (!key) {
+    message = notices.webhook_secret_file + ": " + key.error().text;
+    return false;
+  }
+  options.notices.webhook_key = std::move(*key);
+  return true;
 }
 
 bool to_options(const sluice::app::Config& config, Options& options, std::string& message) {
@@ -43,7 +107,7 @@ bool to_options(const sluice::app::Config& config, Options& options, std::string
     }
     options.allow_private.push_back(*network);
   }
-  return true;
+  return read_outgoing(config, options, message);
 }
 
 /// SIGTERM and SIGINT as a descriptor; what a write may raise is an error of that write. Blocked

@@ -64,6 +64,8 @@ std::string_view to_string(Errc code) {
       return "stale_epoch";
     case Errc::internal:
       return "internal";
+    case Errc::proxy_failed:
+      return "proxy_failed";
   }
   return "unknown";
 }

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <set>
 
 #include "apply_readers.hpp"
 #include "fields.hpp"
@@ -39,6 +40,11 @@ class Applier {
       if (item.ok()) count(item, "provider", name, put_provider(service_, name, settings));
       for (TomlTable& key : keys) provider_key(key, name);
     }
+    // Each of several optional keys may be missing, but not all of them.
+    if (!left_out_.empty() && !has_key_) {
+      root.fail("provider", fmt::format("no provider of this file has a key: set {}",
+                                        fmt::join(left_out_, " or ")));
+    }
   }
 
   void channels(TomlTable& root) {
@@ -64,6 +70,16 @@ class Applier {
         table.finish();
         if (table.ok()) count(table, "price", name, put_price(service_, name, price));
       }
+    }
+  }
+
+  void route_groups(TomlTable& root) {
+    for (TomlTable& item : root.tables("route_group")) {
+      std::string name;
+      item.text("name", name);
+      const RouteGroupSettings settings = read_route_group(item);
+      item.finish();
+      if (item.ok()) count(item, "route group", name, put_route_group(service_, name, settings));
     }
   }
 
@@ -101,12 +117,34 @@ class Applier {
     std::string name = "default";
     bool enabled = true;
     table.text("name", name);
-    const std::string secret = read_secret(table);
+    const SecretSource source = read_secret(table, "secret");
     table.boolean("enabled", enabled);
+    bool optional = false;  // the way that needs it is not used where it is missing
+    table.boolean("optional", optional);
     table.finish();
     if (!table.ok()) return;
+    // A file may be applied again without its variables: the keys that are stored stay.
+    if (source.secret.empty() && !is_stored(provider, name)) {
+      if (optional) {
+        left_out_.insert(source.variable);
+        return;
+      }
+      if (!source.variable.empty()) {
+        return table.fail("secret_env", fmt::format("the variable {} is not set, and no key is "
+                                                    "stored yet",
+                                                    source.variable));
+      }
+    }
     count(table, "provider key", fmt::format("{}/{}", provider, name),
-          put_provider_key(service_, provider, name, secret, enabled));
+          put_provider_key(service_, provider, name, source.secret, enabled));
+    has_key_ = true;
+  }
+
+  bool is_stored(const std::string& provider, const std::string& name) {
+    const auto owner = service_.ledger.catalog().provider(provider);
+    if (!owner) return false;
+    const auto keys = service_.ledger.catalog().provider_keys(owner->id);
+    return keys && std::ranges::any_of(*keys, [&](const auto& key) { return key.name == name; });
   }
 
   void customer(TomlTable& table, const std::string& name, const CustomerSettings& settings,
@@ -157,6 +195,8 @@ class Applier {
   }
 
   Service& service_;
+  bool has_key_ = false;            ///< a provider key of the file is stored
+  std::set<std::string> left_out_;  ///< variables of optional keys that are not set
 };
 
 }  // namespace
@@ -171,6 +211,7 @@ Outcome<ApplyReport> apply_toml(Service& service, std::string_view toml,
     applier.providers(root);
     applier.channels(root);
     applier.models(root);
+    applier.route_groups(root);
     applier.customers(root);
     root.finish();
     if (!root.ok()) return problem(Errc::bad_value, root.problem());

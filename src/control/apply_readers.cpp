@@ -4,6 +4,8 @@
 #include <cstdlib>
 #include <memory>
 
+#include "sluice/ledger/records.hpp"
+
 namespace sluice::control {
 namespace {
 
@@ -77,6 +79,18 @@ void read_routes(TomlTable& table, std::optional<std::vector<RouteSettings>>& ou
   if (plain || !routes.empty()) out = std::move(routes);
 }
 
+/// Codes by class: rate = ["1302", "1303"].
+std::vector<std::pair<std::string, std::string>> read_errors(TomlTable table) {
+  std::vector<std::pair<std::string, std::string>> out;
+  for (const std::string_view name : ledger::kErrorClassNames) {
+    std::vector<std::string> codes;
+    if (!table.texts(name, codes)) continue;
+    for (std::string& code : codes) out.emplace_back(std::move(code), std::string(name));
+  }
+  table.finish();
+  return out;
+}
+
 }  // namespace
 
 ProviderSettings read_provider(TomlTable& table) {
@@ -85,6 +99,8 @@ ProviderSettings read_provider(TomlTable& table) {
   text(table, "base_url", out.base_url);
   text(table, "auth", out.auth);
   texts(table, "extra_headers", out.extra_headers);
+  texts(table, "quirks", out.quirks);
+  if (table.has("errors")) out.errors = read_errors(table.table("errors"));
   flag(table, "enabled", out.enabled);
   return out;
 }
@@ -96,6 +112,9 @@ ChannelSettings read_channel(TomlTable& table) {
   number(table, "weight", out.weight);
   decimal(table, "multiplier", out.multiplier);
   text(table, "proxy", out.proxy);
+  // Not set: what is stored stays, so that a file may be applied again without its variables.
+  SecretSource credentials = read_secret(table, "proxy_credentials");
+  if (!credentials.secret.empty()) out.proxy_credentials = std::move(credentials.secret);
   text(table, "connect_timeout", out.connect_timeout);
   text(table, "first_byte_timeout", out.first_byte_timeout);
   text(table, "total_timeout", out.total_timeout);
@@ -115,10 +134,20 @@ ModelSettings read_model(TomlTable& table) {
   number(table, "hidden_tokens_per_s", out.hidden_tokens_per_s);
   text(table, "first_byte_timeout", out.first_byte_timeout);
   text(table, "between_tokens_timeout", out.between_tokens_timeout);
+  text(table, "first_token_timeout", out.first_token_timeout);
+  text(table, "total_timeout", out.total_timeout);
   flag(table, "retry_after_send", out.retry_after_send);
   flag(table, "listed", out.listed);
   flag(table, "enabled", out.enabled);
   read_routes(table, out.routes);
+  return out;
+}
+
+RouteGroupSettings read_route_group(TomlTable& table) {
+  RouteGroupSettings out;
+  texts(table, "models", out.models);
+  flag(table, "listed", out.listed);
+  flag(table, "enabled", out.enabled);
   return out;
 }
 
@@ -155,6 +184,7 @@ CustomerSettings read_customer(TomlTable& table) {
   text(table, "note", out.note);
   text(table, "zone", out.zone);
   decimal(table, "overdraft", out.overdraft);
+  decimal(table, "budget_total", out.budget_total);
   decimal(table, "budget_day", out.budget_day);
   decimal(table, "budget_month", out.budget_month);
   decimal(table, "max_in_flight", out.max_in_flight);
@@ -186,25 +216,24 @@ KeySettings read_key(TomlTable& table) {
   flag(table, "clamp", out.clamp);
   flag(table, "may_pin", out.may_pin);
   flag(table, "reserve_context", out.reserve_context);
+  text(table, "credentials", out.credentials);
   flag(table, "enabled", out.enabled);
   return out;
 }
 
-std::string read_secret(TomlTable& table) {
-  std::string secret, variable, path;
-  const int given = int{table.text("secret", secret)} + int{table.text("secret_env", variable)} +
-                    int{table.text("secret_file", path)};
+SecretSource read_secret(TomlTable& table, const std::string& name) {
+  SecretSource out;
+  std::string path;
+  const int given = int{table.text(name, out.secret)} +
+                    int{table.text(name + "_env", out.variable)} +
+                    int{table.text(name + "_file", path)};
   if (given > 1) {
-    table.fail("", "give one of secret, secret_env and secret_file");
+    table.fail("", "give one of " + name + ", " + name + "_env and " + name + "_file");
     return {};
   }
-  if (!variable.empty()) {
-    const char* value = std::getenv(variable.c_str());
-    if (value == nullptr || *value == '\0') {
-      table.fail("secret_env", "the variable is not set");
-      return {};
-    }
-    return value;
+  if (!out.variable.empty()) {
+    const char* value = std::getenv(out.variable.c_str());
+    if (value != nullptr) out.secret = value;
   }
   if (!path.empty()) {
     const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(path.c_str(), "re"),
@@ -212,11 +241,11 @@ std::string read_secret(TomlTable& table) {
     char buffer[4200];
     const std::size_t bytes =
         file == nullptr ? 0 : std::fread(buffer, 1, sizeof buffer, file.get());
-    secret.assign(buffer, bytes);
-    while (secret.ends_with('\n') || secret.ends_with('\r')) secret.pop_back();
-    if (secret.empty()) table.fail("secret_file", "cannot be read or is empty");
+    out.secret.assign(buffer, bytes);
+    while (out.secret.ends_with('\n') || out.secret.ends_with('\r')) out.secret.pop_back();
+    if (out.secret.empty()) table.fail(name + "_file", "cannot be read or is empty");
   }
-  return secret;
+  return out;
 }
 
 }  // namespace sluice::control

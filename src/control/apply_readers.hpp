@@ -12,10 +12,17 @@ namespace sluice::control {
 [[nodiscard]] ProviderSettings read_provider(TomlTable& table);
 [[nodiscard]] ChannelSettings read_channel(TomlTable& table);
 [[nodiscard]] ModelSettings read_model(TomlTable& table);
+[[nodiscard]] RouteGroupSettings read_route_group(TomlTable& table);
 [[nodiscard]] PriceSettings read_price(TomlTable& table);
 [[nodiscard]] CustomerSettings read_customer(TomlTable& table);
 [[nodiscard]] KeySettings read_key(TomlTable& table);
-/// `secret`, `secret_env` (name of a variable) or `secret_file`; empty when none is given.
-[[nodiscard]] std::string read_secret(TomlTable& table);
+
+/// A secret, and where it was to come from.
+struct SecretSource {
+  std::string secret;    ///< empty when none is given, or its variable is not set
+  std::string variable;  ///< the name that NAME_env gives
+};
+/// NAME, NAME_env (of a variable) or NAME_file.
+[[nodiscard]] SecretSource read_secret(TomlTable& table, const std::string& name);
 
 }  // namespace sluice::control

@@ -41,6 +41,11 @@ bool is_host_name(std::string_view host) {
          !label.starts_with("0x");
 }
 
+/// A name is checked at each resolution; "localhost" is the one whose address everybody knows.
+std::optional<IpAddress> address_of(std::string_view host) {
+  return parse_ip(host == "localhost" ? "127.0.0.1" : host);
+}
+
 bool is_path(std::string_view path) {
   constexpr std::string_view kAllowed =
       "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~/:@";
@@ -101,27 +106,29 @@ std::string to_string(const Url& url) {
                      url.port == 0 ? "" : fmt::format(":{}", url.port), url.path);
 }
 
-Outcome<std::string> check_base_url(std::string_view text,
-                                    const std::vector<std::string>& allow_private) {
-  auto url = parse_url("base-url", text);
-  if (!url) return std::unexpected(url.error());
-  if (url->scheme != "https" && url->scheme != "http")
-    return bad("base-url", "must begin with https:// (or http:// on allowed private addresses)");
+Outcome<> check_reachable(std::string_view field, std::string_view host,
+                          const std::vector<std::string>& allow_private) {
   std::vector<Cidr> networks;
   for (const std::string& item : allow_private) {
     const auto network = parse_cidr(item);
     if (!network) return bad("allow_private", fmt::format("'{}' is no network", item));
     networks.push_back(*network);
   }
-  // A name is checked again at each resolution; "localhost" is the one whose address everybody
-  // knows.
-  const auto address = parse_ip(url->host == "localhost" ? "127.0.0.1" : url->host);
-  if (address && !may_connect(*address, networks)) {
-    return problem(
-        Errc::forbidden,
-        fmt::format("base-url: {} is not a public address and allow_private does not list it",
-                    url->host));
-  }
+  const auto address = address_of(host);
+  if (!address || may_connect(*address, networks)) return {};
+  return problem(Errc::forbidden,
+                 fmt::format("{}: {} is not a public address and allow_private does not list it",
+                             field, host));
+}
+
+Outcome<std::string> check_base_url(std::string_view text,
+                                    const std::vector<std::string>& allow_private) {
+  auto url = parse_url("base-url", text);
+  if (!url) return std::unexpected(url.error());
+  if (url->scheme != "https" && url->scheme != "http")
+    return bad("base-url", "must begin with https:// (or http:// on allowed private addresses)");
+  CONTROL_TRY(check_reachable("base-url", url->host, allow_private));
+  const auto address = address_of(url->host);
   if (url->scheme == "http" && !(address && !is_public(*address))) {
     return problem(Errc::forbidden,
                    "base-url: http:// sends keys in the clear; only addresses that allow_private "

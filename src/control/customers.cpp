@@ -27,6 +27,7 @@ Outcome<> apply_settings(Service& service, const CustomerSettings& settings, Cus
   ledger::Wallet& wallet = view.wallet;
   CONTROL_TRY(read_zone("zone", settings.zone, wallet.zone));
   CONTROL_TRY(read_usd("overdraft", settings.overdraft, wallet.overdraft_limit));
+  CONTROL_TRY(read_budget("budget-total", settings.budget_total, wallet.budget_total));
   CONTROL_TRY(read_budget("budget-day", settings.budget_day, wallet.budget_day));
   CONTROL_TRY(read_budget("budget-month", settings.budget_month, wallet.budget_month));
   CONTROL_TRY(read_count("max-in-flight", settings.max_in_flight, 1'000'000, wallet.max_in_flight));
@@ -45,6 +46,7 @@ bool same(const CustomerView& a, const CustomerView& b) {
   return a.customer.group_id == b.customer.group_id && a.customer.note == b.customer.note &&
          a.customer.enabled == b.customer.enabled && a.wallet.zone == b.wallet.zone &&
          a.wallet.overdraft_limit == b.wallet.overdraft_limit &&
+         a.wallet.budget_total == b.wallet.budget_total &&
          a.wallet.budget_day == b.wallet.budget_day &&
          a.wallet.budget_month == b.wallet.budget_month &&
          a.wallet.max_in_flight == b.wallet.max_in_flight &&

@@ -16,6 +16,7 @@ namespace sluice::control {
 namespace {
 
 constexpr std::size_t kMaxPatterns = 256;
+constexpr TimeNs kMostOverlapNs = 90 * 24 * 3600 * kSecond;
 
 std::string subject(std::string_view customer, std::string_view name) {
   return fmt::format("key '{}/{}'", customer, name);
@@ -48,6 +49,36 @@ Outcome<> read_choice(std::string_view field, const std::optional<std::string>& 
   if (*text != zero && *text != one)
     return problem(Errc::bad_value, fmt::format("{}: must be {} or {}", field, zero, one));
   out = static_cast<Choice>(*text == one ? 1 : 0);
+  return {};
+}
+
+Outcome<> read_credentials(const std::optional<std::string>& text, ledger::Credentials& out) {
+  if (!text) return {};
+  if (*text == "pass") {
+    out = ledger::Credentials::pass;
+  } else if (*text == "mask") {
+    out = ledger::Credentials::mask;
+  } else if (*text == "refuse") {
+    out = ledger::Credentials::refuse;
+  } else {
+    return problem(Errc::bad_value, "credentials: must be pass, mask or refuse");
+  }
+  return {};
+}
+
+/// What of a secret is stored, of the one given or a random one.
+Outcome<> take_secret(Service& service, std::string_view given, NewKey& out) {
+  SLUICE_ASSERT(service.hasher != nullptr);
+  const bool printable =
+      std::all_of(given.begin(), given.end(), [](char c) { return c > ' ' && c < 0x7f; });
+  if (!given.empty() && (given.size() < 24 || given.size() > 200 || !printable)) {
+    return problem(Errc::bad_value,
+                   "secret: must be 24 to 200 printable ASCII characters without blanks");
+  }
+  out.secret = given.empty() ? make_api_key(service.rng) : std::string(given);
+  out.key.digest = to_hex(service.hasher->hash(out.secret));
+  out.key.pepper = service.pepper_version;
+  out.key.last_chars = out.secret.substr(out.secret.size() - 4);
   return {};
 }
 
@@ -90,6 +121,7 @@ Outcome<> apply_settings(Service& service, const KeySettings& settings, ledger::
   CONTROL_TRY(read_choice("on-disconnect", settings.on_disconnect, "cancel", "drain",
                           policy.on_disconnect));
   CONTROL_TRY(read_choice("on-revoke", settings.on_revoke, "finish", "cut", policy.on_revoke));
+  CONTROL_TRY(read_credentials(settings.credentials, policy.credentials));
   CONTROL_TRY(apply_caps(settings, policy));
   read_flag(settings.clamp, policy.clamp);
   read_flag(settings.may_pin, policy.may_pin);
@@ -127,20 +159,10 @@ std::string cidr_set_text(const ledger::KeyPolicy& policy) {
 
 Outcome<NewKey> add_key(Service& service, std::string_view customer, std::string_view name,
                         const KeySettings& settings, std::string_view secret) {
-  SLUICE_ASSERT(service.hasher != nullptr);
   CONTROL_TRY(check_name("key", name));
-  const bool printable =
-      std::all_of(secret.begin(), secret.end(), [](char c) { return c > ' ' && c < 0x7f; });
-  if (!secret.empty() && (secret.size() < 24 || secret.size() > 200 || !printable)) {
-    return problem(Errc::bad_value,
-                   "secret: must be 24 to 200 printable ASCII characters without blanks");
-  }
   NewKey out;
-  out.secret = secret.empty() ? make_api_key(service.rng) : std::string(secret);
   out.key.name = name;
-  out.key.digest = to_hex(service.hasher->hash(out.secret));
-  out.key.pepper = service.pepper_version;
-  out.key.last_chars = out.secret.substr(out.secret.size() - 4);
+  CONTROL_TRY(take_secret(service, secret, out));
   CONTROL_TRY(in_transaction(service, subject(customer, name), [&]() -> Outcome<> {
     auto owner = find_customer(service, customer);
     if (!owner) return std::unexpected(owner.error());
@@ -154,6 +176,33 @@ Outcome<NewKey> add_key(Service& service, std::string_view customer, std::string
     }
     return note(service, "key add", fmt::format("{}/{}", customer, name),
                 "ends in " + out.key.last_chars);
+  }));
+  return out;
+}
+
+Outcome<NewKey> rotate_key(Service& service, std::string_view customer, std::string_view name,
+                           std::string_view overlap, std::string_view secret) {
+  const auto overlap_ns = overlap == "0" ? std::optional<TimeNs>(0) : parse_duration(overlap);
+  if (!overlap_ns || *overlap_ns > kMostOverlapNs) {
+    return problem(Errc::bad_value, "overlap: must be a time such as 24h, at most 90d, or 0");
+  }
+  NewKey out;
+  CONTROL_TRY(take_secret(service, secret, out));
+  CONTROL_TRY(in_transaction(service, subject(customer, name), [&]() -> Outcome<> {
+    auto found = find_key(service, customer, name);
+    if (!found) return std::unexpected(found.error());
+    const std::string ended = found->last_chars;
+    found->digest = out.key.digest;
+    found->last_chars = out.key.last_chars;
+    found->pepper = out.key.pepper;
+    out.key = std::move(*found);
+    const TimeNs until_ns = service.clock.realtime_ns() + *overlap_ns;
+    if (auto done = service.ledger.keys().rotate(out.key, until_ns); !done) {
+      return std::unexpected(from_ledger(service, done.error(), subject(customer, name)));
+    }
+    return note(service, "key rotate", fmt::format("{}/{}", customer, name),
+                fmt::format("ends in {}; the one that ends in {} until {}", out.key.last_chars,
+                            ended, format_utc(until_ns)));
   }));
   return out;
 }

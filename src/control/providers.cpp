@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <map>
 
 #include "fields.hpp"
 #include "sluice/base/assert.hpp"
@@ -68,6 +69,39 @@ bool is_fingerprint(const Service& service, std::string_view secret, std::string
          });
 }
 
+Outcome<> read_quirks(const std::optional<std::vector<std::string>>& names, std::string& out) {
+  if (!names) return {};
+  for (const std::string& name : *names) {
+    std::string known;
+    CONTROL_TRY(read_one_of("quirks", name, ledger::kQuirkNames, known));
+  }
+  out = join_list(*names);
+  return {};
+}
+
+/// Lines as the catalog has them: the code, a blank, the class.
+Outcome<> read_errors(const std::optional<std::vector<std::pair<std::string, std::string>>>& errors,
+                      std::string& out) {
+  if (!errors) return {};
+  std::map<std::string, std::string> classes;
+  for (const auto& [code, name] : *errors) {
+    std::string known;
+    CONTROL_TRY(read_one_of("errors", name, ledger::kErrorClassNames, known));
+    const bool word =
+        !code.empty() && code.size() <= 60 &&
+        std::all_of(code.begin(), code.end(), [](char c) { return c > ' ' && c < 0x7f; });
+    if (!word) {
+      return problem(Errc::bad_value,
+                     fmt::format("errors: '{}' must be 1 to 60 printable ASCII characters", code));
+    }
+    if (!classes.emplace(code, known).second)
+      return problem(Errc::bad_value, fmt::format("errors: '{}' has two classes", code));
+  }
+  out.clear();
+  for (const auto& [code, name] : classes) out += code + " " + name + "\n";
+  return {};
+}
+
 }  // namespace
 
 Outcome<Change> put_group(Service& service, std::string_view name, std::string_view multiplier) {
@@ -114,9 +148,12 @@ Outcome<Change> put_provider(Service& service, std::string_view name,
       provider.base_url = std::move(*url);
     }
     CONTROL_TRY(read_headers(settings.extra_headers, provider.extra_headers));
+    CONTROL_TRY(read_quirks(settings.quirks, provider.quirks));
+    CONTROL_TRY(read_errors(settings.errors, provider.error_classes));
     read_flag(settings.enabled, provider.enabled);
     if (found && provider.dialect == found->dialect && provider.base_url == found->base_url &&
         provider.auth == found->auth && provider.extra_headers == found->extra_headers &&
+        provider.quirks == found->quirks && provider.error_classes == found->error_classes &&
         provider.enabled == found->enabled) {
       return {};
     }

@@ -104,13 +104,19 @@ Outcome<> note_secret(Service& service, std::string_view action, std::string_vie
 
 Outcome<SealedCounts> count_sealed(Service& service, const KeyRing& sealing_keys) {
   auto keys = service.ledger.catalog().provider_keys(0);
-  if (!keys) return std::unexpected(from_ledger(service, keys.error(), "provider keys"));
+  auto channels = service.ledger.catalog().channels();
+  if (!keys || !channels)
+    return problem(Errc::unavailable, "provider keys: " + service.ledger.last_error());
   SealedCounts counts;
-  for (const ledger::ProviderKey& key : *keys) {
+  const auto count = [&](const std::string& sealed) {
     std::string secret;
-    const KeyRing::Entry* opener = opener_of(key.sealed, sealing_keys, secret);
+    const KeyRing::Entry* opener = opener_of(sealed, sealing_keys, secret);
     explicit_bzero(secret.data(), secret.size());
     ++counts[opener == nullptr ? 0 : opener->version];
+  };
+  for (const ledger::ProviderKey& key : *keys) count(key.sealed);
+  for (const ledger::Channel& channel : *channels) {
+    if (!channel.proxy_credentials.empty()) count(channel.proxy_credentials);
   }
   return counts;
 }
@@ -119,20 +125,31 @@ Outcome<std::int64_t> seal_anew(Service& service, const KeyRing& sealing_keys) {
   const KeyRing::Entry& newest = sealing_keys.newest();
   const Sealer sealer(public_key_of(newest.key));
   std::int64_t count = 0;
+  const auto seal = [&](std::string& sealed) {
+    std::string secret;
+    const KeyRing::Entry* opener = opener_of(sealed, sealing_keys, secret);
+    const bool old = opener != nullptr && opener != &newest;
+    if (old) sealed = sealer.seal(secret);
+    count += old ? 1 : 0;
+    explicit_bzero(secret.data(), secret.size());
+    return old;
+  };
   CONTROL_TRY(in_transaction(service, "provider keys", [&]() -> Outcome<> {
-    auto keys = service.ledger.catalog().provider_keys(0);
-    if (!keys) return std::unexpected(from_ledger(service, keys.error(), "provider keys"));
-    for (ledger::ProviderKey& key : *keys) {
-      std::string secret;
-      const KeyRing::Entry* opener = opener_of(key.sealed, sealing_keys, secret);
-      if (opener != nullptr && opener != &newest) {
-        key.sealed = sealer.seal(secret);
-        auto put = service.ledger.catalog().put(key);
-        if (!put) return std::unexpected(from_ledger(service, put.error(), "provider keys"));
-        ++count;
-      }
-      explicit_bzero(secret.data(), secret.size());
+    auto& catalog = service.ledger.catalog();
+    auto keys = catalog.provider_keys(0);
+    auto channels = catalog.channels();
+    Result<> put;
+    if (!keys) put = std::unexpected(keys.error());
+    if (!channels) put = std::unexpected(channels.error());
+    for (std::size_t i = 0; put && i < keys->size(); ++i) {
+      if (seal((*keys)[i].sealed)) put = catalog.put((*keys)[i]);
     }
+    for (std::size_t i = 0; put && i < channels->size(); ++i) {
+      ledger::Channel& channel = (*channels)[i];
+      const bool proxied = !channel.proxy_credentials.empty();
+      if (proxied && seal(channel.proxy_credentials)) put = catalog.put(channel);
+    }
+    if (!put) return std::unexpected(from_ledger(service, put.error(), "provider keys"));
     return note(service, "secret rotate", fmt::format("sealing-key {}", newest.version),
                 fmt::format("{} provider keys sealed anew", count));
   }));

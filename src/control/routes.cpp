@@ -6,8 +6,10 @@
 
 #include "sluice/control/url.hpp"
 #include "fields.hpp"
+#include "sluice/base/assert.hpp"
 #include "sluice/control/catalog.hpp"
 #include "sluice/control/customers.hpp"
+#include "sluice/control/secrets.hpp"
 #include "transaction.hpp"
 
 namespace sluice::control {
@@ -16,10 +18,13 @@ namespace {
 constexpr std::array<std::string_view, 4> kFormats{"openai", "responses", "claude", "gemini"};
 constexpr std::int64_t kMaxTokens = 1'000'000'000;
 
-Outcome<> read_proxy(const std::optional<std::string>& text, std::string& out) {
+Outcome<> read_proxy(const Service& service, const std::optional<std::string>& text,
+                     ledger::Channel& channel) {
   if (!text) return {};
   if (*text == "none" || text->empty()) {
-    out.clear();
+    channel.proxy.clear();
+    channel.proxy_credentials.clear();
+    channel.proxy_fingerprint.clear();
     return {};
   }
   auto url = parse_url("proxy", *text);
@@ -28,7 +33,35 @@ Outcome<> read_proxy(const std::optional<std::string>& text, std::string& out) {
     return problem(Errc::bad_value,
                    "proxy: must be http://host:port or socks5://host:port, or none");
   }
-  out = to_string(*url);
+  CONTROL_TRY(check_reachable("proxy", url->host, service.allow_private));
+  channel.proxy = to_string(*url);
+  return {};
+}
+
+/// Sealing the same text twice gives different bytes: the fingerprint tells whether it is the same.
+Outcome<> read_proxy_credentials(const Service& service, const std::optional<std::string>& text,
+                                 ledger::Channel& channel) {
+  if (!text) return {};
+  if (*text == "none") {
+    channel.proxy_credentials.clear();
+    channel.proxy_fingerprint.clear();
+    return {};
+  }
+  const std::size_t colon = text->find(':');
+  const auto fits = [](std::size_t bytes) { return bytes >= 1 && bytes <= 255; };
+  const bool printable =
+      std::all_of(text->begin(), text->end(), [](char c) { return c >= ' ' && c != 0x7f; });
+  if (colon == std::string::npos || !fits(colon) || !fits(text->size() - colon - 1) || !printable) {
+    return problem(Errc::bad_value,
+                   "proxy credentials: must be user:password, each 1 to 255 characters");
+  }
+  if (channel.proxy.empty())
+    return problem(Errc::bad_value, "proxy credentials: the channel has no proxy");
+  SLUICE_ASSERT(service.sealer != nullptr && service.hasher != nullptr);
+  const std::string fingerprint = to_hex(service.hasher->hash(*text));
+  if (fingerprint == channel.proxy_fingerprint) return {};
+  channel.proxy_fingerprint = fingerprint;
+  channel.proxy_credentials = service.sealer->seal(*text);
   return {};
 }
 
@@ -50,7 +83,8 @@ Outcome<> apply_settings(Service& service, const ChannelSettings& settings,
     if (!multiplier) return std::unexpected(multiplier.error());
     channel.multiplier = *multiplier;
   }
-  CONTROL_TRY(read_proxy(settings.proxy, channel.proxy));
+  CONTROL_TRY(read_proxy(service, settings.proxy, channel));
+  CONTROL_TRY(read_proxy_credentials(service, settings.proxy_credentials, channel));
   CONTROL_TRY(
       read_timeout_ms("connect-timeout", settings.connect_timeout, channel.connect_timeout_ms));
   CONTROL_TRY(read_timeout_ms("first-byte-timeout", settings.first_byte_timeout,
@@ -63,6 +97,7 @@ Outcome<> apply_settings(Service& service, const ChannelSettings& settings,
 bool same(const ledger::Channel& a, const ledger::Channel& b) {
   return a.provider_id == b.provider_id && a.priority == b.priority && a.weight == b.weight &&
          a.multiplier == b.multiplier && a.proxy == b.proxy &&
+         a.proxy_fingerprint == b.proxy_fingerprint &&
          a.connect_timeout_ms == b.connect_timeout_ms &&
          a.first_byte_timeout_ms == b.first_byte_timeout_ms &&
          a.total_timeout_ms == b.total_timeout_ms && a.enabled == b.enabled;
@@ -80,9 +115,19 @@ Outcome<> read_formats(const std::optional<std::vector<std::string>>& names, std
   return {};
 }
 
+/// A name, in which `*` stands for any run of characters. Not all of it: such a model would answer
+/// to every typo.
+Outcome<> check_alias(const std::string& alias) {
+  if (alias.find_first_not_of('*') == std::string::npos && !alias.empty())
+    return problem(Errc::bad_value, fmt::format("alias '{}': must name something", alias));
+  std::string plain = alias;
+  std::ranges::replace(plain, '*', 'x');
+  return check_name("model", plain);
+}
+
 Outcome<> apply_settings(const ModelSettings& settings, ledger::Model& model) {
   if (settings.aliases) {
-    for (const std::string& alias : *settings.aliases) CONTROL_TRY(check_name("model", alias));
+    for (const std::string& alias : *settings.aliases) CONTROL_TRY(check_alias(alias));
     model.aliases = join_list(*settings.aliases);
   }
   if (settings.owner) {
@@ -106,6 +151,9 @@ Outcome<> apply_settings(const ModelSettings& settings, ledger::Model& model) {
                               model.first_byte_timeout_ms));
   CONTROL_TRY(read_timeout_ms("between-tokens-timeout", settings.between_tokens_timeout,
                               model.between_tokens_timeout_ms));
+  CONTROL_TRY(read_timeout_ms("first-token-timeout", settings.first_token_timeout,
+                              model.first_token_timeout_ms));
+  CONTROL_TRY(read_timeout_ms("total-timeout", settings.total_timeout, model.total_timeout_ms));
   read_flag(settings.retry_after_send, model.retry_after_send);
   read_flag(settings.listed, model.listed);
   read_flag(settings.enabled, model.enabled);
@@ -119,7 +167,9 @@ bool same(const ledger::Model& a, const ledger::Model& b) {
          a.hidden_tokens_per_s == b.hidden_tokens_per_s &&
          a.first_byte_timeout_ms == b.first_byte_timeout_ms &&
          a.between_tokens_timeout_ms == b.between_tokens_timeout_ms &&
-         a.retry_after_send == b.retry_after_send && a.listed == b.listed && a.enabled == b.enabled;
+         a.first_token_timeout_ms == b.first_token_timeout_ms &&
+         a.total_timeout_ms == b.total_timeout_ms && a.retry_after_send == b.retry_after_send &&
+         a.listed == b.listed && a.enabled == b.enabled;
 }
 
 Outcome<std::vector<ledger::Route>> to_routes(Service& service, ledger::Id model_id,
@@ -137,7 +187,9 @@ Outcome<std::vector<ledger::Route>> to_routes(Service& service, ledger::Id model
       }
     }
     ledger::Route route{model_id, channel->id, item.upstream_model, -1, -1, 0};
-    if (!item.upstream_model.empty()) CONTROL_TRY(check_name("model", item.upstream_model));
+    const bool as_asked = item.upstream_model == "*";
+    if (!item.upstream_model.empty() && !as_asked)
+      CONTROL_TRY(check_name("model", item.upstream_model));
     CONTROL_TRY(read_integer("priority", item.priority, -1, 1000, route.priority));
     CONTROL_TRY(read_integer("weight", item.weight, -1, 1000, route.weight));
     if (route.weight == 0) return problem(Errc::bad_value, "weight: must be 1 to 1000");
@@ -165,10 +217,70 @@ Outcome<> check_unambiguous(Service& service, const ledger::Model& model) {
       }
     }
   }
+  auto groups = service.ledger.catalog().route_groups();
+  if (!groups) return std::unexpected(from_ledger(service, groups.error(), "route groups"));
+  for (const ledger::RouteGroup& group : *groups) {
+    if (std::find(mine.begin(), mine.end(), group.name) != mine.end()) {
+      return problem(Errc::conflict, fmt::format("model '{}': '{}' is the name of a route group",
+                                                 model.name, group.name));
+    }
+  }
+  return {};
+}
+
+/// The group's models exist, and no model answers to its name.
+Outcome<> check_group(Service& service, const ledger::RouteGroup& group) {
+  auto models = service.ledger.catalog().models();
+  if (!models) return std::unexpected(from_ledger(service, models.error(), "models"));
+  const std::vector<std::string> members = split_list(group.models);
+  if (members.empty())
+    return problem(Errc::bad_value, fmt::format("route group '{}': needs models", group.name));
+  for (const std::string& name : members) {
+    if (std::ranges::find(*models, name, &ledger::Model::name) == models->end()) {
+      return problem(Errc::not_found,
+                     fmt::format("route group '{}': model '{}': not found", group.name, name));
+    }
+  }
+  for (const ledger::Model& model : *models) {
+    const std::vector<std::string> aliases = split_list(model.aliases);
+    if (model.name == group.name ||
+        std::find(aliases.begin(), aliases.end(), group.name) != aliases.end()) {
+      return problem(Errc::conflict, fmt::format("route group '{}': model '{}' answers to it",
+                                                 group.name, model.name));
+    }
+  }
   return {};
 }
 
 }  // namespace
+
+Outcome<Change> put_route_group(Service& service, std::string_view name,
+                                const RouteGroupSettings& settings) {
+  CONTROL_TRY(check_name("model", name));
+  Change change = Change::none;
+  const std::string what = fmt::format("route group '{}'", name);
+  CONTROL_TRY(in_transaction(service, what, [&]() -> Outcome<> {
+    auto found = service.ledger.catalog().route_group(name);
+    if (!found && found.error().code != Errc::not_found)
+      return std::unexpected(from_ledger(service, found.error(), what));
+    ledger::RouteGroup group = found ? *found : ledger::RouteGroup{};
+    group.name = name;
+    if (!found) group.created_ns = service.clock.realtime_ns();
+    if (settings.models) group.models = join_list(*settings.models);
+    read_flag(settings.listed, group.listed);
+    read_flag(settings.enabled, group.enabled);
+    CONTROL_TRY(check_group(service, group));
+    if (found && found->models == group.models && found->listed == group.listed &&
+        found->enabled == group.enabled) {
+      return {};
+    }
+    change = found ? Change::updated : Change::created;
+    if (auto put = service.ledger.catalog().put(group); !put)
+      return std::unexpected(from_ledger(service, put.error(), what));
+    return note(service, found ? "route-group set" : "route-group add", name, group.models);
+  }));
+  return change;
+}
 
 Outcome<Change> put_channel(Service& service, std::string_view name,
                             const ChannelSettings& settings) {

@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <span>
 #include <filesystem>
 #include <span>
 #include <system_error>
@@ -24,6 +25,7 @@ constexpr std::string_view kBase62 =
 constexpr std::string_view kKeyPrefix = "sk-";
 constexpr std::size_t kRandomChars = 43;  // 62^43 > 2^256
 constexpr std::size_t kCheckChars = 6;    // 62^6 > 2^32
+static_assert(kKeyPrefix.size() + kRandomChars + kCheckChars == kClientKeyChars);
 
 /// sodium_init() twice is fine; without it the library picks no fast implementations.
 void ensure_sodium() {
@@ -129,17 +131,31 @@ Key256 public_key_of(const Key256& secret_key) {
   return public_key;
 }
 
-Outcome<Key256> read_public_key(const std::string& path) {
+namespace {
+
+/// At most `out.size()` bytes of a file, how many there were, and its mode.
+Outcome<std::size_t> read_file(const std::string& path, std::span<char> out, mode_t& mode) {
   const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
   if (fd < 0) return problem(Errc::not_found, fmt::format("{}: {}", path, std::strerror(errno)));
   struct stat info{};
-  std::array<std::uint8_t, 33> bytes{};
   const bool read = ::fstat(fd, &info) == 0;
-  const ssize_t count = ::read(fd, bytes.data(), bytes.size());
+  const ssize_t count = ::read(fd, out.data(), out.size());
   ::close(fd);
-  if (!read || count != 32)
+  if (!read || count < 0) return problem(Errc::io, fmt::format("{}: cannot be read", path));
+  mode = info.st_mode;
+  return static_cast<std::size_t>(count);
+}
+
+}  // namespace
+
+Outcome<Key256> read_public_key(const std::string& path) {
+  std::array<char, 33> bytes{};
+  mode_t mode = 0;
+  const auto count = read_file(path, bytes, mode);
+  if (!count) return std::unexpected(count.error());
+  if (*count != 32)
     return problem(Errc::corrupt, fmt::format("{}: must hold exactly 32 bytes", path));
-  if ((info.st_mode & (S_IWGRP | S_IWOTH)) != 0) {
+  if ((mode & (S_IWGRP | S_IWOTH)) != 0) {
     return problem(Errc::forbidden, fmt::format("{}: others may write it: chmod 0444", path));
   }
   Key256 key{};
@@ -174,6 +190,21 @@ Outcome<> replace_key_file(const std::string& path, std::string_view bytes) {
   if (fd >= 0) ::close(fd);
   if (!synced) return problem(Errc::io, fmt::format("{}: {}", directory, std::strerror(errno)));
   return {};
+}
+
+Outcome<std::string> read_secret_text(const std::string& path) {
+  std::string text(4097, '\0');
+  mode_t mode = 0;
+  const auto count = read_file(path, text, mode);
+  if (!count) return std::unexpected(count.error());
+  if ((mode & (S_IWGRP | S_IRWXO)) != 0)
+    return problem(Errc::forbidden,
+                   fmt::format("{}: others may read or write it: chmod 0400", path));
+  text.resize(*count);
+  while (text.ends_with('\n') || text.ends_with('\r')) text.pop_back();
+  if (text.empty() || text.size() > 4096)
+    return problem(Errc::bad_value, fmt::format("{}: must hold 1 to 4096 bytes", path));
+  return text;
 }
 
 Outcome<std::vector<std::string>> create_missing_secrets(const std::string& pepper_file,

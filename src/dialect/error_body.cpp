@@ -34,8 +34,8 @@ constexpr ErrorShape kShapes[] = {
      "NOT_FOUND"},
     {/* method_not_allowed */ 405, "invalid_request_error", "method_not_allowed", 405,
      "invalid_request_error", 405, "INVALID_ARGUMENT"},
-    {/* not_offered */ 501, "invalid_request_error", "not_supported", 501, "invalid_request_error",
-     501, "UNIMPLEMENTED"},
+    {/* not_offered */ 404, "invalid_request_error", "not_supported", 404, "not_found_error", 404,
+     "UNIMPLEMENTED"},
     {/* too_large */ 413, "invalid_request_error", "request_too_large", 413, "request_too_large",
      400, "INVALID_ARGUMENT"},
     {/* conflict */ 409, "invalid_request_error", "idempotency_conflict", 409, "conflict_error",
@@ -102,6 +102,13 @@ void gemini_object(JsonWriter& out, ErrorKind kind, const ErrorText& text) {
         ",\"details\":[{\"@type\":\"type.googleapis.com/google.rpc.ErrorInfo\","
         "\"reason\":\"API_KEY_INVALID\",\"domain\":\"googleapis.com\"}]");
   }
+  if (kind == ErrorKind::rate_limited && text.retry_after_s >= 0) {
+    out.raw(
+           ",\"details\":[{\"@type\":\"type.googleapis.com/google.rpc.RetryInfo\","
+           "\"retryDelay\":\"")
+        .number(text.retry_after_s)
+        .raw("s\"}]");
+  }
   out.raw("}}");
 }
 
@@ -151,6 +158,7 @@ ErrorKind kind_of(const Error& error) {
     case Errc::unreachable:
     case Errc::truncated:
     case Errc::tls_failed:
+    case Errc::proxy_failed:
       return ErrorKind::upstream_failed;
     case Errc::timed_out:
       return ErrorKind::timed_out;

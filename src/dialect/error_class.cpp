@@ -1,7 +1,8 @@
-// The class of a provider's error, facts/wire §1.10: from what the body says first, from the status
-// last.
+// The class of a provider's error: from what its own table says of the code first, then from what
+// the body says, from the status last.
 #include <algorithm>
 #include <array>
+#include <charconv>
 
 #include "meter_run.hpp"
 #include "sluice/dialect/error_body.hpp"
@@ -70,82 +71,14 @@ constexpr Signal kNames[] = {
     {"NOT_FOUND", ErrorClass::caller},
 };
 
-/// GLM sends digits as a string, MiniMax as a number or as "(1008)" at the end of the message.
-ErrorClass class_of_number(int code) {
-  switch (code) {
-    case 1000:
-    case 1001:
-    case 1002:
-    case 1003:
-    case 1004:  // GLM authentication; MiniMax 1004
-    case 2049:
-      return ErrorClass::key_bad;
-    case 1112:
-    case 1121:  // GLM: account locked
-    case 1113:
-    case 1304:
-    case 1308:
-    case 1309:
-    case 1310:
-    case 1311:
-    case 1313:  // GLM: arrears and plans
-    case 1008:
-      return ErrorClass::no_money;  // MiniMax
-    case 1302:
-    case 1303:
-    case 1039:
-      return ErrorClass::rate;
-    case 1305:
-    case 1312:
-    case 1024:
-    case 1033:
-      return ErrorClass::overloaded;
-    case 1210:
-    case 1211:
-    case 1212:
-    case 1213:
-    case 1214:
-    case 1215:
-    case 1261:
-    case 1301:
-    case 1026:
-    case 1027:
-    case 2013:
-      return ErrorClass::caller;
-    default:
-      return ErrorClass::unknown;
-  }
-}
-
-/// MiniMax's own numbers where they differ from GLM's.
-ErrorClass class_of_minimax(int code) {
-  switch (code) {
-    case 1000:
-    case 1001:
-      return ErrorClass::overloaded;
-    case 1002:
-      return ErrorClass::rate;
-    default:
-      return class_of_number(code);
-  }
-}
-
-int number_in(std::string_view digits) {
-  if (digits.size() < 4 || digits.size() > 5) return 0;
-  int value = 0;
-  for (const char c : digits) {
-    if (c < '0' || c > '9') return 0;
-    value = value * 10 + (c - '0');
-  }
-  return value;
-}
-
-/// The number of "insufficient balance (1008)".
-int minimax_suffix(std::string_view message) {
+/// The digits of "insufficient balance (1008)", or nothing.
+std::string_view number_at_end(std::string_view message) {
   const std::size_t open = message.rfind('(');
   const std::size_t close = message.rfind(')');
-  if (open == std::string_view::npos || close == std::string_view::npos || close < open) return 0;
-  return number_in(message.substr(open + 1, close - open - 1));
+  if (open == std::string_view::npos || close == std::string_view::npos || close < open) return {};
+  const std::string_view digits = message.substr(open + 1, close - open - 1);
+  return digits.find_first_not_of("0123456789") == std::string_view::npos ? digits
+                                                                          : std::string_view{};
 }
 
 ErrorClass class_of_name(std::string_view name) {
@@ -206,26 +139,35 @@ bool is_context_overflow(std::string_view text) {
   return std::ranges::any_of(kTexts, [&](auto part) { return contains(text, part); });
 }
 
-ErrorClass UpstreamError::classify(Format format, int status) const {
+ErrorClass ErrorTable::find(std::string_view code) const {
+  if (code.empty()) return ErrorClass::unknown;
+  std::string_view rest = text_;
+  while (!rest.empty()) {
+    const std::string_view line = rest.substr(0, rest.find('\n'));
+    rest.remove_prefix(std::min(line.size() + 1, rest.size()));
+    if (line.size() <= code.size() || line[code.size()] != ' ' || !line.starts_with(code)) continue;
+    for (const ErrorClass known : {ErrorClass::key_bad, ErrorClass::no_money, ErrorClass::rate,
+                                   ErrorClass::overloaded, ErrorClass::caller}) {
+      if (line.substr(code.size() + 1) == to_string(known)) return known;
+    }
+  }
+  return ErrorClass::unknown;
+}
+
+ErrorClass UpstreamError::classify(Format format, int status, const ErrorTable& table) const {
   const std::string_view text = message.view();
+  std::array<char, 16> digits{};
+  const char* const end = std::to_chars(digits.begin(), digits.end(), code_number).ptr;
+  const std::string_view number(digits.data(), static_cast<std::size_t>(end - digits.data()));
+  for (const std::string_view own : {code.view(), number, number_at_end(text), type.view()}) {
+    const ErrorClass by_table = table.find(own);
+    if (by_table != ErrorClass::unknown) return by_table;
+  }
   if (is_context_overflow(text)) return ErrorClass::caller;
   const ErrorClass by_code = class_of_name(code.view());
   const ErrorClass by_type = class_of_name(type.view());
   if (by_code == ErrorClass::no_money || by_type == ErrorClass::no_money)
     return ErrorClass::no_money;
-  // MiniMax reports an empty account with 429 and with 500: its own number is the truth.
-  if (const int number = minimax_suffix(text); number != 0) {
-    const ErrorClass by_number = class_of_minimax(number);
-    if (by_number != ErrorClass::unknown) return by_number;
-  }
-  if (const int number = number_in(code.view()); number != 0) {
-    const ErrorClass by_number = class_of_number(number);
-    if (by_number != ErrorClass::unknown) return by_number;
-  }
-  if (status < 400 && code_number >= 1000) {
-    const ErrorClass by_number = class_of_minimax(code_number);
-    if (by_number != ErrorClass::unknown) return by_number;
-  }
   if (status == 402) return ErrorClass::no_money;
   if (format == Format::gemini) {
     // Google says "exceeded your current quota" for a minute's quota as well: only the quota's name
@@ -245,7 +187,8 @@ ErrorClass UpstreamError::classify(Format format, int status) const {
   return class_of_status(code_number);
 }
 
-ErrorClass classify_upstream_error(Format format, int status, std::string_view body) {
+ErrorClass classify_upstream_error(Format format, int status, std::string_view body,
+                                   const ErrorTable& table) {
   MeterState state;
   state.json.role = static_cast<std::uint8_t>(MeterRole::root);
   switch (format) {
@@ -266,7 +209,24 @@ ErrorClass classify_upstream_error(Format format, int status, std::string_view b
     state.error.reset();  // not JSON: a proxy's page; only its text can tell
     state.error_texts().message.assign(body.substr(0, 160));
   }
-  return state.error_texts().classify(format, status);
+  return state.error_texts().classify(format, status, table);
+}
+
+TimeNs retry_delay_ns(std::string_view body) {
+  constexpr std::string_view kName = "\"retryDelay\"";
+  const std::size_t at = body.find(kName);
+  if (at == std::string_view::npos) return 0;
+  body.remove_prefix(at + kName.size());
+  body.remove_prefix(std::min(body.find_first_not_of(" \t\r\n:\""), body.size()));
+  TimeNs seconds = 0;
+  std::size_t digits = 0;
+  for (; digits < body.size() && body[digits] >= '0' && body[digits] <= '9'; ++digits) {
+    if (digits == 9) return 0;  // 30 years: not meant
+    seconds = seconds * 10 + (body[digits] - '0');
+  }
+  // A fraction is rounded up.
+  const bool fraction = digits < body.size() && body[digits] == '.';
+  return (seconds + (fraction ? 1 : 0)) * kSecond;
 }
 
 std::string_view to_string(ErrorClass error_class) {

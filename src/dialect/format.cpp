@@ -19,10 +19,17 @@ Format format_of(Operation operation) {
     case Operation::openai_embeddings:
     case Operation::list_models:
     case Operation::get_model:
+    case Operation::account_balance:
+    case Operation::account_request:
+    case Operation::billing_subscription:
+    case Operation::billing_usage:
+    case Operation::billing_grants:
       return Format::openai;
   }
   return Format::openai;
 }
+
+bool is_account(Operation operation) { return operation >= Operation::account_balance; }
 
 bool is_billed(Operation operation) {
   switch (operation) {
@@ -32,7 +39,7 @@ bool is_billed(Operation operation) {
     case Operation::get_model:
       return false;
     default:
-      return true;
+      return !is_account(operation);
   }
 }
 
@@ -90,6 +97,16 @@ std::string_view to_string(Operation operation) {
       return "list_models";
     case Operation::get_model:
       return "get_model";
+    case Operation::account_balance:
+      return "account_balance";
+    case Operation::account_request:
+      return "account_request";
+    case Operation::billing_subscription:
+      return "billing_subscription";
+    case Operation::billing_usage:
+      return "billing_usage";
+    case Operation::billing_grants:
+      return "billing_grants";
   }
   return "unknown";
 }

@@ -3,6 +3,7 @@
 #include <array>
 
 #include "json_writer.hpp"
+#include "timestamp.hpp"
 
 namespace sluice::dialect {
 namespace {
@@ -32,30 +33,6 @@ std::string_view display_name(const ModelInfo& model) {
   return model.display_name.empty() ? model.id : model.display_name;
 }
 
-/// RFC 3339 in UTC; days to civil date by the proleptic Gregorian calendar.
-std::string timestamp(std::int64_t seconds) {
-  if (seconds < 0) seconds = 0;
-  const std::int64_t days = seconds / 86'400 + 719'468;  // since 0000-03-01
-  const std::int64_t era = days / 146'097;
-  const std::int64_t day_of_era = days % 146'097;
-  const std::int64_t year_of_era =
-      (day_of_era - day_of_era / 1460 + day_of_era / 36'524 - day_of_era / 146'096) / 365;
-  const std::int64_t day_of_year =
-      day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-  const std::int64_t month_from_march = (5 * day_of_year + 2) / 153;
-  const std::int64_t day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
-  const std::int64_t month = month_from_march < 10 ? month_from_march + 3 : month_from_march - 9;
-  const std::int64_t year = year_of_era + era * 400 + (month <= 2 ? 1 : 0);
-  const std::int64_t time = seconds % 86'400;
-  char text[40];
-  const int size =
-      std::snprintf(text, sizeof text, "%04lld-%02lld-%02lldT%02lld:%02lld:%02lldZ",
-                    static_cast<long long>(year), static_cast<long long>(month),
-                    static_cast<long long>(day), static_cast<long long>(time / 3600),
-                    static_cast<long long>(time / 60 % 60), static_cast<long long>(time % 60));
-  return {text, static_cast<std::size_t>(size)};
-}
-
 void openai_model(const ModelInfo& model, std::string& out) {
   out += "{\"id\":";
   append_string(out, model.id);
@@ -69,7 +46,7 @@ void claude_model(const ModelInfo& model, std::string& out) {
   out += "{\"type\":\"model\",\"id\":";
   append_string(out, model.id);
   append_member(out, "display_name", display_name(model));
-  append_member(out, "created_at", timestamp(model.created_s));
+  append_member(out, "created_at", Timestamp(model.created_s).view());
   append_member(out, "lifecycle", "active");
   if (model.context_tokens > 0) append_member(out, "max_input_tokens", model.context_tokens);
   if (model.max_output_tokens > 0) append_member(out, "max_tokens", model.max_output_tokens);

@@ -88,6 +88,26 @@ void ask_for_usage(const RequestScan& scan, EditWriter& out) {
   }
 }
 
+// A provider that knows no such member refuses the request for it.
+void take_out_stream_options(const RequestScan& scan, std::string_view body, EditWriter& out) {
+  if (!scan.stream_options.present() || body.size() != scan.body_bytes) return;
+  constexpr std::string_view kBlanks = " \t\r\n";
+  // Back over the colon to the opening quote: a name that spells stream_options holds no other.
+  const std::size_t close = body.rfind('"', scan.stream_options.offset - 1);
+  if (close == std::string_view::npos || close == 0) return;
+  std::size_t begin = body.rfind('"', close - 1);
+  if (begin == std::string_view::npos || begin == 0) return;
+  std::size_t end = scan.stream_options.offset + std::size_t{scan.stream_options.size};
+  const std::size_t after = body.find_first_not_of(kBlanks, end);
+  const std::size_t before = body.find_last_not_of(kBlanks, begin - 1);
+  if (after != std::string_view::npos && body[after] == ',') {
+    end = after + 1;
+  } else if (before != std::string_view::npos && body[before] == ',') {
+    begin = before;
+  }
+  out.add(static_cast<std::uint32_t>(begin), static_cast<std::uint32_t>(end - begin));
+}
+
 void clamp_gemini(const RequestScan& scan, Tokens cap, EditWriter& out) {
   if (scan.config_insert != 0) {
     out.text("\"maxOutputTokens\":")
@@ -150,8 +170,11 @@ Result<EditList> plan_edits(const RequestScan& scan, const EditWish& wish) {
   [[clang::uninitialized]] Result<EditList> result;  // its text is written before it is read
   EditWriter out(*result);
   replace_model(scan, wish.upstream_model, out);
-  if (wish.include_usage) ask_for_usage(scan, out);
+  const bool without = !wish.without_stream_options.empty();
+  if (wish.include_usage && !without) ask_for_usage(scan, out);
   clamp_output(scan, wish.output_cap, wish.cap_field, out);
+  // Behind what is put in at the same place.
+  if (without) take_out_stream_options(scan, wish.without_stream_options, out);
   if (out.overflow()) return fail(Errc::too_large);
   return result;
 }

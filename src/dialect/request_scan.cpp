@@ -349,6 +349,9 @@ void RequestRules::on_open(std::uint8_t role_number, bool object, const char* p)
       scan_.config_insert = inside;
       scan_.config_value.offset = inside - 1;
       return;
+    case Role::metadata:
+      if (object) scan_.metadata.offset = inside - 1;
+      return;
     case Role::model:
     case Role::stream:
     case Role::include_usage:
@@ -380,6 +383,9 @@ void RequestRules::on_close(std::uint8_t role_number, bool, const char* p) {
       return;
     case Role::config:
       scan_.config_value.size = end - scan_.config_value.offset;
+      return;
+    case Role::metadata:
+      if (scan_.metadata.offset != 0) scan_.metadata.size = end - scan_.metadata.offset;
       return;
     case Role::image:
     case Role::audio:

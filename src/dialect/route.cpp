@@ -113,6 +113,26 @@ Route gemini(std::string_view rest, std::string_view method, std::string_view qu
   return gemini_call(model, text.substr(colon + 1), method, query);
 }
 
+/// What follows /dashboard/billing/; `format` is the one of refusals.
+Route billing(std::string_view rest, std::string_view method, Format format) {
+  if (rest == "subscription") return served(Operation::billing_subscription, format, method, "GET");
+  if (rest == "usage") return served(Operation::billing_usage, format, method, "GET");
+  if (rest == "credit_grants") return served(Operation::billing_grants, format, method, "GET");
+  return verdict_of(RouteVerdict::not_offered, format);
+}
+
+/// What follows /v1/sluice/.
+Route account(std::string_view rest, std::string_view method, Format format) {
+  if (rest == "balance") return served(Operation::account_balance, format, method, "GET");
+  if (!take_prefix(rest, "requests/")) return verdict_of(RouteVerdict::not_found, format);
+  Route out = served(Operation::account_request, format, method, "GET");
+  const bool is_id =
+      rest.size() == 32 && std::ranges::all_of(rest, [](char c) { return hex_value(c) >= 0; });
+  if (!is_id) out.verdict = RouteVerdict::bad_target;
+  out.model = rest;
+  return out;
+}
+
 /// Claude's paths below /v1 (or /claude/v1).
 Route claude(std::string_view rest, std::string_view method) {
   if (rest == "messages") return call(Operation::claude_messages, method);
@@ -148,6 +168,9 @@ Route openai(std::string_view rest, std::string_view method) {
 Route shared_v1(std::string_view rest, std::string_view method, std::string_view query,
                 const AuthHeaders& headers) {
   if (rest.starts_with("messages")) return claude(rest, method);
+  const Format spoken = headers.anthropic_version.empty() ? Format::openai : Format::claude;
+  if (take_prefix(rest, "sluice/")) return account(rest, method, spoken);
+  if (take_prefix(rest, "dashboard/billing/")) return billing(rest, method, spoken);
   const bool is_models = rest == "models" || rest.starts_with("models/");
   if (rest.starts_with("tunedModels/")) return gemini(rest, method, query);
   if (!is_models) return openai(rest, method);
@@ -191,8 +214,9 @@ Route route(std::string_view method, std::string_view path, std::string_view que
   if (take_prefix(rest, "/v1beta/") || take_prefix(rest, "/v1alpha/"))
     return gemini(rest, method, query);
   if (take_prefix(rest, "/v1/")) return shared_v1(rest, method, query, headers);
-  return verdict_of(RouteVerdict::not_found,
-                    headers.anthropic_version.empty() ? Format::openai : Format::claude);
+  const Format spoken = headers.anthropic_version.empty() ? Format::openai : Format::claude;
+  if (take_prefix(rest, "/dashboard/billing/")) return billing(rest, method, spoken);
+  return verdict_of(RouteVerdict::not_found, spoken);
 }
 
 std::string_view query_value(std::string_view query, std::string_view name) {

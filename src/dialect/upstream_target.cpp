@@ -65,6 +65,11 @@ std::string_view suffix(Operation operation) {
       return ":embedContent";
     case Operation::list_models:
     case Operation::get_model:
+    case Operation::account_balance:
+    case Operation::account_request:
+    case Operation::billing_subscription:
+    case Operation::billing_usage:
+    case Operation::billing_grants:
       return {};
   }
   return {};
@@ -101,6 +106,10 @@ void put_query(std::string_view query, TargetWriter& out) {
 }
 
 }  // namespace
+
+std::string_view models_path(Format format) {
+  return format == Format::claude ? "/v1/models" : "/models";
+}
 
 Result<std::size_t> upstream_target(const UpstreamTarget& target, std::span<char> out) {
   const std::string_view tail = suffix(target.operation);

@@ -85,6 +85,41 @@ void append_histogram(std::string& page, state::Boards& boards, std::size_t firs
   }
 }
 
+/// One measure of every channel and provider key that has been used, by its number in the ledger.
+template <class Read>
+void append_health(std::string& page, state::Boards& boards, const char* name, const char* type,
+                   Read read) {
+  append_type(page, name, type);
+  for (const state::HealthEntry& entry : boards.health()) {
+    if (entry.subject.load(std::memory_order_relaxed) == 0) continue;
+    const bool channel = entry.kind() == state::HealthKind::channel;
+    page += fmt::format("{}{{kind=\"{}\",id=\"{}\"}} {}\n", name,
+                        channel ? "channel" : "provider_key", entry.id(), read(entry));
+  }
+}
+
+void append_all_health(std::string& page, state::Boards& boards) {
+  using state::HealthEntry;
+  const auto append = [&](const char* name, const char* type, auto member) {
+    append_health(page, boards, name, type, [member](const HealthEntry& entry) {
+      return (entry.*member).load(std::memory_order_relaxed);
+    });
+  };
+  // 0 = in use, 1 = left alone, 2 = one request tries it.
+  append_health(page, boards, "sluice_breaker_state", "gauge", [](const HealthEntry& entry) {
+    return static_cast<int>(
+        state::unpack_breaker(entry.breaker.load(std::memory_order_relaxed)).phase);
+  });
+  append_health(page, boards, "sluice_first_token_seconds", "gauge", [](const HealthEntry& entry) {
+    return entry.first_token_us.load(std::memory_order_relaxed) / 1e6;
+  });
+  append("sluice_attempts_served_total", "counter", &HealthEntry::successes);
+  append("sluice_attempts_failed_total", "counter", &HealthEntry::faults);
+  append("sluice_breaker_openings_total", "counter", &HealthEntry::ejections);
+  append("sluice_probes_total", "counter", &HealthEntry::probes);
+  append("sluice_probes_failed_total", "counter", &HealthEntry::probes_failed);
+}
+
 std::string metrics_text(state::Boards& boards, TimeNs monotonic_ns) {
   std::string page;
   page.reserve(16 * kKiB);
@@ -101,6 +136,7 @@ std::string metrics_text(state::Boards& boards, TimeNs monotonic_ns) {
                [](const auto& s) { return s.client_connections.load(std::memory_order_relaxed); });
   append_gauge(page, boards, "sluice_shard_state",
                [](const auto& s) { return s.state.load(std::memory_order_relaxed); });
+  append_all_health(page, boards);
   const state::AdmissionBlock& admission = boards.admission();
   append_plain(page, "sluice_undrained_rows",
                static_cast<std::int64_t>(admission.undrained_rows.load(std::memory_order_relaxed)));
@@ -109,6 +145,18 @@ std::string metrics_text(state::Boards& boards, TimeNs monotonic_ns) {
   const TimeNs oldest_ns = admission.undrained_oldest_ns.load(std::memory_order_relaxed);
   append_plain(page, "sluice_undrained_age_nanoseconds",
                oldest_ns == 0 ? 0 : monotonic_ns - oldest_ns);
+  const auto append_sent = [&](std::string_view name, const std::atomic<std::uint64_t>& value) {
+    append_type(page, name, "counter");
+    page.append(name).append(" ");
+    page.append(std::to_string(value.load(std::memory_order_relaxed))).append("\n");
+  };
+  append_sent("sluice_spans_sent_total", admission.spans_sent);
+  append_sent("sluice_spans_dropped_total", admission.spans_dropped);
+  append_sent("sluice_notices_sent_total", admission.notices_sent);
+  append_sent("sluice_notices_given_up_total", admission.notices_given_up);
+  append_plain(
+      page, "sluice_notices_waiting",
+      static_cast<std::int64_t>(admission.notices_waiting.load(std::memory_order_relaxed)));
   append_plain(page, "sluice_admission_stop", state::admission_stop(admission, monotonic_ns));
   return page;
 }

@@ -67,26 +67,32 @@ std::shared_ptr<const OpenedKeys> OpenedKeys::open(const state::Catalog& catalog
     pairs.push_back({entry.key});
     crypto_scalarmult_curve25519_base(pairs.back().public_key.data(), entry.key.data());
   }
+  // Keys at their places, then the credentials of each channel's proxy.
   std::vector<std::vector<unsigned char>> sealed;
-  std::size_t total = 0;
   for (const state::ChannelEntry& channel : catalog.channels()) {
     for (const state::ChannelKeyEntry& key : catalog.keys(channel)) {
       const std::size_t place =
           channel.first_key + static_cast<std::size_t>(&key - catalog.keys(channel).data());
       if (place >= sealed.size()) sealed.resize(place + 1);
       sealed[place] = decode_base64(catalog.text(key.sealed));
-      total += sealed[place].size();
     }
   }
+  const std::size_t keys = sealed.size();
+  for (const state::ChannelEntry& channel : catalog.channels())
+    sealed.push_back(decode_base64(catalog.text(channel.proxy_credentials)));
+  std::size_t total = 0;
+  for (const auto& box : sealed) total += box.size();
   std::shared_ptr<OpenedKeys> opened(new OpenedKeys());
   opened->memory_.reset(static_cast<char*>(secret_memory(total + 1)));
   char* at = opened->memory_.get();
-  for (const auto& box : sealed) {
+  for (std::size_t i = 0; i < sealed.size(); ++i) {
+    const auto& box = sealed[i];
     const bool ok = open_box(pairs, box, at);
     const std::size_t bytes =
         ok ? box.size() - crypto_box_curve25519xchacha20poly1305_SEALBYTES : 0;
-    if (!ok) ++opened->failures_;
-    opened->keys_.emplace_back(at, bytes);
+    const bool none = i >= keys && catalog.channels()[i - keys].proxy_credentials.bytes == 0;
+    if (!ok && !none) ++opened->failures_;
+    (i < keys ? opened->keys_ : opened->proxy_credentials_).emplace_back(at, bytes);
     at += bytes;
   }
   sodium_mprotect_readonly(opened->memory_.get());

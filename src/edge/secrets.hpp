@@ -40,7 +40,12 @@ class OpenedKeys {
   [[nodiscard]] static std::shared_ptr<const OpenedKeys> open(const state::Catalog& catalog,
                                                               const KeyRing& private_keys);
   [[nodiscard]] const std::vector<std::string_view>& keys() const { return keys_; }
-  /// Keys that could not be opened.
+  /// Credentials of the channels' proxies, in the order of the channels; empty where there are
+  /// none.
+  [[nodiscard]] const std::vector<std::string_view>& proxy_credentials() const {
+    return proxy_credentials_;
+  }
+  /// Keys and credentials that could not be opened.
   [[nodiscard]] std::size_t failures() const { return failures_; }
 
  private:
@@ -50,6 +55,7 @@ class OpenedKeys {
   };
   std::unique_ptr<char, Wipe> memory_;
   std::vector<std::string_view> keys_;
+  std::vector<std::string_view> proxy_credentials_;
   std::size_t failures_ = 0;
 };
 

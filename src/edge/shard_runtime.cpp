@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cstring>
 #include <optional>
+#include <utility>
 
 #include "client_hello.hpp"
 #include "control_pipe.hpp"
@@ -82,29 +83,29 @@ ShardRuntime::ShardRuntime(const ShardOptions& options, state::Environment& envi
       pool_(reactor_, kIdleUpstreams, kIdleUpstreamNs),
       verbs_(environment, slot),
       snapshots_(environment, std::move(authorities)),
-      services_{
-          .reactor = reactor_,
-          .pool = pool_,
-          .environment = environment,
-          .verbs = verbs_,
-          .slot = slot.slot(),
-          .board = environment.boards().meter(slot.slot()),
-          .metrics = block_,
-          .refused = environment.boards().refused(slot.slot()),
-          .settings = options.settings,
-          .places = relay::BoardPlaces(environment.boards().meter(slot.slot()).capacity()),
-          .scratch = relay::make_scratch(),
-          .snapshot = nullptr,
-          .id_high = system_rng().next_u64(),
-          .id_low = system_rng().next_u64(),
-          .shedding = relay::Shedding(options.settings.queue_wait_most_ns),
-          .client_keys = {.hashers = {},
-                          .unknown = relay::UnknownKeys(options.settings.unknown_keys_a_minute,
-                                                        system_rng().next_u64())}},
+      services_{.reactor = reactor_,
+                .pool = pool_,
+                .environment = environment,
+                .verbs = verbs_,
+                .slot = slot.slot(),
+                .board = environment.boards().meter(slot.slot()),
+                .metrics = block_,
+                .refused = environment.boards().refused(slot.slot()),
+                .settings = options.settings,
+                .providers = {.health = relay::Health(environment.boards().health())},
+                .places = relay::BoardPlaces(environment.boards().meter(slot.slot()).capacity()),
+                .scratch = relay::make_scratch(),
+                .snapshot = nullptr,
+                .id_high = system_rng().next_u64(),
+                .id_low = system_rng().next_u64(),
+                .admission = relay::AdmissionQueue(options.settings.admission),
+                .client_keys = {.hashers = {},
+                                .unknown = relay::UnknownKeys(options.unknown_keys_a_minute,
+                                                              system_rng().next_u64())}},
       clients_(options.connections_most, options.connections_per_address),
       tick_timer_(&ShardRuntime::on_tick, this),
       control_(&ShardRuntime::on_control, this),
-      probe_(reactor_, *options.clock) {}
+      probes_(services_) {}
 
 ShardRuntime::~ShardRuntime() = default;
 
@@ -135,10 +136,6 @@ bool ShardRuntime::prepare(std::string& message) {
   block_.pid.store(static_cast<std::uint32_t>(getpid()), std::memory_order_relaxed);
   block_.client_connections.store(0, std::memory_order_relaxed);
   reactor_.set_turn_hook(&ShardRuntime::on_turn, this);
-  if (!probe_.open()) {
-    message = "cannot make an eventfd";
-    return false;
-  }
   for (std::size_t i = 0; i < options_.listeners.size(); ++i) {
     doors_.push_back(
         std::make_unique<Door>(*this, options_.listeners[i].fd, std::move(files->certificates[i])));
@@ -168,25 +165,37 @@ void ShardRuntime::run() {
 
 TimeNs ShardRuntime::on_turn(void* context) {
   ShardRuntime& self = *static_cast<ShardRuntime*>(context);
-  if (self.verbs_.empty()) return kLongestSleepNs;
+  self.admit_requests();
+  const TimeNs sleep_ns = self.services_.admission.waiting() == 0 ? kLongestSleepNs : 0;
+  if (self.verbs_.empty()) return sleep_ns;
   const state::VerbQueue::Turn turn = self.verbs_.commit_turn(self.reactor_.now_ns());
-  if (turn == state::VerbQueue::Turn::busy) return kBusyGateNs;
-  return self.verbs_.empty() ? kLongestSleepNs : 0;
+  if (turn == state::VerbQueue::Turn::busy) return std::min(kBusyGateNs, sleep_ns);
+  return self.verbs_.empty() ? sleep_ns : 0;
+}
+
+// Requests that wait for their turn, once in it: the hook is called again when it made some ready.
+void ShardRuntime::admit_requests() {
+  const std::uint64_t turn = reactor_.stats().turns;
+  if (admitted_turn_ == turn) return;
+  admitted_turn_ = turn;
+  auto* ticket = services_.admission.decide(reactor_.now_ns(), reactor_.full_turn());
+  while (ticket != nullptr) reactor_.ready(std::exchange(ticket, ticket->next)->waiter);
 }
 
 void ShardRuntime::on_tick(ring::Timer&, void* context) {
   static_cast<ShardRuntime*>(context)->tick();
 }
 
-// Heartbeat, new catalog, listeners that may accept again, the drain's deadline.
+// Heartbeat, health, new catalog, listeners that may accept again, the drain's deadline.
 void ShardRuntime::tick() {
   const TimeNs now_ns = reactor_.now_ns();
   block_.heartbeat_ns.store(now_ns, std::memory_order_release);
   const auto& delays = reactor_.stats().turn_delays;
   for (std::size_t i = 0; i < delays.size(); ++i) block_.set(state::kTurnDelays + i, delays[i]);
   if (auto snapshot = snapshots_.poll()) services_.snapshot = std::move(snapshot);
-  if (phase_ != Phase::stopping) services_.shedding.note_wait(probe_.send());
+  services_.providers.health.flush(now_ns);
   if (phase_ == Phase::serving) {
+    probes_.tick(now_ns);
     const auto now_is =
         services_.snapshot ? state::ShardState::serving : state::ShardState::starting;
     block_.state.store(static_cast<std::uint32_t>(now_is), std::memory_order_release);
@@ -359,17 +368,18 @@ void ShardRuntime::start_drain(const char* why, Pace pace, TimeNs limit_ns) {
 
 ring::Task<> ShardRuntime::end() {
   co_await connections_.join();
+  probes_.stop();
+  co_await probes_.join();
   co_await pool_.close();
   verbs_.drain(kSecond);
   reactor_.cancel(control_);
-  probe_.stop();
   phase_ = Phase::stopping;
 }
 
 bool ShardRuntime::operations_in_flight() const {
-  return control_.in_flight() || probe_.in_flight() ||
-         std::any_of(doors_.begin(), doors_.end(),
-                     [](const auto& door) { return door->listener.in_flight(); });
+  return control_.in_flight() || std::any_of(doors_.begin(), doors_.end(), [](const auto& door) {
+           return door->listener.in_flight();
+         });
 }
 
 }  // namespace sluice::edge

@@ -7,12 +7,12 @@
 #include <vector>
 
 #include "clients.hpp"
-#include "queue_probe.hpp"
 #include "shard_files.hpp"
 #include "sluice/base/log_limit.hpp"
 #include "sluice/edge/shard.hpp"
 #include "sluice/net/listener.hpp"
 #include "sluice/relay/connection.hpp"
+#include "sluice/relay/probes.hpp"
 #include "sluice/relay/services.hpp"
 #include "sluice/ring/scope.hpp"
 #include "sluice/state/slots.hpp"
@@ -42,6 +42,7 @@ class ShardRuntime {
   static void on_accept(void* context, int fd);
   static bool gate_is_open(void* context);
   static TimeNs on_turn(void* context);
+  void admit_requests();
   static void on_tick(ring::Timer& timer, void* context);
   static void on_control(void* context, const ring::Completion& completion);
   void watch_control();
@@ -75,11 +76,12 @@ class ShardRuntime {
     std::uint64_t turn = 0;
     std::uint32_t begun = 0;
   } handshakes_;  ///< of TLS, in this turn
+  std::uint64_t admitted_turn_ = 0;
   ring::Scope connections_;
   ring::Scope ending_;
   ring::Timer tick_timer_;
   ring::Operation control_;
-  QueueProbe probe_;
+  relay::Probes probes_;  ///< of providers
   Phase phase_ = Phase::serving;
   TimeNs drain_deadline_ns_ = 0;  ///< of the drain, then of the farewell
 };

@@ -11,6 +11,22 @@ std::string path_of(const state::Environment& environment,
   return environment.epoch_directory() + "/" + std::string(text.substr(0, text.find('\0')));
 }
 
+void find_health(relay::Snapshot& snapshot, std::span<state::HealthEntry> board) {
+  using state::HealthKind;
+  snapshot.channel_health.clear();
+  snapshot.key_health.clear();
+  for (const state::ChannelEntry& channel : snapshot.catalog->channels()) {
+    snapshot.channel_health.push_back(health_of(board, HealthKind::channel, channel.id));
+    for (const state::ChannelKeyEntry& key : snapshot.catalog->keys(channel)) {
+      const std::size_t place =
+          channel.first_key +
+          static_cast<std::size_t>(&key - snapshot.catalog->keys(channel).data());
+      if (place >= snapshot.key_health.size()) snapshot.key_health.resize(place + 1);
+      snapshot.key_health[place] = health_of(board, HealthKind::provider_key, key.id);
+    }
+  }
+}
+
 }  // namespace
 
 void SnapshotSource::complain(const char* what, std::uint64_t generation, const Error& error) {
@@ -47,12 +63,14 @@ std::shared_ptr<const relay::Snapshot> SnapshotSource::poll() {
     next->catalog = std::move(*catalog);
     const auto keys = OpenedKeys::open(*next->catalog, *sealing_keys_);
     if (keys->failures() > 0) {
-      log_line(
-          LogLevel::warning, "edge",
-          std::to_string(keys->failures()) + " provider keys were not sealed to this edge's keys");
+      log_line(LogLevel::warning, "edge",
+               std::to_string(keys->failures()) +
+                   " keys of providers or proxies were not sealed to this edge's keys");
     }
     next->provider_keys = keys->keys();
+    next->proxy_credentials = keys->proxy_credentials();
     next->secrets = keys;
+    find_health(*next, environment_.boards().health());
   }
   if (new_addresses) {
     auto addresses = state::AddressBook::open(path_of(environment_, pointer->addresses_file),

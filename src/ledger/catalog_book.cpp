@@ -49,13 +49,15 @@ Result<> CatalogBook::put(Group& group) {
 
 Result<> CatalogBook::put(Provider& p) {
   return store(db_, p.id,
-               "INSERT INTO provider (name, dialect, base_url, auth, extra_headers, enabled) "
-               "VALUES (:n, :d, :b, :a, :h, :e) RETURNING id",
+               "INSERT INTO provider (name, dialect, base_url, auth, extra_headers, quirks, "
+               "error_classes, enabled) "
+               "VALUES (:n, :d, :b, :a, :h, :q, :c, :e) RETURNING id",
                "UPDATE provider SET dialect = :d, base_url = :b, auth = :a, extra_headers = :h, "
-               "enabled = :e "
-               "WHERE id = :i",
-               {p.name, p.dialect, p.base_url, p.auth, p.extra_headers, number(p.enabled)},
-               {p.dialect, p.base_url, p.auth, p.extra_headers, number(p.enabled), p.id});
+               "quirks = :q, error_classes = :c, enabled = :e WHERE id = :i",
+               {p.name, p.dialect, p.base_url, p.auth, p.extra_headers, p.quirks, p.error_classes,
+                number(p.enabled)},
+               {p.dialect, p.base_url, p.auth, p.extra_headers, p.quirks, p.error_classes,
+                number(p.enabled), p.id});
 }
 
 Result<> CatalogBook::put(ProviderKey& key) {
@@ -73,18 +75,17 @@ Result<> CatalogBook::put(Channel& c) {
   return store(
       db_, c.id,
       "INSERT INTO channel (name, provider_id, priority, weight, multiplier, proxy, "
-      "connect_timeout_ms, "
-      "first_byte_timeout_ms, total_timeout_ms, enabled) VALUES (:a, :b, :c, :d, :e, :f, :g, :h, "
-      ":i, :j) "
-      "RETURNING id",
-      "UPDATE channel SET provider_id = :b, priority = :c, weight = :d, multiplier = :e, proxy = "
-      ":f, "
-      "connect_timeout_ms = :g, first_byte_timeout_ms = :h, total_timeout_ms = :i, enabled = :j "
-      "WHERE id = :k",
+      "connect_timeout_ms, first_byte_timeout_ms, total_timeout_ms, enabled, proxy_credentials, "
+      "proxy_fingerprint) VALUES (:a, :b, :c, :d, :e, :f, :g, :h, :i, :j, :l, :m) RETURNING id",
+      "UPDATE channel SET provider_id = :b, priority = :c, weight = :d, multiplier = :e, "
+      "proxy = :f, connect_timeout_ms = :g, first_byte_timeout_ms = :h, total_timeout_ms = :i, "
+      "enabled = :j, proxy_credentials = :l, proxy_fingerprint = :m WHERE id = :k",
       {c.name, c.provider_id, c.priority, c.weight, c.multiplier, c.proxy, c.connect_timeout_ms,
-       c.first_byte_timeout_ms, c.total_timeout_ms, number(c.enabled)},
+       c.first_byte_timeout_ms, c.total_timeout_ms, number(c.enabled), c.proxy_credentials,
+       c.proxy_fingerprint},
       {c.provider_id, c.priority, c.weight, c.multiplier, c.proxy, c.connect_timeout_ms,
-       c.first_byte_timeout_ms, c.total_timeout_ms, number(c.enabled), c.id});
+       c.first_byte_timeout_ms, c.total_timeout_ms, number(c.enabled), c.proxy_credentials,
+       c.proxy_fingerprint, c.id});
 }
 
 Result<> CatalogBook::put(Model& m) {
@@ -93,21 +94,29 @@ Result<> CatalogBook::put(Model& m) {
       "INSERT INTO model (name, aliases, owner, formats, context_tokens, max_output_tokens, "
       "first_byte_timeout_ms, between_tokens_timeout_ms, hidden_output, retry_after_send, listed, "
       "enabled, "
-      "created_ns, input_margin, hidden_tokens_per_s) VALUES (:a, :b, :c, :d, :e, :f, :g, :h, :i, "
-      ":j, :k, :l, "
-      ":m, :n, :o) RETURNING id",
+      "created_ns, input_margin, hidden_tokens_per_s, first_token_timeout_ms, total_timeout_ms) "
+      "VALUES (:a, :b, :c, :d, :e, :f, :g, :h, :i, :j, :k, :l, :m, :n, :o, :p, :q) RETURNING id",
       "UPDATE model SET aliases = :b, owner = :c, formats = :d, context_tokens = :e, "
       "max_output_tokens = :f, first_byte_timeout_ms = :g, between_tokens_timeout_ms = :h, "
       "hidden_output = :i, retry_after_send = :j, listed = :k, enabled = :l, input_margin = :m, "
-      "hidden_tokens_per_s = :n WHERE id = :o",
+      "hidden_tokens_per_s = :n, first_token_timeout_ms = :o, total_timeout_ms = :p WHERE id = :q",
       {m.name, m.aliases, m.owner, m.formats, m.context_tokens, m.max_output_tokens,
        m.first_byte_timeout_ms, m.between_tokens_timeout_ms, number(m.hidden_output),
        number(m.retry_after_send), number(m.listed), number(m.enabled), m.created_ns,
-       m.input_margin, m.hidden_tokens_per_s},
+       m.input_margin, m.hidden_tokens_per_s, m.first_token_timeout_ms, m.total_timeout_ms},
       {m.aliases, m.owner, m.formats, m.context_tokens, m.max_output_tokens,
        m.first_byte_timeout_ms, m.between_tokens_timeout_ms, number(m.hidden_output),
        number(m.retry_after_send), number(m.listed), number(m.enabled), m.input_margin,
-       m.hidden_tokens_per_s, m.id});
+       m.hidden_tokens_per_s, m.first_token_timeout_ms, m.total_timeout_ms, m.id});
+}
+
+Result<> CatalogBook::put(RouteGroup& g) {
+  return store(db_, g.id,
+               "INSERT INTO route_group (name, models, listed, enabled, created_ns) "
+               "VALUES (:n, :m, :l, :e, :c) RETURNING id",
+               "UPDATE route_group SET models = :m, listed = :l, enabled = :e WHERE id = :i",
+               {g.name, g.models, number(g.listed), number(g.enabled), g.created_ns},
+               {g.models, number(g.listed), number(g.enabled), g.id});
 }
 
 Result<> CatalogBook::put_routes(Id model_id, const std::vector<Route>& routes) {
@@ -162,6 +171,14 @@ Result<Channel> CatalogBook::channel(std::string_view name) {
 Result<Model> CatalogBook::model(std::string_view name) {
   return only<Model>(db_, MODEL_COLUMNS "WHERE name = :n", kModelTypes, {name}, to_model);
 }
+Result<RouteGroup> CatalogBook::route_group(std::string_view name) {
+  return only<RouteGroup>(db_, ROUTE_GROUP_COLUMNS "WHERE name = :n", kRouteGroupTypes, {name},
+                          to_route_group);
+}
+Result<std::vector<RouteGroup>> CatalogBook::route_groups() {
+  return collect<RouteGroup>(db_, ROUTE_GROUP_COLUMNS "ORDER BY name", kRouteGroupTypes, {},
+                             to_route_group);
+}
 Result<std::vector<Provider>> CatalogBook::providers() {
   return collect<Provider>(db_, PROVIDER_COLUMNS "ORDER BY name", kProviderTypes, {}, to_provider);
 }
@@ -210,6 +227,7 @@ Result<CatalogSnapshot> CatalogBook::snapshot() {
     LEDGER_TRY(fill(out.channels, channels()));
     LEDGER_TRY(fill(out.models, models()));
     LEDGER_TRY(fill(out.routes, routes(0)));
+    LEDGER_TRY(fill(out.route_groups, route_groups()));
     LEDGER_TRY(fill(out.prices, prices(0)));
     return fill(out.texts, texts());
   };

@@ -7,8 +7,8 @@ namespace sluice::ledger {
 Group to_group(const Row& row) { return {row.integer(0), row.text(1), row.integer(2)}; }
 
 Provider to_provider(const Row& row) {
-  return {row.integer(0), row.text(1), row.text(2),        row.text(3),
-          row.text(4),    row.text(5), row.integer(6) != 0};
+  return {row.integer(0), row.text(1), row.text(2), row.text(3),        row.text(4),
+          row.text(5),    row.text(6), row.text(7), row.integer(8) != 0};
 }
 
 ProviderKey to_provider_key(const Row& row) {
@@ -29,6 +29,8 @@ Channel to_channel(const Row& row) {
   out.first_byte_timeout_ms = row.integer(8);
   out.total_timeout_ms = row.integer(9);
   out.enabled = row.integer(10) != 0;
+  out.proxy_credentials = row.text(11);
+  out.proxy_fingerprint = row.text(12);
   return out;
 }
 
@@ -50,7 +52,14 @@ Model to_model(const Row& row) {
   out.created_ns = row.integer(13);
   out.input_margin = row.integer(14);
   out.hidden_tokens_per_s = row.integer(15);
+  out.first_token_timeout_ms = row.integer(16);
+  out.total_timeout_ms = row.integer(17);
   return out;
+}
+
+RouteGroup to_route_group(const Row& row) {
+  return {row.integer(0),      row.text(1),         row.text(2),
+          row.integer(3) != 0, row.integer(4) != 0, row.integer(5)};
 }
 
 Route to_route(const Row& row) {

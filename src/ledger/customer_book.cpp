@@ -13,9 +13,10 @@ constexpr const char* kCustomerTypes = "ititii";
   "SELECT w.id, w.customer_id, w.overdraft_limit, w.budget_day, w.budget_month, w.max_in_flight, " \
   "w.requests_per_minute, w.tokens_per_minute, w.zone, w.last_no, w.generation, c.group_id, "      \
   "c.enabled, "                                                                                    \
-  "a.credits - a.debits FROM wallet w JOIN customer c ON c.id = w.customer_id JOIN account a ON "  \
+  "a.credits - a.debits, w.budget_total FROM wallet w JOIN customer c ON c.id = w.customer_id "    \
+  "JOIN account a ON "                                                                             \
   "a.id = 1000 + w.id "
-constexpr const char* kWalletTypes = "iiiiiiiitiiiii";
+constexpr const char* kWalletTypes = "iiiiiiiitiiiiii";
 
 Customer to_customer(const Row& row) {
   Customer out;
@@ -44,6 +45,7 @@ Wallet to_wallet(const Row& row) {
   out.group_id = row.integer(11);
   out.enabled = row.integer(12) != 0;
   out.balance = row.integer(13);
+  out.budget_total = row.integer(14);
   return out;
 }
 
@@ -69,12 +71,13 @@ Result<> CustomerBook::add(Customer& customer, Wallet& wallet) {
     auto wallet_id = db_.integer(
         "INSERT INTO wallet (customer_id, overdraft_limit, budget_day, budget_month, "
         "max_in_flight, "
-        "requests_per_minute, tokens_per_minute, zone, generation) VALUES (:c, :o, :d, :m, :f, :r, "
-        ":t, :z, :g) "
+        "requests_per_minute, tokens_per_minute, zone, generation, budget_total) VALUES (:c, :o, "
+        ":d, "
+        ":m, :f, :r, :t, :z, :g, :b) "
         "RETURNING id",
         {wallet.customer_id, wallet.overdraft_limit, wallet.budget_day, wallet.budget_month,
          wallet.max_in_flight, wallet.requests_per_minute, wallet.tokens_per_minute, wallet.zone,
-         wallet.generation});
+         wallet.generation, wallet.budget_total});
     if (!wallet_id) return std::unexpected(wallet_id.error());
     wallet.id = *wallet_id;
     LEDGER_TRY(db_.run("INSERT INTO account (id, name) VALUES (:i, :n)",
@@ -116,11 +119,11 @@ Result<> CustomerBook::update(const Wallet& wallet) {
     auto changed = db_.run(
         "UPDATE wallet SET overdraft_limit = :o, budget_day = :d, budget_month = :m, max_in_flight "
         "= :f, "
-        "requests_per_minute = :r, tokens_per_minute = :t, zone = :z, generation = :g WHERE id = "
-        ":i",
+        "requests_per_minute = :r, tokens_per_minute = :t, zone = :z, generation = :g, "
+        "budget_total = :b WHERE id = :i",
         {wallet.overdraft_limit, wallet.budget_day, wallet.budget_month, wallet.max_in_flight,
          wallet.requests_per_minute, wallet.tokens_per_minute, wallet.zone, *generation,
-         wallet.id});
+         wallet.budget_total, wallet.id});
     if (!changed) return std::unexpected(changed.error());
     if (*changed == 0) return fail(Errc::not_found);
     auto keys = next_generation(db_, static_cast<std::int64_t>(Topic::keys));

@@ -58,6 +58,7 @@ Result<EpochSnapshot> EpochBook::open_next(std::uint32_t node, const std::vector
     LEDGER_TRY(db_.run("DELETE FROM publish_queue"));
     LEDGER_TRY(take(out.wallets, customers.wallets()));
     LEDGER_TRY(take(out.keys, keys.list(0)));
+    LEDGER_TRY(take(out.former, keys.former_of(0)));
     auto key_sums = usage.window_sums(OwnerKind::key, 0);
     auto wallet_sums = usage.window_sums(OwnerKind::wallet, 0);
     if (!key_sums || !wallet_sums) return fail(Errc::io);

@@ -11,8 +11,8 @@
 
 namespace sluice::ledger {
 
-/// The columns of `given`: i0 … i48 and t0 … t3. A statement names those that its rows have.
-inline constexpr std::size_t kGivenIntegers = 49;
+/// The columns of `given`: i0 … i51 and t0 … t3. A statement names those that its rows have.
+inline constexpr std::size_t kGivenIntegers = 52;
 inline constexpr std::size_t kGivenTexts = 4;
 
 struct GivenRows {

@@ -1,5 +1,7 @@
 #include "sluice/ledger/key_book.hpp"
 
+#include <algorithm>
+
 #include "sluice/ledger/catalog_book.hpp"
 #include "scope.hpp"
 
@@ -13,8 +15,8 @@ namespace {
   "max_in_flight, zone, "                                                                    \
   "on_disconnect, on_revoke, drain_seconds, drain_bytes, drain_nanos, excess_max, clamp, "   \
   "may_pin, "                                                                                \
-  "reserve_context, created_ns, generation, pepper FROM api_key "
-constexpr const char* kKeyTypes = "iitttitttiiiiiiitiiiiiiiiiiii";
+  "reserve_context, created_ns, generation, credentials, pepper FROM api_key "
+constexpr const char* kKeyTypes = "iitttitttiiiiiiitiiiiiiiiiiiii";
 
 ApiKey to_key(const Row& row) {
   ApiKey out;
@@ -47,13 +49,22 @@ ApiKey to_key(const Row& row) {
   policy.reserve_context = row.integer(25) != 0;
   out.created_ns = row.integer(26);
   out.generation = row.integer(27);
-  out.pepper = row.integer(28);
+  policy.credentials = static_cast<Credentials>(std::clamp<std::int64_t>(row.integer(28), 0, 2));
+  out.pepper = row.integer(29);
   return out;
+}
+
+#define FORMER_COLUMNS "SELECT digest, key_id, last_chars, expires_ns FROM former_secret "
+constexpr const char* kFormerTypes = "titi";
+
+FormerSecret to_former(const Row& row) {
+  return {row.text(0), row.integer(1), row.text(2), row.integer(3)};
 }
 
 std::int64_t number(bool value) { return value ? 1 : 0; }
 std::int64_t number(OnDisconnect value) { return static_cast<std::int64_t>(value); }
 std::int64_t number(OnRevoke value) { return static_cast<std::int64_t>(value); }
+std::int64_t number(Credentials value) { return static_cast<std::int64_t>(value); }
 
 }  // namespace
 
@@ -63,6 +74,9 @@ Result<> KeyBook::add(ApiKey& key) {
     if (!generation) return std::unexpected(generation.error());
     key.generation = *generation;
     key.created_ns = clock_.realtime_ns();
+    auto former = db_.integer("SELECT COUNT(*) FROM former_secret WHERE digest = :d", {key.digest});
+    if (!former) return std::unexpected(former.error());
+    if (*former != 0) return fail(Errc::conflict);
     const KeyPolicy& p = key.policy;
     auto id = db_.integer(
         "INSERT INTO api_key (wallet_id, name, digest, last_chars, enabled, models, cidr_allow, "
@@ -71,10 +85,9 @@ Result<> KeyBook::add(ApiKey& key) {
         "tokens_per_minute, "
         "max_in_flight, zone, on_disconnect, on_revoke, drain_seconds, drain_bytes, drain_nanos, "
         "excess_max, "
-        "clamp, may_pin, reserve_context, created_ns, generation, pepper) VALUES (:a, :b, :c, :d, "
-        ":e, :f, "
-        ":g, :h, :i, :j, "
-        ":k, :l, :m, :n, :o, :p, :q, :r, :s, :t, :u, :v, :w, :x, :y, :z, :zz, :zzz) RETURNING id",
+        "clamp, may_pin, reserve_context, created_ns, generation, credentials, pepper) VALUES (:a, "
+        ":b, :c, :d, :e, :f, :g, :h, :i, :j, :k, :l, :m, :n, :o, :p, :q, :r, :s, :t, :u, :v, :w, "
+        ":x, :y, :z, :zz, :zy, :zx) RETURNING id",
         {key.wallet_id,
          key.name,
          key.digest,
@@ -102,6 +115,7 @@ Result<> KeyBook::add(ApiKey& key) {
          number(p.reserve_context),
          key.created_ns,
          key.generation,
+         number(p.credentials),
          key.pepper});
     if (!id) return std::unexpected(id.error());
     key.id = *id;
@@ -123,7 +137,7 @@ Result<> KeyBook::update(ApiKey& key) {
         "max_in_flight = :o, zone = :p, on_disconnect = :q, on_revoke = :r, drain_seconds = :s, "
         "drain_bytes = :t, "
         "drain_nanos = :u, excess_max = :v, clamp = :w, may_pin = :x, reserve_context = :y, "
-        "generation = :z "
+        "generation = :z, credentials = :zy "
         "WHERE id = :zz",
         {number(key.enabled),
          p.models,
@@ -147,9 +161,59 @@ Result<> KeyBook::update(ApiKey& key) {
          number(p.may_pin),
          number(p.reserve_context),
          key.generation,
+         number(p.credentials),
          key.id});
     if (!changed) return std::unexpected(changed.error());
     if (*changed == 0) return fail(Errc::not_found);
+    return {};
+  });
+}
+
+Result<> KeyBook::rotate(ApiKey& key, TimeNs former_until_ns) {
+  return in_write(db_, [&]() -> Result<> {
+    auto former = db_.integer("SELECT COUNT(*) FROM former_secret WHERE digest = :d", {key.digest});
+    if (!former) return std::unexpected(former.error());
+    if (*former != 0) return fail(Errc::conflict);
+    auto generation = next_generation(db_, static_cast<std::int64_t>(Topic::keys));
+    if (!generation) return std::unexpected(generation.error());
+    LEDGER_TRY(
+        db_.run("UPDATE former_secret SET expires_ns = MIN(expires_ns, :e) WHERE key_id = :k",
+                {former_until_ns, key.id}));
+    auto kept = db_.run(
+        "INSERT INTO former_secret (digest, key_id, pepper, last_chars, expires_ns) "
+        "SELECT digest, id, pepper, last_chars, :e FROM api_key WHERE id = :k",
+        {former_until_ns, key.id});
+    if (!kept) return std::unexpected(kept.error());
+    if (*kept == 0) return fail(Errc::not_found);
+    LEDGER_TRY(
+        db_.run("UPDATE api_key SET digest = :d, last_chars = :c, generation = :g, pepper = :p "
+                "WHERE id = :k",
+                {key.digest, key.last_chars, *generation, key.pepper, key.id}));
+    key.generation = *generation;
+    return {};
+  });
+}
+
+Result<std::vector<FormerSecret>> KeyBook::former_of(Id key_id) {
+  if (key_id == 0) {
+    return collect<FormerSecret>(db_, FORMER_COLUMNS "ORDER BY key_id, expires_ns", kFormerTypes,
+                                 {}, to_former);
+  }
+  return collect<FormerSecret>(db_, FORMER_COLUMNS "WHERE key_id = :k ORDER BY expires_ns",
+                               kFormerTypes, {key_id}, to_former);
+}
+
+Result<std::vector<FormerSecret>> KeyBook::former_expired(TimeNs now_ns, std::int64_t limit) {
+  return collect<FormerSecret>(db_,
+                               FORMER_COLUMNS "WHERE expires_ns <= :n ORDER BY expires_ns LIMIT :l",
+                               kFormerTypes, {now_ns, limit}, to_former);
+}
+
+Result<> KeyBook::forget_former(const std::vector<FormerSecret>& secrets) {
+  return in_write(db_, [&]() -> Result<> {
+    for (const FormerSecret& secret : secrets) {
+      LEDGER_TRY(db_.run("DELETE FROM former_secret WHERE digest = :d", {secret.digest}));
+    }
     return {};
   });
 }
@@ -183,9 +247,10 @@ Result<std::int64_t> KeyBook::count() { return db_.integer("SELECT COUNT(*) FROM
 
 Result<std::int64_t> KeyBook::live_with_pepper(std::int64_t version) {
   return db_.integer(
-      "SELECT COUNT(*) FROM api_key WHERE pepper = :p AND enabled = 1 AND (expires_ns = 0 OR "
-      "expires_ns > :n)",
-      {version, clock_.realtime_ns()});
+      "SELECT COUNT(*) FROM api_key k WHERE enabled = 1 AND (expires_ns = 0 OR expires_ns > :n) "
+      "AND (pepper = :p OR EXISTS (SELECT 1 FROM former_secret f WHERE f.key_id = k.id AND "
+      "f.pepper = :q AND f.expires_ns > :m))",
+      {clock_.realtime_ns(), version, version, clock_.realtime_ns()});
 }
 
 }  // namespace sluice::ledger

@@ -15,6 +15,7 @@ struct Ledger::Books {
         catalog(db),
         money(db, clock),
         usage(db, clock),
+        notices(db, clock),
         epochs(db, clock),
         audit(db, clock),
         sums(db) {}
@@ -23,6 +24,7 @@ struct Ledger::Books {
   CatalogBook catalog;
   MoneyBook money;
   UsageBook usage;
+  NoticeBook notices;
   EpochBook epochs;
   AuditLog audit;
   AuditBook sums;
@@ -77,6 +79,7 @@ KeyBook& Ledger::keys() { return books_->keys; }
 CatalogBook& Ledger::catalog() { return books_->catalog; }
 MoneyBook& Ledger::money() { return books_->money; }
 UsageBook& Ledger::usage() { return books_->usage; }
+NoticeBook& Ledger::notices() { return books_->notices; }
 EpochBook& Ledger::epochs() { return books_->epochs; }
 AuditLog& Ledger::audit() { return books_->audit; }
 AuditBook& Ledger::sums() { return books_->sums; }

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "sluice/ledger/money_book.hpp"
+#include "sluice/price/charge.hpp"
 #include "drain_sums.hpp"
 #include "scope.hpp"
 #include "usage_columns.hpp"
@@ -133,6 +134,12 @@ Result<> UsageBook::drain(const DrainBatch& batch) {
     LEDGER_TRY(db_.run_given("INSERT INTO usage (" USAGE_INTEGERS ", " USAGE_TEXTS
                              ") SELECT * FROM given",
                              columns.rows()));
+    if (const GivenRows attempts = attempt_rows(batch, *id); attempts.rows() > 0) {
+      LEDGER_TRY(db_.run_given(
+          "INSERT INTO usage_attempt (usage_id, number, channel_id, channel_key_id, status, fault, "
+          "sent, lasted_ms, cost) SELECT i0, i1, i2, i3, i4, i5, i6, i7, i8 FROM given",
+          attempts));
+    }
     LEDGER_TRY(post_all(db_, *sums, *id, now_ns));
     return add_sums(db_, *sums);
   });
@@ -177,16 +184,58 @@ Result<std::vector<Gap>> UsageBook::gaps() {
 
 Result<std::vector<StoredUsage>> UsageBook::list(const UsageFilter& f) {
   const TimeNs until_ns = f.until_ns == 0 ? INT64_MAX : f.until_ns;
-  return collect<StoredUsage>(db_,
-                              "SELECT " USAGE_INTEGERS ", " USAGE_TEXTS
-                              " FROM usage WHERE started_ns >= :s AND started_ns < :u "
-                              "AND :w IN (0, wallet_id) AND :k IN (0, key_id) AND :m IN (0, "
-                              "model_id) AND :c IN (0, channel_id) "
-                              "AND :r IN ('', request_id) ORDER BY id DESC LIMIT :l",
-                              kUsageTypes,
+  std::string tag;
+  if (!f.tag.empty()) tag = "," + f.tag + (f.tag.find('=') == std::string::npos ? "=" : ",");
+#define LIST_QUERY(request)                                                                        \
+  "SELECT " USAGE_INTEGERS ", " USAGE_TEXTS                                                        \
+  " FROM usage WHERE started_ns >= :s AND started_ns < :u AND :w IN (0, wallet_id) AND :k IN (0, " \
+  "key_id) AND :m IN (0, model_id) AND :c IN (0, channel_id) AND " request                         \
+  " AND instr(',' || tags || ',', :t) > 0 ORDER BY id DESC LIMIT :l"
+  // By its id a request is found by the index.
+  const std::string_view sql =
+      f.request_id.empty() ? LIST_QUERY(":r = ''") : LIST_QUERY("request_id = :r");
+  return collect<StoredUsage>(db_, sql, kUsageTypes,
                               {f.since_ns, until_ns, f.wallet_id, f.key_id, f.model_id,
-                               f.channel_id, f.request_id, f.limit},
+                               f.channel_id, f.request_id, tag, f.limit},
                               to_usage);
+}
+
+Result<std::vector<EstimateSums>> UsageBook::estimates(const UsageFilter& f) {
+  const TimeNs until_ns = f.until_ns == 0 ? INT64_MAX : f.until_ns;
+  constexpr auto kEstimated = static_cast<std::int64_t>(price::kChargeEstimated);
+  constexpr auto kFinished = static_cast<std::int64_t>(price::End::finished);
+  // A sum of no rows would be NULL: there is at least one in each group, and 0 for what is left
+  // out.
+  return collect<EstimateSums>(
+      db_,
+      "SELECT COALESCE(m.name, '#' || u.model_id), SUM(u.told), SUM(1 - u.told), "
+      "SUM(u.told * u.input_estimate), "
+      "SUM(u.told * (u.input + u.cache_read + u.cache_write_short + u.cache_write_long)), "
+      "SUM(u.told * u.counted_output), SUM(u.told * u.output) "
+      "FROM (SELECT *, (flags & :e) = 0 AS told FROM usage WHERE end_kind = :f "
+      "AND started_ns >= :s AND started_ns < :u AND :w IN (0, wallet_id) AND :k IN (0, key_id) "
+      "AND :m IN (0, model_id) AND :c IN (0, channel_id)) u "
+      "LEFT JOIN model m ON m.id = u.model_id GROUP BY 1 ORDER BY 1",
+      "tiiiiii",
+      {kEstimated, kFinished, f.since_ns, until_ns, f.wallet_id, f.key_id, f.model_id,
+       f.channel_id},
+      [](const Row& row) {
+        return EstimateSums{row.text(0),    row.integer(1), row.integer(2), row.integer(3),
+                            row.integer(4), row.integer(5), row.integer(6)};
+      });
+}
+
+Result<std::vector<std::pair<Id, UsageAttempt>>> UsageBook::attempts(Id first_id, Id last_id) {
+  return collect<std::pair<Id, UsageAttempt>>(
+      db_,
+      "SELECT usage_id, channel_id, channel_key_id, status, fault, sent, lasted_ms, cost "
+      "FROM usage_attempt WHERE usage_id >= :a AND usage_id <= :b ORDER BY usage_id, number",
+      "iiiiiiii", {first_id, last_id}, [](const Row& row) {
+        return std::pair(
+            row.integer(0),
+            UsageAttempt{row.integer(1), row.integer(2), row.integer(3), row.integer(4),
+                         row.integer(5) != 0, row.integer(6), row.integer(7)});
+      });
 }
 
 Result<std::vector<UsageStats>> UsageBook::stats(StatsBy by, const UsageFilter& f) {
@@ -272,6 +321,8 @@ Result<std::int64_t> UsageBook::remove_before(TimeNs before_ns, std::int64_t bat
                           {batch * kIdsPerBatch, (batch + 1) * kIdsPerBatch});
       if (!gone) return std::unexpected(gone.error());
       removed += *gone;
+      LEDGER_TRY(db_.run("DELETE FROM usage_attempt WHERE usage_id >= :a AND usage_id < :b",
+                         {batch * kIdsPerBatch, (batch + 1) * kIdsPerBatch}));
       LEDGER_TRY(db_.run("UPDATE drain_batch SET removed = 1 WHERE id = :i", {batch}));
     }
     if (!old->empty()) last = old->back();

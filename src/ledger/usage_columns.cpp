@@ -36,9 +36,25 @@ UsageColumns::UsageColumns(const DrainBatch& batch, std::int64_t batch_id) {
   SLUICE_ASSERT(cell == rows_.integers.data() + rows_.integers.size());
 }
 
+GivenRows attempt_rows(const DrainBatch& batch, std::int64_t batch_id) {
+  GivenRows rows{.integers_a_row = 9};
+  std::int64_t id = batch_id * kIdsPerBatch;
+  for (const UsageRow& row : batch.rows) {
+    std::int64_t number = 0;
+    for (const UsageAttempt& attempt : row.failed) {
+      if (attempt.channel_id == 0) continue;
+      rows.add({id, number++, attempt.channel_id, attempt.channel_key_id, attempt.status,
+                attempt.fault, attempt.sent ? 1 : 0, attempt.lasted_ms, attempt.cost});
+    }
+    ++id;
+  }
+  return rows;
+}
+
 StoredUsage to_usage(const Row& row) {
   StoredUsage out;
-  out.batch = row.integer(0) / kIdsPerBatch;
+  out.id = row.integer(0);
+  out.batch = out.id / kIdsPerBatch;
   out.node = static_cast<std::uint32_t>(row.integer(1));
   out.epoch = static_cast<std::uint64_t>(row.integer(2));
   std::size_t at = 3;

@@ -20,13 +20,13 @@ namespace sluice::ledger {
   "connect_ns, "                                                                                   \
   "first_byte_ns, first_token_ns, total_ns, own_ns, bytes_in, bytes_out, key_day, key_month, "     \
   "wallet_day, "                                                                                   \
-  "wallet_month"
+  "wallet_month, route_reason, route_group_id, upstream_cost"
 #define USAGE_TEXTS "calls, request_id, client_address, tags"
-inline constexpr std::size_t kUsageIntegers = 49;
+inline constexpr std::size_t kUsageIntegers = 52;
 inline constexpr std::size_t kUsageTexts = 4;
 static_assert(kUsageIntegers == kGivenIntegers && kUsageTexts == kGivenTexts);
 inline constexpr const char* kUsageTypes =
-    "iiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiii"
+    "iiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiii"
     "tttt";
 
 /// Calls `visit` with each integer of a row but node, epoch and id, in the order of USAGE_INTEGERS.
@@ -47,6 +47,7 @@ void visit_integers(Usage& row, Visit&& visit) {
   visit(row.total_ns), visit(row.own_ns), visit(row.bytes_in), visit(row.bytes_out),
       visit(row.key_day);
   visit(row.key_month), visit(row.wallet_day), visit(row.wallet_month);
+  visit(row.route_reason), visit(row.route_group_id), visit(row.upstream_cost);
 }
 
 /// A batch's rows have the numbers from batch × kIdsPerBatch on: all of a batch is one range of the
@@ -67,6 +68,9 @@ class UsageColumns {
   GivenRows rows_;
   std::deque<std::string> calls_;  ///< of the rows that have any
 };
+
+/// The failed attempts of a batch, for `INSERT … SELECT … FROM given`; often none.
+[[nodiscard]] GivenRows attempt_rows(const DrainBatch& batch, std::int64_t batch_id);
 
 [[nodiscard]] StoredUsage to_usage(const Row& row);
 

@@ -11,9 +11,6 @@ namespace {
 // rounds.
 constexpr std::size_t kOutboxBytes = 16 * 1024;
 
-// A piece of plaintext that is not larger may have room that it does not use.
-constexpr std::size_t kLooseBytes = 512;
-
 struct RecordScratch {
   std::array<char, tls::kMaxRecordPlaintext> plaintext;
   std::array<char, kOutboxBytes> control;
@@ -93,27 +90,18 @@ Result<> SecureLayer::begin() {
   });
 }
 
-// Into the memory that is handed on: a prompt of 100 KB is not copied once more. Where records hold
-// much less than their ciphertext (padding, or most of one that is not complete) what they hold is,
-// so that pieces that wait take no more room than they need.
 Result<> SecureLayer::feed_step(ring::Piece& ciphertext, ring::PieceQueue& plaintext) {
   return with_outbox([&](tls::Outbox& out) -> Result<> {
-    // The engine may hold the rest of a record that this ciphertext began.
-    const std::size_t most = ciphertext.empty() ? tls::kMaxRecordPlaintext : ciphertext.size();
-    ring::Piece piece = ring::Piece::on_heap(std::min(most, tls::kMaxRecordPlaintext));
-    const auto received = engine_.receive(ciphertext.view(), {piece.data(), piece.size()}, out);
+    const auto received = engine_.receive(ciphertext.view(), scratch().plaintext, out);
     if (!received) return std::unexpected(received.error());
     ciphertext.drop_front(received->consumed_bytes);
-    const std::size_t bytes = received->plaintext_bytes;
-    if (bytes == 0) return {};
-    if (piece.size() > kLooseBytes && bytes < piece.size() / 2) {
-      ring::Piece tight = ring::Piece::on_heap(bytes);
-      std::memcpy(tight.data(), piece.data(), bytes);
-      explicit_bzero(piece.data(), bytes);  // perhaps a client's key
-      piece = std::move(tight);
+    if (received->plaintext_bytes > 0) {
+      ring::Piece piece = ring::Piece::on_heap(received->plaintext_bytes);
+      std::memcpy(piece.data(), scratch().plaintext.data(), received->plaintext_bytes);
+      // Perhaps a client's key, which goes from the piece as soon as it was read.
+      explicit_bzero(scratch().plaintext.data(), received->plaintext_bytes);
+      plaintext.push(std::move(piece));
     }
-    piece.truncate(bytes);
-    plaintext.push(std::move(piece));
     return {};
   });
 }

@@ -32,6 +32,19 @@ std::optional<state::Auth> auth_of(std::string_view name) {
   return std::nullopt;
 }
 
+std::optional<std::uint64_t> quirks_of(std::string_view names) {
+  constexpr std::uint64_t kBits[] = {state::kQuirkReasoningOutside, state::kQuirkNoStreamOptions,
+                                     state::kQuirkCapIsMaxTokens};
+  static_assert(std::size(kBits) == ledger::kQuirkNames.size());
+  std::uint64_t bits = 0;
+  for (const std::string& name : split(names)) {
+    const auto known = std::ranges::find(ledger::kQuirkNames, name);
+    if (known == ledger::kQuirkNames.end()) return std::nullopt;
+    bits |= kBits[known - ledger::kQuirkNames.begin()];
+  }
+  return bits;
+}
+
 class Planner {
  public:
   Planner(const ledger::CatalogSnapshot& snapshot, const CatalogInputs& inputs, ZoneTable& zones)
@@ -44,6 +57,7 @@ class Planner {
     add_prices();
     for (const ledger::Model& model : snapshot_.models) taken_names_.insert(model.name);
     for (const ledger::Model& model : snapshot_.models) add_model(model);
+    for (const ledger::RouteGroup& group : snapshot_.route_groups) add_route_group(group);
     add_groups();
     add_texts();
     std::ranges::sort(plan_.hosts);
@@ -68,6 +82,7 @@ class Planner {
   bool add_price(const ledger::Price& price);
   void add_model(const ledger::Model& model);
   void add_candidates(const ledger::Model& model, state::ModelSpec& spec);
+  void add_route_group(const ledger::RouteGroup& group);
   void add_groups();
   void add_texts();
   void add_cidr_set(const ledger::NumberedText& text);
@@ -99,6 +114,7 @@ bool Planner::set_endpoints(const ledger::Channel& channel, const ledger::Provid
   spec.proxy = proxy->scheme == "http" ? state::ProxyKind::connect : state::ProxyKind::socks5;
   spec.proxy_host = proxy->host;
   spec.proxy_port = proxy->port;
+  spec.proxy_credentials = channel.proxy_credentials;
   plan_.hosts.push_back({proxy->host, proxy->port});
   return true;
 }
@@ -111,8 +127,11 @@ void Planner::add_channel(const ledger::Channel& channel) {
   state::ChannelSpec spec;
   const auto format = format_number(provider->dialect);
   const auto auth = auth_of(provider->auth);
-  if (!format || !auth)
-    return complain(name + ": dialect or auth of provider " + provider->name + " is unknown");
+  const auto quirks = quirks_of(provider->quirks);
+  if (!format || !auth || !quirks) {
+    return complain(name + ": dialect, auth or a quirk of provider " + provider->name +
+                    " is unknown");
+  }
   if (!set_endpoints(channel, *provider, spec))
     return complain(name + ": base URL or proxy is malformed");
   spec.id = static_cast<std::uint32_t>(channel.id);
@@ -122,6 +141,8 @@ void Planner::add_channel(const ledger::Channel& channel) {
   spec.format = *format;
   spec.auth = *auth;
   spec.extra_headers = provider->extra_headers;
+  spec.quirks = *quirks;
+  spec.error_classes = provider->error_classes;
   spec.connect_timeout_ms = static_cast<std::uint32_t>(channel.connect_timeout_ms);
   spec.first_byte_timeout_ms = static_cast<std::uint32_t>(channel.first_byte_timeout_ms);
   spec.total_timeout_ms = static_cast<std::uint32_t>(channel.total_timeout_ms);
@@ -238,8 +259,31 @@ void Planner::add_model(const ledger::Model& model) {
   spec.created_at_ns = model.created_ns;
   spec.first_byte_timeout_ms = static_cast<std::uint32_t>(model.first_byte_timeout_ms);
   spec.between_tokens_timeout_ms = static_cast<std::uint32_t>(model.between_tokens_timeout_ms);
+  spec.first_token_timeout_ms = static_cast<std::uint32_t>(model.first_token_timeout_ms);
+  spec.total_timeout_ms = static_cast<std::uint32_t>(model.total_timeout_ms);
   add_candidates(model, spec);
   plan_.spec.models.push_back(std::move(spec));
+}
+
+void Planner::add_route_group(const ledger::RouteGroup& group) {
+  state::RouteGroupSpec spec;
+  spec.id = static_cast<std::uint32_t>(group.id);
+  spec.name = group.name;
+  spec.flags = (group.enabled ? state::kRouteGroupEnabled : 0U) |
+               (group.listed ? state::kRouteGroupListed : 0U);
+  spec.created_at_ns = group.created_ns;
+  for (const std::string& name : split(group.models)) {
+    const auto model = std::ranges::find(snapshot_.models, name, &ledger::Model::name);
+    if (model == snapshot_.models.end()) {
+      complain("route group " + group.name + ": there is no model " + name);
+      continue;
+    }
+    spec.model_ids.push_back(static_cast<std::uint32_t>(model->id));
+  }
+  if (spec.model_ids.empty()) return complain("route group " + group.name + " has no models");
+  if (!taken_names_.insert(group.name).second)
+    return complain("route group " + group.name + ": a model has this name");
+  plan_.spec.route_groups.push_back(std::move(spec));
 }
 
 void Planner::add_groups() {

@@ -52,6 +52,8 @@ std::uint32_t flags_of(const ledger::KeyPolicy& policy) {
   if (policy.reserve_context) flags |= state::kKeyReserveContext;
   if (policy.budget_total >= 0 || policy.budget_day >= 0 || policy.budget_month >= 0)
     flags |= state::kKeyHasBudget;
+  if (policy.credentials == ledger::Credentials::mask) flags |= state::kKeyMaskCredentials;
+  if (policy.credentials == ledger::Credentials::refuse) flags |= state::kKeyRefuseCredentials;
   if (policy.requests_per_minute > 0 || policy.tokens_per_minute > 0)
     flags |= state::kKeyHasRateLimit;
   return flags;
@@ -115,6 +117,7 @@ state::WalletPublish to_publish(const ledger::Wallet& wallet, const TextNumbers&
   out.group = static_cast<std::uint32_t>(wallet.group_id);
   out.zone = numbers.of(TextKind::zone, wallet.zone);
   out.state = wallet.enabled ? state::WalletState::active : state::WalletState::suspended;
+  out.limits.budget_total = budget_limit(wallet.budget_total);
   out.limits.budget_day = budget_limit(wallet.budget_day);
   out.limits.budget_month = budget_limit(wallet.budget_month);
   out.limits.in_flight = count_limit(wallet.max_in_flight);
@@ -156,6 +159,18 @@ std::optional<state::KeyPublish> to_publish(const ledger::ApiKey& key, const led
   return out;
 }
 
+std::optional<state::KeyPublish> to_publish(const ledger::FormerSecret& secret,
+                                            const state::KeyPublish& key, TimeNs realtime_ns) {
+  const auto digest = parse_digest(secret.digest);
+  if (!digest) return std::nullopt;
+  state::KeyPublish out = key;
+  out.digest = *digest;
+  out.remove = secret.expires_ns <= realtime_ns;
+  TimeNs& expires_ns = out.record.expires_at_ns;
+  expires_ns = expires_ns == 0 ? secret.expires_ns : std::min(expires_ns, secret.expires_ns);
+  return out;
+}
+
 StateSnapshot to_snapshot(const ledger::EpochSnapshot& snapshot, const TextNumbers& numbers,
                           ZoneTable& zones, TimeNs realtime_ns) {
   StateSnapshot out;
@@ -173,6 +188,8 @@ StateSnapshot to_snapshot(const ledger::EpochSnapshot& snapshot, const TextNumbe
     set_windows(row, spent.of(ledger::OwnerKind::wallet, wallet.id, now));
     out.wallets.push_back(row);
   }
+  std::unordered_multimap<ledger::Id, const ledger::FormerSecret*> former;
+  for (const ledger::FormerSecret& secret : snapshot.former) former.emplace(secret.key_id, &secret);
   for (const ledger::ApiKey& key : snapshot.keys) {
     const auto wallet = wallets.find(key.wallet_id);
     auto published =
@@ -187,6 +204,12 @@ StateSnapshot to_snapshot(const ledger::EpochSnapshot& snapshot, const TextNumbe
     const state::WindowIds now = zones.windows_at(key.policy.zone, realtime_ns);
     set_windows(row, spent.of(ledger::OwnerKind::key, key.id, now));
     out.keys.push_back(row);
+    for (auto [at, end] = former.equal_range(key.id); at != end; ++at) {
+      const auto secret = to_publish(*at->second, *published, realtime_ns);
+      if (!secret || secret->remove) continue;
+      row.key = *secret;
+      out.keys.push_back(row);
+    }
   }
   return out;
 }

@@ -21,6 +21,12 @@ namespace sluice::reconcile {
                                                           const ledger::Wallet& wallet,
                                                           const TextNumbers& numbers);
 
+/// A secret that `key` had before: the same key under another digest, for as long as it is good;
+/// taken away when that is over.
+[[nodiscard]] std::optional<state::KeyPublish> to_publish(const ledger::FormerSecret& secret,
+                                                          const state::KeyPublish& key,
+                                                          TimeNs realtime_ns);
+
 struct StateSnapshot {
   std::vector<state::WalletSnapshot> wallets;
   std::vector<state::KeySnapshot> keys;

@@ -33,8 +33,12 @@ Publisher::Publisher(state::Environment& environment, ledger::Ledger& ledger, co
 
 void Publisher::keep_names(const ledger::CatalogSnapshot& snapshot) {
   for (const ledger::Model& model : snapshot.models) model_names_[model.id] = model.name;
-  for (const ledger::Channel& channel : snapshot.channels)
+  for (const ledger::Channel& channel : snapshot.channels) {
     channel_names_[channel.id] = channel.name;
+    const auto provider =
+        std::ranges::find(snapshot.providers, channel.provider_id, &ledger::Provider::id);
+    if (provider != snapshot.providers.end()) channel_providers_[channel.id] = provider->name;
+  }
 }
 
 Result<> Publisher::publish_catalog() {
@@ -102,6 +106,11 @@ Result<> Publisher::read_changes(Work& work) {
     }
     if (auto row = to_publish(key, owner->second, numbers)) {
       work.keys.push_back(*row);
+      const auto former = ledger_.keys().former_of(key.id);
+      if (!former) return std::unexpected(former.error());
+      for (const ledger::FormerSecret& secret : *former) {
+        if (auto also = to_publish(secret, *row, clock_.realtime_ns())) work.keys.push_back(*also);
+      }
     } else {
       log_line(LogLevel::error, "reconcile",
                "key " + std::to_string(key.id) + " of the ledger is unusable: left out");
@@ -175,6 +184,22 @@ Result<bool> Publisher::confirm() {
   working_ = false;
   work_ = {};
   return false;
+}
+
+Result<bool> Publisher::forget_former_secrets() {
+  const auto expired = ledger_.keys().former_expired(
+      clock_.realtime_ns(), static_cast<std::int64_t>(state::kMaxRowsPerTxn));
+  if (!expired) return std::unexpected(expired.error());
+  if (expired->empty()) return false;
+  std::vector<state::KeyPublish> rows;
+  for (const ledger::FormerSecret& secret : *expired) {
+    if (auto row = to_publish(secret, {}, clock_.realtime_ns())) rows.push_back(*row);
+  }
+  if (const auto done = writer_.publish_keys(rows); done.error.code != Errc::none)
+    return std::unexpected(done.error);
+  if (auto gone = ledger_.keys().forget_former(*expired); !gone)
+    return std::unexpected(gone.error());
+  return expired->size() == state::kMaxRowsPerTxn;
 }
 
 // ---- row 10

@@ -30,6 +30,9 @@ class Publisher {
 
   /// Publishes the catalog and addresses whatever the ledger's generation is (at start).
   [[nodiscard]] Result<> publish_catalog();
+  /// Takes secrets away whose overlap is over, a transaction's worth; true when there are more.
+  /// They were refused since, by their expiry.
+  [[nodiscard]] Result<bool> forget_former_secrets();
   [[nodiscard]] CatalogPublisher& catalog() { return catalog_; }
   [[nodiscard]] AddressPublisher& addresses() { return addresses_; }
   /// Ledger generation up to which everything is visible.
@@ -40,6 +43,10 @@ class Publisher {
   }
   [[nodiscard]] const std::map<ledger::Id, std::string>& channel_names() const {
     return channel_names_;
+  }
+  /// Names of the channels' providers, by channel.
+  [[nodiscard]] const std::map<ledger::Id, std::string>& channel_providers() const {
+    return channel_providers_;
   }
 
  private:
@@ -80,6 +87,7 @@ class Publisher {
   Work work_;
   std::map<ledger::Id, std::string> model_names_;
   std::map<ledger::Id, std::string> channel_names_;
+  std::map<ledger::Id, std::string> channel_providers_;
   std::set<ledger::Id> stuck_wallets_;  ///< a delta is missing and nobody has it: their credits
                                         ///< wait for the operator
 };

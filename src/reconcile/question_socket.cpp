@@ -19,10 +19,15 @@ Question parse_question(std::string_view line) {
   if (parser.parse(simdjson::padded_string(line)).get(object) != simdjson::SUCCESS) return {};
   std::string_view ask;
   std::uint64_t id = 0;
+  std::string_view request;
   const bool has_id = object["id"].get(id) == simdjson::SUCCESS;
-  if (object["ask"].get(ask) != simdjson::SUCCESS || object.size() != (has_id ? 2U : 1U)) return {};
-  if (ask == "lag" && !has_id) return {Question::Kind::lag, 0};
-  if (ask == "wallet" && has_id) return {Question::Kind::wallet, id};
+  const bool has_request = object["request"].get(request) == simdjson::SUCCESS;
+  const std::size_t members = 1U + (has_id ? 1U : 0U) + (has_request ? 1U : 0U);
+  if (object["ask"].get(ask) != simdjson::SUCCESS || object.size() != members) return {};
+  if (ask == "lag" && members == 1) return {Question::Kind::lag, 0, {}};
+  if (ask == "wallet" && has_id && !has_request) return {Question::Kind::wallet, id, {}};
+  if (ask == "request" && has_id && has_request)
+    return {Question::Kind::request, id, std::string(request)};
   return {};
 }
 

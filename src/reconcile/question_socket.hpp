@@ -2,6 +2,7 @@
 // Read-only.
 //   {"ask":"wallet","id":7} →
 //   {"wallet":7,"available":…,"held":…,"charged":…,"excess":…,"applied_no":…}
+//   {"ask":"request","id":3,"request":"<32 hex digits>"} → the record of a request of key 3
 //   {"ask":"lag"}           → {"rows":…,"nanos":…,"age_ms":…,"epoch":…,"published":…}
 // What cannot be answered: {"error":"…"}.
 #pragma once
@@ -21,9 +22,10 @@ namespace sluice::reconcile {
 
 /// A question, checked.
 struct Question {
-  enum class Kind : std::uint8_t { wallet, lag, unknown };
+  enum class Kind : std::uint8_t { wallet, request, lag, unknown };
   Kind kind = Kind::unknown;
-  std::uint64_t id = 0;
+  std::uint64_t id = 0;  ///< of the wallet, or of the key whose request it is
+  std::string request;
 };
 /// Strict: one object with the members above and no others.
 [[nodiscard]] Question parse_question(std::string_view line);

@@ -16,12 +16,16 @@
 #include "drain.hpp"
 #include "episode.hpp"
 #include "epoch_start.hpp"
+#include "idem_keeper.hpp"
 #include "json_line.hpp"
+#include "notice_sender.hpp"
+#include "notice_watch.hpp"
 #include "publisher.hpp"
 #include "question_socket.hpp"
 #include "record_files.hpp"
 #include "record_line.hpp"
 #include "slot_keeper.hpp"
+#include "span_exporter.hpp"
 #include "sluice/base/log.hpp"
 
 namespace sluice::reconcile {
@@ -29,6 +33,7 @@ namespace {
 
 constexpr TimeNs kLookNs = 50 * kMillisecond;            // at the ledger, for changes
 constexpr TimeNs kBetweenChunksNs = 200 * kMicrosecond;  // shards get the gate in between
+constexpr TimeNs kAskedDrainNs = 5 * kMillisecond;
 constexpr TimeNs kSlotsNs = kSecond;
 constexpr TimeNs kExpireNs = 10 * kSecond;
 constexpr TimeNs kHouseNs = 60 * kSecond;
@@ -92,12 +97,15 @@ struct Reconciler::Impl {
   Result<> publish_step();
   Result<> every_second();
   void every_minute();
+  void hand_on(std::span<const state::OutboxRow> rows);
+  Result<> notice_step();
   void take_refused();
   void tell_admission();
   Result<> check_broken();
   Result<> judge(Episode& episode, const Error& error, std::string_view what, TimeNs& next_ns);
   bool drain_all(TimeNs limit_ns);
   std::string answer(const Question& question);
+  bool answer_request(const Question& question, JsonLine& line);
   [[nodiscard]] TimeNs next_due_ns() const;
   [[nodiscard]] std::string ledger_words() const {
     return ledger->last_error().empty() ? std::string() : ": " + ledger->last_error();
@@ -112,10 +120,15 @@ struct Reconciler::Impl {
   Started started;
   std::optional<Drain> drain;
   std::optional<SlotKeeper> slots;
+  std::optional<IdemKeeper> idem;
   std::optional<Publisher> publisher;
   std::unique_ptr<QuestionSocket> questions;
+  std::unique_ptr<SpanExporter> spans;
+  std::optional<NoticeWatch> notice_watch;
+  std::unique_ptr<NoticeSender> notices;
 
-  Episode drain_trouble, publish_trouble, slot_trouble;
+  Episode drain_trouble, publish_trouble, slot_trouble, notice_trouble;
+  bool notices_known = false;  ///< the sender has all that wait in the ledger
   TimeNs next_drain_ns = 0, next_look_ns = 0, next_slots_ns = 0, next_expire_ns = 0,
          next_house_ns = 0;
   std::uint64_t named_catalog = 0;
@@ -164,16 +177,23 @@ Result<> Reconciler::Impl::start(std::string& message) {
 
 Result<> Reconciler::Impl::open_parts(std::string& message) {
   state::Environment& environment = *started.environment;
-  drain.emplace(environment, *ledger, clock, [this](std::span<const state::OutboxRow> rows) {
-    if (!records->enabled()) return;
-    for (const state::OutboxRow& row : rows) append_record(records->buffer(), row, *names);
-  });
+  drain.emplace(environment, *ledger, clock,
+                [this](std::span<const state::OutboxRow> rows) { hand_on(rows); });
+  if (!options.traces.endpoint.empty()) {
+    spans = std::make_unique<SpanExporter>(options.traces.endpoint, options.traces.headers,
+                                           options.node);
+  }
+  if (options.notices.on()) {
+    notice_watch.emplace(*ledger, clock, options.notices.low_balance);
+    notices = std::make_unique<NoticeSender>(options.notices, options.node, clock);
+  }
   if (auto loaded = drain->load_cursors(); !loaded) {
     message = "the ledger's cursors do not fit the shared state" + ledger_words();
     return loaded;
   }
   set_limits();
   slots.emplace(environment, clock, options.state_directory);
+  idem.emplace(environment, clock);
   publisher.emplace(environment, *ledger, clock, options);
   auto socket = QuestionSocket::open(
       options.state_directory + "/reconciler.sock",
@@ -283,13 +303,50 @@ Result<> Reconciler::Impl::drain_step() {
   return {};
 }
 
+/// What the ledger has: to the access records, the spans and those who watch budgets.
+void Reconciler::Impl::hand_on(std::span<const state::OutboxRow> rows) {
+  if (records->enabled()) {
+    for (const state::OutboxRow& row : rows) append_record(records->buffer(), row, *names);
+  }
+  if (notice_watch) notice_watch->note(rows);
+  if (!spans) return;
+  for (const state::OutboxRow& row : rows) {
+    const RecordNames::Key& key = names->key(row.record.key_id);
+    spans->add({row.record, std::string(names->model(row.record.model_id)),
+                std::string(names->channel(row.record.channel_id)),
+                std::string(names->provider(row.record.channel_id)), key.key, key.customer});
+  }
+}
+
+Result<> Reconciler::Impl::notice_step() {
+  if (!notices) return {};
+  for (const NoticeSender::Outcome& outcome : notices->take_outcomes()) {
+    if (auto kept = ledger->notices().set_delivery(outcome.id, outcome.delivery); !kept)
+      return kept;
+    state::AdmissionBlock& block = started.environment->boards().admission();
+    auto& counter = outcome.delivery == ledger::NoticeDelivery::done ? block.notices_sent
+                                                                     : block.notices_given_up;
+    counter.fetch_add(1, std::memory_order_relaxed);
+  }
+  const auto raised = notice_watch->step();
+  if (!raised) return std::unexpected(raised.error());
+  if (!*raised && notices_known) return {};
+  const auto waiting = ledger->notices().waiting(NoticeSender::kMostWaiting);
+  if (!waiting) return std::unexpected(waiting.error());
+  notices->add(*waiting);
+  notices_known = waiting->size() < NoticeSender::kMostWaiting;
+  return {};
+}
+
 void Reconciler::Impl::take_refused() {
   std::array<state::RefusedRecord, kRefusedAtOnce> out;
   state::Boards& boards = started.environment->boards();
   for (state::SlotId slot = 0; slot < started.environment->meta().slots; ++slot) {
     for (std::size_t got = 0; (got = boards.refused(slot).pop(out)) > 0;) {
-      if (!records->enabled()) continue;
-      for (std::size_t i = 0; i < got; ++i) append_record(records->buffer(), out[i], *names);
+      for (std::size_t i = 0; i < got; ++i) {
+        if (notice_watch) notice_watch->note(out[i]);
+        if (records->enabled()) append_record(records->buffer(), out[i], *names);
+      }
     }
   }
 }
@@ -304,18 +361,33 @@ Result<> Reconciler::Impl::publish_step() {
   if (*more) next_look_ns = now_ns + kBetweenChunksNs;
   if (named_catalog != publisher->catalog().generation()) {
     named_catalog = publisher->catalog().generation();
-    names->set_catalog(publisher->model_names(), publisher->channel_names());
+    names->set_catalog(publisher->model_names(), publisher->channel_names(),
+                       publisher->channel_providers());
   }
   return {};
 }
 
 Result<> Reconciler::Impl::every_second() {
   next_slots_ns = clock.monotonic_ns() + kSlotsNs;
+  if (auto told = notice_step(); !told) {
+    if (auto judged = judge(notice_trouble, told.error(), "cannot look for notices", next_slots_ns);
+        !judged) {
+      return judged;
+    }
+  } else {
+    notice_trouble.end("notices are looked for again");
+  }
   if (auto stepped = slots->step(); !stepped) {
     return judge(slot_trouble, stepped.error(), "cannot close the holds of a dead shard",
                  next_slots_ns);
   }
   slot_trouble.end("the holds of dead shards are closed again");
+  if (const auto forgotten = idem->step(); !forgotten) {
+    return judge(slot_trouble, forgotten.error(), "cannot forget old Idempotency-Keys",
+                 next_slots_ns);
+  } else if (*forgotten) {
+    next_slots_ns = clock.monotonic_ns() + kBetweenChunksNs;
+  }
   if (const auto use = started.environment->map_use()) {
     const std::uint64_t percent =
         (use->map_pages - use->free_pages()) * 100 / std::max<std::uint64_t>(1, use->map_pages);
@@ -335,6 +407,11 @@ void Reconciler::Impl::every_minute() {
   publisher->catalog().remove_old_files();
   if (!started.environment->check_readers())
     log_line(LogLevel::warning, "reconcile", "cannot check LMDB's readers");
+  const auto more_former = publisher->forget_former_secrets();
+  if (!more_former)
+    log_line(LogLevel::warning, "reconcile",
+             "secrets of rotated keys cannot be taken away" + ledger_words());
+  if (more_former.value_or(false)) next_house_ns = clock.monotonic_ns() + kLookNs;
   const TimeNs before_ns =
       clock.realtime_ns() - static_cast<TimeNs>(options.usage_days) * 86'400 * kSecond;
   const auto removed = ledger->usage().remove_before(before_ns, kRemoveBatches);
@@ -351,6 +428,11 @@ void Reconciler::Impl::tell_admission() {
       (drain->broken() ? static_cast<std::uint32_t>(state::kStopUndrained) : 0U) |
       (map_full ? static_cast<std::uint32_t>(state::kStopMapFull) : 0U);
   block.stop.store(stop, std::memory_order_relaxed);
+  if (spans) {
+    block.spans_sent.store(spans->sent(), std::memory_order_relaxed);
+    block.spans_dropped.store(spans->dropped(), std::memory_order_relaxed);
+  }
+  if (notices) block.notices_waiting.store(notices->waiting(), std::memory_order_relaxed);
   block.reconciler_heartbeat_ns.store(clock.monotonic_ns(), std::memory_order_relaxed);
 }
 
@@ -412,6 +494,23 @@ bool Reconciler::Impl::drain_all(TimeNs limit_ns) {
 
 // ---- questions
 
+/// From the ledger; what has ended a moment ago is stored first, unless that was just done: who
+/// asks for what is not there shall not make batches small.
+bool Reconciler::Impl::answer_request(const Question& question, JsonLine& line) {
+  ledger::UsageFilter filter;
+  filter.key_id = static_cast<ledger::Id>(question.id);
+  filter.request_id = question.request;
+  filter.limit = 1;
+  if (question.id == 0 || question.request.empty()) return false;
+  auto rows = ledger->usage().list(filter);
+  const TimeNs drained_ns = next_drain_ns - options.drain_interval_ns;
+  const bool lately = clock.monotonic_ns() - drained_ns < kAskedDrainNs;
+  if (rows && rows->empty() && !lately && drain_step()) rows = ledger->usage().list(filter);
+  if (!rows || rows->empty()) return false;
+  append_request(line, rows->front().row, *names);
+  return true;
+}
+
 std::string Reconciler::Impl::answer(const Question& question) {
   std::string out;
   JsonLine line(out);
@@ -428,6 +527,10 @@ std::string Reconciler::Impl::answer(const Question& question) {
     line.number("age_ms", std::max<TimeNs>(0, age_ns) / kMillisecond);
     line.number("epoch", static_cast<std::int64_t>(started.environment->epoch()));
     line.number("published", publisher->published());
+    return finish();
+  }
+  if (question.kind == Question::Kind::request) {
+    if (!answer_request(question, line)) line.plain("error", "no such request");
     return finish();
   }
   if (question.kind == Question::Kind::wallet) {

@@ -4,7 +4,9 @@
 
 #include "format_names.hpp"
 #include "json_line.hpp"
+#include "sluice/base/text_units.hpp"
 #include "sluice/price/charge.hpp"
+#include "sluice/state/routing.hpp"
 #include "sluice/state/verbs.hpp"
 #include "usage_rows.hpp"
 #include "zone_file.hpp"
@@ -50,9 +52,9 @@ void append_id(JsonLine& line, const state::RequestId& id) {
   line.plain("request_id", {text, sizeof text});
 }
 
-void append_flags(JsonLine& line, const state::OutboxRecord& record) {
+void append_flags(JsonLine& line, std::uint32_t flags) {
   const auto flag = [&](const auto& name, std::uint32_t bit) {
-    if ((record.flags & bit) != 0) line.flag(name, true);
+    if ((flags & bit) != 0) line.flag(name, true);
   };
   flag("estimated", price::kChargeEstimated);
   flag("partial", price::kChargePartial);
@@ -82,6 +84,24 @@ void append_times(JsonLine& line, const state::OutboxRecord& record) {
   micros("first_token_us", record.first_token_ns);
   line.number("total_us", static_cast<std::int64_t>(record.total_ns / 1000));
   micros("own_cpu_us", record.own_ns);
+}
+
+/// "east:429:rate:120ms, west:0:broke:5000ms": the attempts that failed, by channel, status, fault
+/// and time.
+void append_failures(JsonLine& line, const state::OutboxRecord& record, const RecordNames& names) {
+  if (record.failed.front().channel_id == 0) return;
+  std::string text;
+  Nanos cost = 0;
+  for (const state::FailedAttempt& attempt : record.failed) {
+    if (attempt.channel_id == 0) continue;
+    text.append(text.empty() ? "" : ", ").append(names.channel(attempt.channel_id));
+    text.append(":").append(std::to_string(attempt.status)).append(":");
+    text.append(state::to_string(static_cast<state::Fault>(attempt.fault))).append(":");
+    text.append(std::to_string(attempt.lasted_ms)).append("ms");
+    cost += attempt.cost;
+  }
+  line.text("failed", text);
+  line.number("failed_cost_nanos", cost);
 }
 
 void append_error(JsonLine& line, std::uint32_t error) {
@@ -125,20 +145,56 @@ void append_record(std::string& out, const state::OutboxRow& row, RecordNames& n
   line.number("charged_nanos", record.charged);
   line.number("excess_nanos", record.excess);
   line.number("held_nanos", record.held);
-  append_flags(line, record);
+  append_flags(line, record.flags);
   append_times(line, record);
   line.number("attempts", record.attempts);
+  line.plain("route", state::to_string(static_cast<state::RouteReason>(record.route_reason)));
+  line.number("upstream_cost_nanos", record.upstream_cost);
+  append_failures(line, record, names);
   line.number("bytes_in", static_cast<std::int64_t>(record.bytes_in));
   line.number("bytes_out", static_cast<std::int64_t>(record.bytes_out));
-  if (const std::string_view tag = padded_text(record.tags); !tag.empty()) line.text("tag", tag);
+  if (const std::string_view tag = padded_text(record.tags); !tag.empty()) line.text("tags", tag);
+  if (record.client_retry != 0) line.number("client_retry", record.client_retry);
   append_error(line, record.error);
   line.end();
+}
+
+void append_request(JsonLine& line, const ledger::UsageRow& row, const RecordNames& names) {
+  const auto end = static_cast<std::size_t>(row.end);
+  line.plain("object", "request");
+  line.plain("id", row.request_id);
+  append_time(line, row.started_ns);
+  line.text("model", names.model(static_cast<std::uint32_t>(row.model_id)));
+  line.number("status", row.status);
+  line.flag("stream", row.stream);
+  line.plain("end", end < std::size(kEnds) ? kEnds[end] : "unknown");
+  line.number("input_tokens", row.input);
+  line.number("cache_read_tokens", row.cache_read);
+  line.number("cache_write_tokens", row.cache_write_short + row.cache_write_long);
+  line.number("output_tokens", row.output);
+  line.number("reasoning_tokens", row.reasoning);
+  line.plain("cost_usd", format_usd(row.charged + row.excess));
+  append_flags(line, static_cast<std::uint32_t>(row.flags));
+  line.number("client_retry", row.client_retry);
+  line.number("first_token_ms", row.first_token_ns / kMillisecond);
+  line.number("total_ms", row.total_ns / kMillisecond);
+  if (!row.tags.empty()) line.text("tags", row.tags);
 }
 
 void append_record(std::string& out, const state::RefusedRecord& record, RecordNames& names) {
   JsonLine line(out);
   append_time(line, record.at_ns);
   append_id(line, record.request_id);
+  if (record.kind == state::RefusedKind::probe) {
+    line.text("channel", names.channel(record.channel_id));
+    line.number("status", record.http_status);
+    line.plain("end", "probe");
+    line.plain("fault", state::to_string(static_cast<state::Fault>(record.error)));
+    line.number("total_us", static_cast<std::int64_t>(record.total_ns / 1000));
+    line.number("upstream_cost_nanos", 0);
+    line.end();
+    return;
+  }
   if (record.key_id != 0) {
     const RecordNames::Key& key = names.key(record.key_id);
     line.text("key", key.key);

@@ -6,6 +6,7 @@
 #include <string_view>
 #include <unordered_map>
 
+#include "json_line.hpp"
 #include "sluice/ledger/ledger.hpp"
 #include "sluice/state/boards.hpp"
 #include "sluice/state/inspect.hpp"
@@ -24,10 +25,16 @@ class RecordNames {
   [[nodiscard]] const Key& key(std::uint64_t id);
   [[nodiscard]] std::string_view model(std::uint32_t id) const { return look_up(models_, id); }
   [[nodiscard]] std::string_view channel(std::uint32_t id) const { return look_up(channels_, id); }
+  /// Name of the provider that a channel leads to.
+  [[nodiscard]] std::string_view provider(std::uint32_t channel) const {
+    return look_up(providers_, channel);
+  }
   void set_catalog(const std::map<ledger::Id, std::string>& models,
-                   const std::map<ledger::Id, std::string>& channels) {
+                   const std::map<ledger::Id, std::string>& channels,
+                   const std::map<ledger::Id, std::string>& providers) {
     models_ = models;
     channels_ = channels;
+    providers_ = providers;
   }
 
  private:
@@ -41,11 +48,14 @@ class RecordNames {
   std::unordered_map<std::uint64_t, Key> keys_;
   std::map<ledger::Id, std::string> models_;
   std::map<ledger::Id, std::string> channels_;
+  std::map<ledger::Id, std::string> providers_;  ///< by channel
 };
 
 /// Appends the line of a drained outbox row, with its newline.
 void append_record(std::string& out, const state::OutboxRow& row, RecordNames& names);
 /// Appends the line of a request that was refused before it had a hold.
 void append_record(std::string& out, const state::RefusedRecord& record, RecordNames& names);
+/// What a customer may know of a request of his: nothing about the operator's channels.
+void append_request(JsonLine& line, const ledger::UsageRow& row, const RecordNames& names);
 
 }  // namespace sluice::reconcile

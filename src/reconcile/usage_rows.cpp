@@ -95,6 +95,15 @@ void to_usage(const state::OutboxRow& source, ledger::UsageRow& row) {
   row.key_month = record.key_windows.month;
   row.wallet_day = record.wallet_windows.day;
   row.wallet_month = record.wallet_windows.month;
+  row.route_reason = record.route_reason;
+  row.route_group_id = record.route_group_id;
+  row.upstream_cost = record.upstream_cost;
+  static_assert(ledger::kUsageAttempts == state::kFailedAttempts);
+  for (std::size_t i = 0; i < row.failed.size(); ++i) {
+    const state::FailedAttempt& attempt = record.failed[i];
+    row.failed[i] = {attempt.channel_id, attempt.channel_key_id, attempt.status, attempt.fault,
+                     attempt.sent != 0,  attempt.lasted_ms,      attempt.cost};
+  }
 }
 
 }  // namespace sluice::reconcile

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "sluice/base/log.hpp"
+#include "sluice/net/proxy.hpp"
 #include "sluice/tls/context.hpp"
 #include "sluice/tls/engine.hpp"
 
@@ -42,9 +43,13 @@ int open_socket(const net::Address& address) {
 
 }  // namespace
 
-ring::Task<Result<>> Attempt::connect(const UpstreamTarget& target, TimeNs deadline_ns) {
+ring::Task<Result<>> Attempt::connect(const UpstreamTarget& target, const Timeouts& timeouts) {
+  const TimeNs deadline_ns = services_.reactor.now_ns() + timeouts.connect_ns;
+  const state::ChannelEntry& channel = target.channel;
+  const bool proxied = channel.proxy != state::ProxyKind::none;
   const auto addresses = target.snapshot.addresses->find(
-      target.snapshot.catalog->text(target.channel.host), target.channel.port);
+      target.snapshot.catalog->text(proxied ? channel.proxy_host : channel.host),
+      proxied ? channel.proxy_port : channel.port);
   Error last{Errc::unreachable, Source::upstream, Retry::yes, 0};
   for (const state::PinnedAddress& pinned : addresses) {
     const net::Address address = socket_address(pinned);
@@ -53,8 +58,9 @@ ring::Task<Result<>> Attempt::connect(const UpstreamTarget& target, TimeNs deadl
     stream_ = std::make_unique<net::Stream>(services_.reactor, fd, Source::upstream);
     services_.count(Counter::upstream_connects);
     Result<> connected = co_await stream_->connect(address, deadline_ns);
-    if (connected && target.channel.scheme == state::Scheme::https) {
-      connected = co_await shake_hands(target, deadline_ns);
+    if (connected && proxied) connected = co_await pass_proxy(target, deadline_ns);
+    if (connected && channel.scheme == state::Scheme::https) {
+      connected = co_await shake_hands(target, services_.reactor.now_ns() + timeouts.tls_ns);
     }
     if (connected) {
       connected_ns_ = services_.reactor.now_ns();
@@ -67,23 +73,53 @@ ring::Task<Result<>> Attempt::connect(const UpstreamTarget& target, TimeNs deadl
   co_return std::unexpected(last);
 }
 
+// In a frame of its own: a connection that needs no proxy does not pay for it.
+ring::Task<Result<>> Attempt::pass_proxy(const UpstreamTarget& target, TimeNs deadline_ns) {
+  const state::ChannelEntry& channel = target.channel;
+  const state::Catalog& catalog = *target.snapshot.catalog;
+  const auto place = static_cast<std::size_t>(&channel - catalog.channels().data());
+  const auto& opened = target.snapshot.proxy_credentials;
+  const std::string_view credentials = place < opened.size() ? opened[place] : std::string_view{};
+  if (credentials.empty() && channel.proxy_credentials.bytes != 0) {
+    note_failure(target, "proxy", "its credentials were not sealed to this edge's key");
+    co_return fail(Errc::proxy_failed, Source::upstream, Retry::yes);
+  }
+  const bool socks = channel.proxy == state::ProxyKind::socks5;
+  Result<net::ProxyHandshake> handshake = net::ProxyHandshake::make(
+      socks ? net::ProxyProtocol::socks5 : net::ProxyProtocol::connect,
+      {.host = catalog.text(channel.host), .port = channel.port, .credentials = credentials});
+  if (!handshake) {
+    note_failure(target, "proxy", "its protocol cannot carry the credentials");
+    co_return fail(Errc::proxy_failed, Source::upstream, Retry::yes);
+  }
+  const Result<> passed = co_await net::open_tunnel(*stream_, *handshake, deadline_ns);
+  if (!passed && !aborted_) {
+    const std::string_view why = handshake->failure();
+    note_failure(target, "proxy", why.empty() ? to_string(passed.error().code) : why);
+  }
+  co_return passed;
+}
+
 ring::Task<Result<>> Attempt::shake_hands(const UpstreamTarget& target, TimeNs deadline_ns) {
   const std::string_view host = target.snapshot.catalog->text(target.channel.host);
   Result<tls::Engine> engine = tls::Engine::client(*target.snapshot.tls, host);
   if (!engine) co_return std::unexpected(engine.error());
   const Result<> shaken = co_await stream_->start_tls(std::move(*engine), deadline_ns);
-  if (!shaken && !stream_->tls_failure().empty()) note_tls_failure(target);
+  if (!shaken && !stream_->tls_failure().empty())
+    note_failure(target, "TLS", stream_->tls_failure());
   co_return shaken;
 }
 
 // Each request may fail so: the operator hears of a channel once in a while.
-void Attempt::note_tls_failure(const UpstreamTarget& target) {
-  const auto left_out = services_.tls_faults.take(target.channel.id, services_.reactor.now_ns());
+void Attempt::note_failure(const UpstreamTarget& target, std::string_view what,
+                           std::string_view why) {
+  const auto left_out =
+      services_.providers.connect_faults.take(target.channel.id, services_.reactor.now_ns());
   if (!left_out) return;
   const state::Catalog& catalog = *target.snapshot.catalog;
   std::string line(catalog.text(target.channel.name));
-  line.append(" (").append(catalog.text(target.channel.host)).append("): TLS: ");
-  line.append(stream_->tls_failure());
+  line.append(" (").append(catalog.text(target.channel.host)).append("): ").append(what);
+  line.append(": ").append(why);
   if (*left_out > 0) {
     line.append("; ").append(std::to_string(*left_out)).append(" more since the last line");
   }
@@ -105,14 +141,14 @@ Result<> Attempt::prepare(const UpstreamTarget& target, const dialect::EditList&
   return upstream_request_->build(services_, request_, edits, target);
 }
 
-ring::Task<Result<ResponseFacts>> Attempt::open(const UpstreamTarget& target, Deadlines deadlines) {
+ring::Task<Result<>> Attempt::start(const UpstreamTarget& target, const Timeouts& timeouts) {
   key_ = {.endpoint = target.channel.id, .generation = target.snapshot.pool_generation};
   if (hold_ != nullptr) hold_->begin_attempt(target.channel.id);
   stream_ = services_.pool.take(key_);
   if (stream_) {
     services_.count(Counter::upstream_reuses);
   } else {
-    const Result<> connected = co_await connect(target, deadlines.connect_ns);
+    const Result<> connected = co_await connect(target, timeouts);
     if (!connected) co_return std::unexpected(connected.error());
   }
   if (aborted_) co_return fail(Errc::cancelled);
@@ -121,9 +157,11 @@ ring::Task<Result<ResponseFacts>> Attempt::open(const UpstreamTarget& target, De
   sent_any_ = true;
   sent_ns_ = services_.reactor.clock().monotonic_ns();
   sender_.spawn(send_request());
-  Result<ResponseFacts> facts = co_await read_response_head(
-      services_, *stream_, request_.head.method, deadlines.first_byte_ns);
-  co_return facts;
+  co_return Result<>{};
+}
+
+ring::Task<Result<ResponseFacts>> Attempt::read_head(TimeNs deadline_ns) {
+  return read_response_head(services_, *stream_, request_.head.method, slow_head_, deadline_ns);
 }
 
 void Attempt::abort() noexcept {

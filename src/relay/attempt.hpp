@@ -6,12 +6,13 @@
 #include "hold.hpp"
 #include "response_head.hpp"
 #include "sluice/ring/scope.hpp"
+#include "timeouts.hpp"
 #include "upstream_request.hpp"
 
 namespace sluice::relay {
 
-/// Lifecycle: prepare() and open() once; then finish() exactly once, whatever open() said. Owner:
-/// one exchange.
+/// Lifecycle: prepare(), start(), read_head(); then finish() exactly once, whatever they said.
+/// Owner: one exchange.
 class Attempt {
  public:
   Attempt(Services& services, const Request& request, Hold* hold)
@@ -19,18 +20,15 @@ class Attempt {
   Attempt(const Attempt&) = delete;
   Attempt& operator=(const Attempt&) = delete;
 
-  struct Deadlines {
-    TimeNs connect_ns = 0;
-    TimeNs first_byte_ns = 0;
-  };
-  /// Makes the request's bytes. Before open(). Errors: as UpstreamRequest::build.
+  /// Makes the request's bytes. Before start(). Errors: as UpstreamRequest::build.
   [[nodiscard]] Result<> prepare(const UpstreamTarget& target, const dialect::EditList& edits);
 
-  /// Connects or reuses, sends, reads the answer's head. Sending goes on beside reading (an
-  /// upstream may answer before it has read everything). Errors: of connect, of the head; source
+  /// Connects or reuses, and begins to send: that goes on beside reading (an upstream may answer
+  /// before it has read everything). Errors: of connect; source upstream. cancelled after abort().
+  [[nodiscard]] ring::Task<Result<>> start(const UpstreamTarget& target, const Timeouts& timeouts);
+  /// Reads the answer's head. After timed_out it may be called again. Errors: of the head; source
   /// upstream. cancelled after abort().
-  [[nodiscard]] ring::Task<Result<ResponseFacts>> open(const UpstreamTarget& target,
-                                                       Deadlines deadlines);
+  [[nodiscard]] ring::Task<Result<ResponseFacts>> read_head(TimeNs deadline_ns);
 
   /// Ends whatever waits, soon. Used when the client has gone.
   void abort() noexcept;
@@ -46,9 +44,11 @@ class Attempt {
   [[nodiscard]] TimeNs sent_ns() const { return sent_ns_; }
 
  private:
-  [[nodiscard]] ring::Task<Result<>> connect(const UpstreamTarget& target, TimeNs deadline_ns);
+  [[nodiscard]] ring::Task<Result<>> connect(const UpstreamTarget& target,
+                                             const Timeouts& timeouts);
+  [[nodiscard]] ring::Task<Result<>> pass_proxy(const UpstreamTarget& target, TimeNs deadline_ns);
   [[nodiscard]] ring::Task<Result<>> shake_hands(const UpstreamTarget& target, TimeNs deadline_ns);
-  void note_tls_failure(const UpstreamTarget& target);
+  void note_failure(const UpstreamTarget& target, std::string_view what, std::string_view why);
   [[nodiscard]] ring::Task<> send_request();
 
   Services& services_;
@@ -57,6 +57,7 @@ class Attempt {
   net::PoolKey key_;
   std::unique_ptr<net::Stream> stream_;
   std::unique_ptr<UpstreamRequest> upstream_request_;  ///< until it was sent
+  SlowResponse slow_head_;
   ring::Scope sender_;
   bool aborted_ = false;
   bool sent_any_ = false;

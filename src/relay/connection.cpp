@@ -1,7 +1,10 @@
 #include "sluice/relay/connection.hpp"
 
+#include <utility>
+
 #include "exchange.hpp"
 #include "head_reader.hpp"
+#include "refusal.hpp"
 #include "sluice/http/status.hpp"
 
 namespace sluice::relay {
@@ -12,6 +15,11 @@ namespace {
 constexpr TimeNs kLingerNs = kSecond;
 constexpr std::size_t kLingerBytes = 256 * kKiB;
 
+// A little less than kShedRetryS: who comes back in time waits no longer. Not the same for all, or
+// those who were refused at the same moment would all be back at the same moment.
+constexpr TimeNs kHoldOffNs = kShedRetryS * kSecond - 100 * kMillisecond;
+constexpr TimeNs kHoldOffSpreadNs = 200 * kMillisecond;
+
 ring::Task<> linger(Services& services, net::Stream& client) {
   client.shutdown_send();
   const TimeNs deadline_ns = services.reactor.now_ns() + kLingerNs;
@@ -21,6 +29,42 @@ ring::Task<> linger(Services& services, net::Stream& client) {
     if (!piece) break;
     dropped += piece->size();
   }
+}
+
+/// Suspends until a time, or the end of the connection.
+class Pause {
+ public:
+  Pause(net::Stream& stream, TimeNs until_ns)
+      : stream_(stream), until_ns_(until_ns), timer_(&Pause::on_time, this) {}
+  [[nodiscard]] bool await_ready() const noexcept { return stream_.end().code != Errc::none; }
+  void await_suspend(std::coroutine_handle<> waiter) noexcept {
+    waiter_ = waiter;
+    stream_.reactor().timers().arm(timer_, until_ns_);
+    stream_.watch_end(&Pause::on_end, this);
+  }
+  void await_resume() noexcept { stream_.watch_end(nullptr, nullptr); }
+
+ private:
+  static void on_time(ring::Timer&, void* context) { static_cast<Pause*>(context)->wake(); }
+  static void on_end(void* context, const Error&) { static_cast<Pause*>(context)->wake(); }
+  void wake() noexcept {
+    if (waiter_) stream_.reactor().ready(std::exchange(waiter_, nullptr));
+  }
+
+  net::Stream& stream_;
+  TimeNs until_ns_;
+  ring::Timer timer_;
+  std::coroutine_handle<> waiter_;
+};
+
+// A client that was refused because there are too many has been told when to come back. What it
+// sends before that is not looked at: to refuse it over and over would take the time of those who
+// are served. Of its own, so that only connections that wait have room for it.
+ring::Task<> hold_off(Services& services, net::Stream& client) {
+  constexpr std::uint64_t kSteps = 64;
+  const auto step = static_cast<TimeNs>(services.id_low * 37 % kSteps);
+  const TimeNs less_ns = kHoldOffSpreadNs * step / static_cast<TimeNs>(kSteps);
+  co_await Pause(client, services.reactor.now_ns() + kHoldOffNs - less_ns);
 }
 
 ring::Task<> refuse_head(Services& services, net::Stream& client, const Error& error,
@@ -57,17 +101,20 @@ ring::Task<> serve_connection(Services& services, Client& client) {
     }
     if (served + 1 == services.settings.requests_per_connection) head.keep_alive = false;
     bool reusable = false;
+    bool shed = false;
     {
       Exchange exchange(services, client, head);
       client.exchange = &exchange;
       if (co_await exchange.admit()) co_await exchange.serve();
       reusable = exchange.reusable();
+      shed = exchange.shed();
     }
     client.exchange = nullptr;
     client.idle_since_ns = services.reactor.now_ns();
     // An answer that began before the drain has promised to keep the connection: the next one will
     // say that it ends.
     if (!reusable || services.hurried) break;
+    if (shed) co_await hold_off(services, stream);
   }
   if (lingers && stream.end().code == Errc::none) co_await linger(services, stream);
   co_await stream.close();

@@ -19,6 +19,7 @@ constexpr std::size_t kLateCommitBytes = 64 * kKiB;  // non-semantic events kept
 iovec piece_of(std::string_view text) { return {const_cast<char*>(text.data()), text.size()}; }
 
 BodyFraming client_framing(const PumpContext& context, bool streamed) {
+  if (context.delivery.head_sent()) return context.delivery.framing();
   const ResponseFacts& response = context.response;
   if (!streamed && response.framing == http::Framing::length) return BodyFraming::length;
   if (response.framing == http::Framing::none) return BodyFraming::none;
@@ -33,8 +34,7 @@ DownPump::DownPump(const PumpContext& context, const Meter::Kind& meter_kind)
       decoder_(context.response.framing, context.response.content_length, UINT64_MAX,
                Source::upstream),
       framing_(client_framing(context, meter_.streamed())),
-      last_received_ns_(context.services.reactor.now_ns()),
-      last_sent_ns_(last_received_ns_) {
+      last_received_ns_(context.services.reactor.now_ns()) {
   context_.upstream.fetch_with_piece(this, sizeof *this, &context_.client);
   context_.upstream.set_receive_credit(kAheadBytes);
 }
@@ -128,9 +128,15 @@ Result<> DownPump::take(ring::Piece piece) {
   return {};
 }
 
+// The provider serves: other requests may rely on it from now on.
+void DownPump::note_first_token() {
+  first_token_ns_ = last_received_ns_;
+  context_.failover.succeeded(meter_.streamed() ? first_token_ns_ - context_.sent_ns : 0);
+}
+
 void DownPump::note_progress() {
   last_received_ns_ = context_.services.reactor.now_ns();
-  if (semantic_ && first_token_ns_ == 0) first_token_ns_ = last_received_ns_;
+  if (semantic_ && first_token_ns_ == 0 && !meter_.failed()) note_first_token();
   if (context_.hold == nullptr) return;
   if (semantic_) context_.hold->note_phase(price::Phase::streaming);
   context_.hold->note_output(counted_output());
@@ -156,7 +162,15 @@ void DownPump::keep_aside() {
 
 bool DownPump::may_send() const {
   if (context_.client_left) return false;
-  return committed_ || !context_.commit_late || semantic_ || queue_.bytes() > kLateCommitBytes;
+  return context_.delivery.begun() || !context_.commit_late || semantic_ ||
+         queue_.bytes() > kLateCommitBytes;
+}
+
+// Some providers say with status 200, or as the first event of a stream, that they cannot: as long
+// as nothing was delivered another one may, or the client can be told so by a status.
+bool DownPump::was_refused() const {
+  if (context_.delivery.begun() || !meter_.failed()) return false;
+  return !meter_.streamed() || meter_.counted_output() == 0;
 }
 
 // Whether an answer is wanted that the client does not take any more.
@@ -179,18 +193,9 @@ bool DownPump::make_head() {
   const TimeNs now_ns = context_.services.reactor.clock().monotonic_ns();
   const TimeNs own_ns =
       (context_.sent_ns - context_.request.received_ns) + (now_ns - last_received_ns_);
-  const bool keep_alive = context_.request.keep_alive && !context_.services.draining &&
-                          framing_ != BodyFraming::until_close;
   const bool joins = framing_ != BodyFraming::chunked && queue_.bytes() <= kJoinedBytes;
-  Result<Body> head = write_client_head(context_.services, context_.request,
-                                        {.status = context_.response.status,
-                                         .framing = framing_,
-                                         .content_length = context_.response.content_length,
-                                         .keep_alive = keep_alive,
-                                         .http_1_0 = context_.request.http_1_0,
-                                         .forwarded = context_.response.forwarded.view(),
-                                         .own_ns = std::max<TimeNs>(own_ns, 0),
-                                         .room = joins ? queue_.bytes() : 0});
+  Result<Body> head = context_.delivery.make_head(
+      context_.response, framing_, std::max<TimeNs>(own_ns, 0), joins ? queue_.bytes() : 0);
   if (!head) return false;
   head_ = std::move(*head);
   if (joins) {
@@ -199,7 +204,6 @@ bool DownPump::make_head() {
     }
     queue_.clear();
   }
-  client_clean_ = keep_alive;
   return true;
 }
 
@@ -207,7 +211,7 @@ bool DownPump::make_head() {
 // upstream's own framing has left, gets ours in place: one contiguous send.
 std::size_t DownPump::frame(std::span<iovec> pieces, bool last) {
   std::size_t count = 0;
-  if (!committed_) pieces[count++] = piece_of(head_.view());
+  if (head_.size() > 0) pieces[count++] = piece_of(head_.view());
   const std::size_t payload = queue_.bytes();
   const bool chunked = framing_ == BodyFraming::chunked;
   bool tail_in_place = false;
@@ -232,12 +236,12 @@ std::size_t DownPump::frame(std::span<iovec> pieces, bool last) {
 }
 
 DownPump::Flush DownPump::flush(bool last) {
-  if (!committed_ && !make_head()) return {*this, {}, fail(Errc::internal)};
+  if (!context_.delivery.head_sent() && !make_head()) return {*this, {}, fail(Errc::internal)};
   // Shared by all: the stream takes its own copy before anything else runs.
   auto& pieces = context_.services.scratch->pieces;
   const std::size_t count = frame(pieces, last);
   if (count == 0) return {*this, {}, {}};
-  committed_ = true;
+  context_.delivery.note_begun();
   for (std::size_t i = 0; i < count; ++i) bytes_out_ += pieces[i].iov_len;
   return {*this, {pieces.data(), count}, {}};
 }
@@ -260,8 +264,7 @@ Result<> DownPump::Flush::await_resume() {
 void DownPump::note_sent(const Result<>& sent) {
   queue_.clear();
   head_.reset();
-  last_sent_ns_ = context_.services.reactor.now_ns();
-  if (!sent) client_clean_ = false;
+  context_.delivery.note_sent(sent.has_value());
 }
 
 ring::Task<Result<>> DownPump::flush_text(std::string_view text, bool last) {
@@ -272,14 +275,16 @@ ring::Task<Result<>> DownPump::flush_text(std::string_view text, bool last) {
 // ---- running
 
 TimeNs DownPump::next_deadline_ns() const {
-  const Settings& settings = context_.services.settings;
-  TimeNs deadline_ns = std::min(
-      context_.total_deadline_ns,
-      semantic_ ? last_received_ns_ + settings.between_tokens_ns : context_.first_byte_deadline_ns);
+  TimeNs deadline_ns = std::min(context_.total_deadline_ns, token_deadline_ns());
   if (meter_.streamed() && !context_.client_left) {
-    deadline_ns = std::min(deadline_ns, last_sent_ns_ + settings.keepalive_ping_ns);
+    deadline_ns = std::min(deadline_ns, context_.delivery.ping_due_ns());
   }
   return deadline_ns;
+}
+
+TimeNs DownPump::token_deadline_ns() const {
+  return semantic_ ? last_received_ns_ + context_.between_tokens_ns
+                   : context_.first_token_deadline_ns;
 }
 
 // Nothing came for a while, or the upstream ended: pings, or says how the pump ends.
@@ -288,21 +293,23 @@ ring::Task<std::optional<PumpEnd>> DownPump::on_silence(const Error& error) {
   if (context_.ended) co_return PumpEnd::ended;
   if (error.code == Errc::closed && decoder_.end_of_stream()) co_return std::nullopt;
   if (error.code != Errc::timed_out) co_return PumpEnd::upstream_broke;
-  const Settings& settings = context_.services.settings;
   const TimeNs now_ns = context_.services.reactor.now_ns();
   if (now_ns >= context_.total_deadline_ns) co_return PumpEnd::timed_out;
-  const TimeNs token_deadline_ns =
-      semantic_ ? last_received_ns_ + settings.between_tokens_ns : context_.first_byte_deadline_ns;
-  if (now_ns >= token_deadline_ns) co_return PumpEnd::upstream_broke;
+  if (now_ns >= token_deadline_ns()) {
+    timed_out_ = true;
+    co_return PumpEnd::upstream_broke;
+  }
   if (context_.hold != nullptr) {
     context_.hold->note_output(counted_output());
     if (context_.hold->exhausted()) co_return PumpEnd::cut;
   }
-  last_sent_ns_ = now_ns;
-  if (meter_.at_boundary() && held_.empty()) {
-    const Result<> sent =
-        co_await flush_text(dialect::render_ping(context_.request.route.format), false);
+  // What is kept aside until the first semantic event has not begun any event of the client's.
+  const bool between_events = !context_.delivery.begun() || (meter_.at_boundary() && held_.empty());
+  if (between_events) {
+    const Result<> sent = co_await context_.delivery.ping(&context_.response);
     if (!sent && !reads_on()) co_return PumpEnd::client_left;
+  } else {
+    context_.delivery.put_off_ping();
   }
   co_return std::nullopt;
 }
@@ -332,6 +339,7 @@ ring::Task<PumpEnd> DownPump::run() {
     until_close_ended = context_.response.framing == http::Framing::until_close &&
                         context_.upstream.end().code != Errc::none &&
                         !context_.upstream.has_received();
+    if (was_refused()) co_return PumpEnd::refused;
     if (context_.hold != nullptr && context_.hold->exhausted() && !decoder_.done()) {
       co_return PumpEnd::cut;
     }
@@ -357,17 +365,9 @@ ring::Task<PumpEnd> DownPump::run() {
 }
 
 ring::Task<> DownPump::send_error_event(dialect::ErrorKind kind, std::string_view message) {
-  client_clean_ = false;
+  context_.delivery.spoil();
   if (context_.client_left || !meter_.streamed()) co_return;
-  const RequestIdText id = to_text(context_.request.id);
-  const std::size_t bytes = dialect::render_stream_error(
-      context_.request.route.format, kind,
-      {.message = message, .request_id = {id.data(), id.size()}, .param = {}},
-      {.at_boundary = meter_.at_boundary(),
-       .json_array = context_.request.route.json_array,
-       .first_element = !committed_},
-      context_.services.scratch->error_text);
-  const std::string text(context_.services.scratch->error_text.data(), bytes);
+  const std::string text(context_.delivery.error_event(kind, message, meter_.at_boundary()));
   // The body has no last chunk: a client that looks only at HTTP sees that it is not whole either.
   const Result<> sent = co_await flush_text(text, false);
   static_cast<void>(sent);

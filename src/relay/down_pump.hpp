@@ -8,6 +8,8 @@
 #include <optional>
 #include <string>
 
+#include "delivery.hpp"
+#include "failover.hpp"
 #include "hold.hpp"
 #include "meter.hpp"
 #include "read_on.hpp"
@@ -20,6 +22,7 @@ namespace sluice::relay {
 enum class PumpEnd : std::uint8_t {
   finished,        ///< whole, and the client has it
   upstream_broke,  ///< ended early, stalled, or made no sense
+  refused,         ///< by the provider, with status 200: nothing was delivered
   client_left,
   cut,        ///< ended by us: no more money
   timed_out,  ///< the total time of the request is over
@@ -29,6 +32,8 @@ enum class PumpEnd : std::uint8_t {
 /// What a pump works on. All outlive it.
 struct PumpContext {
   Services& services;
+  Delivery& delivery;
+  Failover& failover;
   net::Stream& client;
   net::Stream& upstream;
   Hold* hold;  ///< null for calls that cost nothing
@@ -38,10 +43,11 @@ struct PumpContext {
   const bool& ended;                       ///< set when the gateway has ended the request
   bool drain_after_client;                 ///< read on for the usage when the client has gone
   const std::unique_ptr<ReadOn>& read_on;  ///< set when that has begun
-  bool commit_late;                        ///< keep the head back until the first semantic event
+  bool commit_late;                        ///< keep all back until the first semantic event
   bool stream;                             ///< the client asked for a stream
   TimeNs total_deadline_ns;
-  TimeNs first_byte_deadline_ns;
+  TimeNs first_token_deadline_ns;
+  TimeNs between_tokens_ns;
   TimeNs sent_ns;  ///< when the request was on its way, monotonic
 };
 
@@ -59,13 +65,12 @@ class DownPump {
   /// apart. The connection cannot be reused then. `kind` says what happened.
   [[nodiscard]] ring::Task<> send_error_event(dialect::ErrorKind kind, std::string_view message);
 
-  /// The client has seen the head: the answer can no longer come from another channel.
-  [[nodiscard]] bool committed() const { return committed_; }
   [[nodiscard]] const Meter& meter() const { return meter_; }
+  /// upstream_broke because nothing came for too long.
+  [[nodiscard]] bool timed_out() const { return timed_out_; }
   [[nodiscard]] bool upstream_reusable() const {
     return upstream_clean_ && context_.response.keep_alive;
   }
-  [[nodiscard]] bool client_reusable() const { return client_clean_; }
   [[nodiscard]] std::uint64_t bytes_out() const { return bytes_out_; }
   [[nodiscard]] TimeNs first_token_ns() const { return first_token_ns_; }
   [[nodiscard]] Tokens counted_output() const;
@@ -81,7 +86,10 @@ class DownPump {
   [[nodiscard]] bool reads_on() const;
   void drop_unwanted();
   [[nodiscard]] TimeNs next_deadline_ns() const;
+  [[nodiscard]] TimeNs token_deadline_ns() const;
   [[nodiscard]] bool make_head();
+  [[nodiscard]] bool was_refused() const;
+  void note_first_token();
   /// One send of what is queued, awaited where it is made: as a coroutine it was a frame a chunk.
   struct Flush {
     DownPump& pump;
@@ -110,12 +118,10 @@ class DownPump {
   std::size_t front_room_ = 0;  ///< used-up bytes before the last piece's payload
   std::size_t back_room_ = 0;
   bool held_here_ = false;  ///< held_ began in the piece that is being taken
-  bool committed_ = false;
   bool semantic_ = false;
   bool upstream_clean_ = false;
-  bool client_clean_ = false;
+  bool timed_out_ = false;
   TimeNs last_received_ns_;
-  TimeNs last_sent_ns_;
   TimeNs first_token_ns_ = 0;
   std::uint64_t bytes_out_ = 0;
 };

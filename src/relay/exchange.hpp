@@ -6,11 +6,15 @@
 #include <optional>
 
 #include "attempt.hpp"
+#include "delivery.hpp"
 #include "down_pump.hpp"
+#include "error_answer.hpp"
+#include "failover.hpp"
 #include "plan.hpp"
 #include "read_on.hpp"
 #include "refusal.hpp"
 #include "sluice/relay/connection.hpp"
+#include "usage_record.hpp"
 
 namespace sluice::relay {
 
@@ -29,8 +33,15 @@ class Exchange {
   [[nodiscard]] ring::Task<> serve();
   /// The gateway ends it now: what was delivered is charged, the client gets an error.
   void end();
+  /// What the client is told when no provider delivers.
+  struct Failure {
+    dialect::ErrorKind kind;
+    const char* message;
+  };
   /// The client's connection may carry another request.
   [[nodiscard]] bool reusable() const { return reusable_ && !client_left_; }
+  /// It was refused because there are too many.
+  [[nodiscard]] bool shed() const { return shed_; }
 
  private:
   /// How one candidate ended.
@@ -42,28 +53,34 @@ class Exchange {
         message;  ///< for the client's error event; empty = it got a whole answer or is gone
   };
 
-  [[nodiscard]] ring::Task<> shed();
+  [[nodiscard]] ring::Task<> refuse_shed();
   [[nodiscard]] std::optional<Refusal> authenticate();
   [[nodiscard]] std::optional<Refusal> refusal_before_body();
   void take_body(Body body);
+  [[nodiscard]] std::optional<Refusal> redact_body();
   [[nodiscard]] ring::Task<> refuse(Refusal refusal);
   [[nodiscard]] ring::Task<> answer_models();
+  [[nodiscard]] ring::Task<> answer_account();
   [[nodiscard]] ring::Task<std::optional<Refusal>> reserve();
-  [[nodiscard]] Result<UpstreamTarget> prepare_attempt(const state::CandidateEntry& candidate,
-                                                       bool last);
-  [[nodiscard]] ring::Task<Result<ResponseFacts>> open(const state::CandidateEntry& candidate,
-                                                       bool last);
-  [[nodiscard]] ring::Task<Verdict> relay(const ResponseFacts& response, bool last);
-  [[nodiscard]] ring::Task<Verdict> relay_error(const ResponseFacts& response, bool last);
+  [[nodiscard]] Refusal refusal_of_reserve(const state::Outcome& outcome);
+  [[nodiscard]] Result<UpstreamTarget> prepare_attempt(const Way& way);
+  [[nodiscard]] ring::Task<Result<ResponseFacts>> open(const Way& way);
+  [[nodiscard]] ring::Task<Verdict> relay(const ResponseFacts& response);
+  [[nodiscard]] ring::Task<Verdict> relay_error(const ResponseFacts& response);
+  [[nodiscard]] ring::Task<bool> next_model();
+  [[nodiscard]] ring::Task<> answer_failure();
+  [[nodiscard]] PumpContext pump_context(const ResponseFacts& response, bool may_retry);
   [[nodiscard]] Ending describe(PumpEnd end, const Meter& meter);
   [[nodiscard]] ring::Task<> close_hold(price::End end, const Meter* meter, Tokens counted);
-  [[nodiscard]] Verdict after_break(bool last, const Error& error);
-  void fill_record(state::OutboxRecord& record) const;
+  [[nodiscard]] Verdict after_break(const Error& error);
+  [[nodiscard]] ring::Task<Verdict> answer_refused(const Meter& meter);
+  [[nodiscard]] dialect::ErrorTable error_table() const;
   [[nodiscard]] Hold* hold() { return hold_ ? &*hold_ : nullptr; }
   static void on_client_end(void* context, const Error& end);
   static void on_read_enough(void* context);
   void release_body();
   void release_sent();
+  [[nodiscard]] bool may_retry_sent() const;
   void note_refused(const Refusal& refusal);
 
   Services& services_;
@@ -73,29 +90,18 @@ class Exchange {
   state::KeyRecord key_;
   std::unique_ptr<Plan> plan_;
   std::optional<Hold> hold_;
+  Delivery delivery_;
+  std::optional<Failover> failover_;
   std::optional<Attempt> attempt_;
+  Timeouts timeouts_;                ///< of the present attempt
   std::unique_ptr<ReadOn> read_on_;  ///< once the client has left: policy drain
-  struct Failure {
-    dialect::ErrorKind kind;
-    const char* message;
-  };
-  std::optional<Failure> failure_;  ///< what to answer when no candidate delivers
+  std::optional<Failure> failure_;   ///< what to answer when no candidate delivers
   bool client_left_ = false;
   bool ended_ = false;  ///< by end()
+  bool shed_ = false;
   bool reusable_ = false;
   bool upstream_reusable_ = false;
-  struct Facts {
-    std::uint32_t channel_id = 0;
-    std::uint16_t attempts = 0;
-    std::uint16_t status = 0;
-    TimeNs reserved_ns = 0;
-    TimeNs connected_ns = 0;
-    TimeNs first_byte_ns = 0;
-    TimeNs first_token_ns = 0;
-    std::uint64_t bytes_in = 0;
-    std::uint64_t bytes_out = 0;
-    Errc error = Errc::none;
-  } facts_;
+  ExchangeFacts facts_;
 };
 
 }  // namespace sluice::relay

@@ -5,7 +5,10 @@
 #include <memory>
 
 #include "field_lines.hpp"
+#include "key_check.hpp"
+#include "labels.hpp"
 #include "scratch.hpp"
+#include "sluice/policy/candidates.hpp"
 #include "slow_head.hpp"
 
 namespace sluice::relay {
@@ -27,18 +30,40 @@ bool is_forwarded(const http::FieldView& field) {
   }
 }
 
-std::uint16_t retry_count(const http::RequestHead& head) {
+// Fields that are no part of HTTP or of a provider's API: what the client says of itself. Clients
+// send many others; most differ in their length already.
+void note_own_fields(const http::RequestHead& head, RequestHeadFacts& facts) {
+  constexpr std::string_view kTags = "x-sluice-tags";
+  constexpr std::string_view kRetries = "x-stainless-retry-count";
+  constexpr std::string_view kSession = "x-claude-code-session-id";
+  constexpr std::string_view kChannel = "x-sluice-channel";
+  constexpr std::string_view kDrill = "x-sluice-drill";
   for (std::size_t i = 0; i < head.field_count(); ++i) {
     const http::FieldView field = head.field(i);
-    if (field.id != http::Field::none ||
-        !http::equal_ignoring_case(field.name, "x-stainless-retry-count")) {
-      continue;
+    if (field.id != http::Field::none) continue;
+    const auto is = [&](std::string_view name) {
+      return field.name.size() == name.size() && http::equal_ignoring_case(field.name, name);
+    };
+    const char* const end = field.value.data() + field.value.size();
+    if (is(kRetries)) {
+      std::from_chars(field.value.data(), end, facts.labels.retry);
+    } else if (is(kTags)) {
+      add_labels(facts.labels, field.value);
+    } else if (is(kSession)) {
+      facts.wish.session = policy::session_hash(field.value, 0);
+    } else if (is(kChannel)) {
+      facts.wish.channel = field.value;
+    } else if (is(kDrill)) {
+      std::from_chars(field.value.data(), end, facts.wish.drill);
     }
-    std::uint16_t count = 0;
-    std::from_chars(field.value.data(), field.value.data() + field.value.size(), count);
-    return count;
   }
-  return 0;
+}
+
+/// The key without the channel that may stand behind it ("sk-…-channel"), which becomes `pin`.
+std::string_view take_pin(std::string_view key, std::string& pin) {
+  if (key.size() <= kClientKeyChars + 1 || key[kClientKeyChars] != '-') return key;
+  pin = key.substr(kClientKeyChars + 1);
+  return key.substr(0, kClientKeyChars);
 }
 
 /// Overwrites received bytes: a key does not stay in a buffer that the next connection gets.
@@ -51,7 +76,7 @@ void take_key(Services& services, const http::RequestHead& head, const dialect::
               RequestHeadFacts& facts) {
   const std::string_view key = dialect::find_api_key(auth, head.query());
   facts.has_key = !key.empty();
-  if (facts.has_key) hash_key(services, key);
+  if (facts.has_key) facts.key = hash_key(services, take_pin(key, facts.wish.channel));
   for (const std::string_view secret : {auth.authorization, auth.x_api_key, auth.x_goog_api_key,
                                         dialect::find_api_key({}, head.query())}) {
     if (!secret.empty()) wipe(secret);
@@ -74,12 +99,12 @@ void copy_facts(Services& services, const http::RequestHead& head, RequestHeadFa
   const std::string_view encoding = head.value(http::Field::content_encoding);
   facts.encoded = !encoding.empty() && !http::equal_ignoring_case(encoding, "identity");
   take_key(services, head, auth, facts);
+  facts.labels = read_labels(services, head);
+  note_own_fields(head, facts);
   facts.query = head.query();
   facts.forwarded = chosen_lines(head, is_forwarded);
   facts.forwards_content_type =
       !head.value(http::Field::content_type).empty() && !head.connection_names("content-type");
-  facts.tag = head.value(http::Field::x_request_id).substr(0, state::kTagBytes);
-  facts.client_retry = retry_count(head);
   facts.id = next_request_id(services);
   facts.received_ns = services.reactor.now_ns();
   facts.received_realtime_ns = services.reactor.realtime_ns();

@@ -166,7 +166,18 @@ ring::Task<> Hold::cover(Nanos amount) {
   }
 }
 
+// What the answer costs the operator: the customer's price is a matter of his group.
+Nanos Hold::upstream_cost(const price::Charge& charge, std::uint32_t multiplier) const {
+  if ((charge.flags & price::kChargeVoid) != 0) return 0;
+  if (multiplier == terms_.terms.multiplier) return charge.cost;
+  price::Terms terms = terms_.terms;
+  terms.multiplier = multiplier;
+  const Result<Nanos> cost = price::cost(*terms_.row, charge.billed, terms);
+  return cost ? *cost : 0;
+}
+
 ring::Task<Result<price::Charge>> Hold::close(price::End end, const price::Metered& metered,
+                                              std::uint32_t cost_multiplier,
                                               state::OutboxRecord& record) {
   SLUICE_ASSERT(open_);
   co_await ExtensionAwaiter{*this};
@@ -183,12 +194,15 @@ ring::Task<Result<price::Charge>> Hold::close(price::End end, const price::Meter
   record.phase = phase_;
   record.input_estimate = metered.input_estimate;
   record.counted_output = metered.counted_output;
+  const TimeNs now_ns = services_.reactor.now_ns();
+  record.upstream_cost = upstream_cost(charge, cost_multiplier);
   state::PendingVerb pending;
   pending.board_index = place_;
   if ((charge.flags & price::kChargeVoid) != 0) {
-    pending.verb = state::VoidVerb{.hold = id_, .record = &record};
+    pending.verb = state::VoidVerb{.hold = id_, .record = &record, .now_ns = now_ns};
   } else {
-    pending.verb = state::SettleVerb{.hold = id_, .charge = charge, .record = &record};
+    pending.verb =
+        state::SettleVerb{.hold = id_, .charge = charge, .record = &record, .now_ns = now_ns};
   }
   co_await VerbAwaiter(services_, pending);
   open_ = false;

@@ -62,11 +62,12 @@ class Hold {
   }
 
   /// Rows 3, 4 and 7: closes the hold by the table of ends. `record` gets the amounts
-  /// and stays until the end. Waits for an
-  /// extension in flight. A charge of 0 with nothing sent is a void. Errors: unavailable,
+  /// and stays until the end. `cost_multiplier`: of the channel, thousandths of list price. Waits
+  /// for an extension in flight. A charge of 0 with nothing sent is a void. Errors: unavailable,
   /// stale_epoch (the reaper closes it).
   [[nodiscard]] ring::Task<Result<price::Charge>> close(price::End end,
                                                         const price::Metered& metered,
+                                                        std::uint32_t cost_multiplier,
                                                         state::OutboxRecord& record);
 
   [[nodiscard]] bool open() const { return open_; }
@@ -77,6 +78,7 @@ class Hold {
   void ask_extension();
   [[nodiscard]] state::ExtendVerb extend_verb(Nanos amount) const;
   [[nodiscard]] Nanos missing(Nanos cost) const;
+  [[nodiscard]] Nanos upstream_cost(const price::Charge& charge, std::uint32_t multiplier) const;
   [[nodiscard]] ring::Task<> cover(Nanos amount);
   static void on_extended(state::PendingVerb& verb) noexcept;
   struct ExtensionAwaiter;

@@ -1,7 +1,5 @@
 #include "key_check.hpp"
 
-#include "scratch.hpp"
-
 namespace sluice::relay {
 namespace {
 
@@ -15,36 +13,37 @@ Refusal too_many_unknown(TimeNs wait_ns) {
 
 }  // namespace
 
-void hash_key(Services& services, std::string_view key) {
-  KeyDigests& digests = services.scratch->key_digests;
-  digests.count = 0;
-  for (const auto& hasher : services.client_keys.hashers)
-    digests.of[digests.count++] = hasher->hash(key);
+KeyDigests hash_key(const Services& services, std::string_view key) {
+  const auto& hashers = services.client_keys.hashers;
+  KeyDigests digests{.newest = hashers.front()->hash(key), .older = {}};
+  for (std::size_t i = 1; i < hashers.size(); ++i) digests.older.push_back(hashers[i]->hash(key));
+  return digests;
 }
 
-std::optional<Refusal> look_up_key(Services& services,
+std::optional<Refusal> look_up_key(Services& services, const KeyDigests& key,
                                    const std::array<std::uint8_t, 16>& address_v6,
                                    state::KeyRecord& out) {
-  const KeyDigests& digests = services.scratch->key_digests;
-  const Digest256& newest = digests.of.front();
+  UnknownKeys& unknown = services.client_keys.unknown;
   const TimeNs now_ns = services.reactor.now_ns();
-  if (const TimeNs wait_ns = services.client_keys.unknown.wait_ns(address_v6, newest, now_ns)) {
+  if (const TimeNs wait_ns = unknown.wait_ns(address_v6, key.newest, now_ns)) {
     services.count(Counter::key_checks_refused);
     return too_many_unknown(wait_ns);
   }
-  for (std::size_t i = 0; i < digests.count; ++i) {
-    const auto found = services.environment.find_key(digests.of[i]);
-    if (!found) {
-      return Refusal{.kind = ErrorKind::unavailable,
-                     .message = "The gateway is not ready; try again soon."};
-    }
-    if (!*found) continue;
+  auto found = services.environment.find_key(key.newest);
+  for (std::size_t i = 0; found && !*found && i < key.older.size(); ++i) {
+    found = services.environment.find_key(key.older[i]);
+  }
+  if (!found) {
+    return Refusal{.kind = ErrorKind::unavailable,
+                   .message = "The gateway is not ready; try again soon."};
+  }
+  if (*found) {
     out = **found;
-    services.client_keys.unknown.note_good(address_v6, newest);
+    unknown.note_good(address_v6, key.newest);
     return std::nullopt;
   }
   services.count(Counter::unknown_keys);
-  services.client_keys.unknown.note_unknown(address_v6, now_ns);
+  unknown.note_unknown(address_v6, now_ns);
   return Refusal{.kind = ErrorKind::unauthenticated, .message = "Incorrect API key provided."};
 }
 

@@ -23,7 +23,7 @@ std::uint32_t calls(Tokens count) {
 
 }  // namespace
 
-Meter::Meter(const Kind& kind) : meter_(make_meter(kind)) {}
+Meter::Meter(const Kind& kind) : meter_(make_meter(kind)), errors_(kind.errors) {}
 
 dialect::Fed Meter::feed(std::string_view payload) {
   if (auto* stream = std::get_if<dialect::StreamMeter>(&meter_)) return stream->feed(payload);
@@ -51,6 +51,22 @@ bool Meter::ended() const {
 
 bool Meter::failed() const {
   return std::visit([](const auto& meter) { return meter.failed(); }, meter_);
+}
+
+dialect::ErrorClass Meter::error_class(dialect::Format format) const {
+  constexpr int kOk = 200;
+  const dialect::UpstreamError& error =
+      std::visit([](const auto& meter) -> const auto& { return meter.error(); }, meter_);
+  return error.classify(format, kOk, errors_);
+}
+
+std::string_view Meter::error_message() const {
+  return std::visit([](const auto& meter) { return meter.error().message.view(); }, meter_);
+}
+
+policy::Fault Meter::fault(dialect::Format format) const {
+  constexpr int kNoClass = 500;  // an error that nobody knows is the provider's
+  return policy::fault_of(error_class(format), kNoClass);
 }
 
 bool Meter::at_boundary() const {

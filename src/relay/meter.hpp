@@ -4,6 +4,7 @@
 #include <variant>
 
 #include "sluice/dialect/stream_meter.hpp"
+#include "sluice/policy/breaker.hpp"
 #include "sluice/price/cost.hpp"
 
 namespace sluice::relay {
@@ -15,6 +16,7 @@ class Meter {
     dialect::Framing framing;
     dialect::Quirks quirks;
     bool withhold_usage;
+    dialect::ErrorTable errors = {};  ///< what the provider's own codes mean
   };
   explicit Meter(const Kind& kind);
 
@@ -26,6 +28,10 @@ class Meter {
   /// The answer is complete by its own format.
   [[nodiscard]] bool ended() const;
   [[nodiscard]] bool failed() const;
+  /// The class of the error that the answer carries (failed()), and what it says of the provider.
+  [[nodiscard]] dialect::ErrorClass error_class(dialect::Format format) const;
+  [[nodiscard]] policy::Fault fault(dialect::Format format) const;
+  [[nodiscard]] std::string_view error_message() const;
   [[nodiscard]] bool at_boundary() const;
   [[nodiscard]] bool streamed() const {
     return std::holds_alternative<dialect::StreamMeter>(meter_);
@@ -33,6 +39,7 @@ class Meter {
 
  private:
   std::variant<dialect::StreamMeter, dialect::BodyMeter> meter_;
+  dialect::ErrorTable errors_;
 };
 
 /// Usage as the price module counts it.

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "route_choice.hpp"
+
 namespace sluice::relay {
 namespace {
 
@@ -113,29 +115,26 @@ bool scan_body(const Services& services, const Request& request, Plan& plan,
 
 }  // namespace
 
+Nanos Plan::prompt_cost(const state::ChannelEntry& channel) const {
+  if (!billed) return 0;
+  price::Terms terms = hold.terms;
+  terms.multiplier = channel.multiplier;
+  price::TokenCounts counts;
+  counts.input = hold.input_estimate;
+  const Result<Nanos> cost = price::cost(*hold.row, counts, terms);
+  return cost ? *cost : 0;
+}
+
 std::unique_ptr<Plan> make_plan(const Services& services, const Snapshot& snapshot,
                                 const state::KeyRecord& key, const Request& request,
-                                policy::Denial& denial) {
+                                policy::Denial& denial, std::uint32_t first_model) {
   auto plan = std::make_unique<Plan>();
   if (!scan_body(services, request, *plan, denial)) return nullptr;
-  const state::Catalog& catalog = *snapshot.catalog;
-  const dialect::Route& route = request.head.route;
-  const std::string_view name =
-      dialect::model_in_body(route.operation) ? plan->scan->model.view() : route.model;
-  plan->model = catalog.find_model(name);
-  if (const policy::Denial* denied = policy::check_model(key, catalog, plan->model, route.format)) {
-    denial = *denied;
-    return nullptr;
-  }
   if (const policy::Denial* denied = policy::check_specials(key, *plan->scan)) {
     denial = *denied;
     return nullptr;
   }
-  plan->candidates = policy::choose_candidates(catalog, *plan->model, route.format);
-  if (plan->candidates.count == 0) {
-    denial = {ErrorKind::unavailable, "No provider serves this model at present.", "model"};
-    return nullptr;
-  }
+  if (!choose_route(services, snapshot, key, request, first_model, *plan, denial)) return nullptr;
   if (!plan->billed) return plan;
   if (!fill_terms(services, snapshot, key, request, *plan, denial)) return nullptr;
   if (!price_hold(services, key, *plan)) {

@@ -9,6 +9,8 @@ namespace {
 using dialect::ErrorKind;
 using state::Limit;
 
+constexpr std::int64_t kIdemFullRetryS = 60;
+
 std::string_view message_of(const Error& error) {
   switch (error.code) {
     case Errc::bad_syntax:
@@ -47,6 +49,14 @@ std::string usd(Nanos nanos) {
   return std::to_string(micros / 1'000'000) + "." + fraction + " USD";
 }
 
+// The only thing that a client whose first attempt was lost on its way can learn about it.
+std::string repeated_text(const state::FirstUse& first) {
+  const RequestIdText id = to_text(first.request_id);
+  const std::string request = "request " + std::string(id.data(), id.size());
+  if (first.running) return "This Idempotency-Key is in use: " + request + " is still running.";
+  return "This Idempotency-Key was used before: " + request + " cost " + usd(first.cost) + ".";
+}
+
 }  // namespace
 
 Refusal refusal_of(const Error& error) {
@@ -80,6 +90,7 @@ bool has_left(const Error& error) {
 
 Refusal refusal_of(const state::Outcome& outcome, std::string& text) {
   Refusal refusal;
+  refusal.limit = outcome.limit;
   const std::string affordable = " " + usd(outcome.affordable) + " would have been available.";
   switch (outcome.limit) {
     case Limit::balance:
@@ -111,6 +122,15 @@ Refusal refusal_of(const state::Outcome& outcome, std::string& text) {
       refusal.kind = ErrorKind::rate_limited;
       refusal.retry_after_s = (outcome.retry_after_ns + kSecond - 1) / kSecond;
       text = "The rate limit is reached.";
+      break;
+    case Limit::repeated:
+      refusal.kind = ErrorKind::conflict;
+      text = repeated_text(outcome.first);
+      break;
+    case Limit::idem_full:
+      refusal.kind = ErrorKind::rate_limited;
+      refusal.retry_after_s = kIdemFullRetryS;
+      text = "No more Idempotency-Keys can be kept now; try again later, or without one.";
       break;
     case Limit::key_state:
       refusal.kind = ErrorKind::unauthenticated;
@@ -159,19 +179,22 @@ ring::Task<bool> send_refusal(Services& services, net::Stream& client,
                               const RequestHeadFacts& request, Refusal refusal, bool keep_alive) {
   const RequestIdText id = to_text(request.id);
   const dialect::Format format = request.route.format;
-  const std::size_t bytes = dialect::render_error(
-      format, refusal.kind,
-      {.message = refusal.message, .request_id = {id.data(), id.size()}, .param = refusal.param},
-      services.scratch->error_text);
-  std::array<char, 128> lines;
-  const std::size_t line_bytes =
-      dialect::render_error_headers(refusal.kind, refusal.retry_after_s, lines);
+  const std::size_t bytes = dialect::render_error(format, refusal.kind,
+                                                  {.message = refusal.message,
+                                                   .request_id = {id.data(), id.size()},
+                                                   .param = refusal.param,
+                                                   .retry_after_s = refusal.retry_after_s},
+                                                  services.scratch->error_text);
+  std::array<char, 128> retry;
+  const std::size_t retry_bytes =
+      dialect::render_error_headers(refusal.kind, refusal.retry_after_s, retry);
+  std::string lines(retry.data(), retry_bytes);
+  lines += refusal.lines;
   const std::string body(services.scratch->error_text.data(), bytes);
   const int status =
       refusal.status != 0 ? refusal.status : dialect::status_of(format, refusal.kind);
   services.count(Counter::refused);
-  co_return co_await send_json(services, client, request, status, body, {lines.data(), line_bytes},
-                               keep_alive);
+  co_return co_await send_json(services, client, request, status, body, lines, keep_alive);
 }
 
 }  // namespace sluice::relay

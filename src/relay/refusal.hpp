@@ -10,12 +10,17 @@
 
 namespace sluice::relay {
 
+/// A client that is refused because there are too many may come back after so many seconds.
+inline constexpr std::int64_t kShedRetryS = 1;
+
 struct Refusal {
   dialect::ErrorKind kind = dialect::ErrorKind::internal;
   std::string_view message;
   std::string_view param;
   std::int64_t retry_after_s = -1;
   int status = 0;  ///< 0: the kind's own; else what the HTTP layer says (408, 414, 417, 431, 505)
+  state::Limit limit = state::Limit::none;  ///< that refused, for the record
+  std::string_view lines = {};              ///< more header lines, each ended by CRLF
 };
 
 /// Refusal for what a layer below reported about the client's message.

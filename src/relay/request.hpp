@@ -5,12 +5,16 @@
 #include <array>
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
+#include "sluice/base/crypto.hpp"
 #include "sluice/base/units.hpp"
 #include "sluice/dialect/route.hpp"
 #include "sluice/http/request.hpp"
+#include "sluice/state/records.hpp"
 
 namespace sluice::relay {
 
@@ -33,6 +37,7 @@ class Body {
   [[nodiscard]] std::string_view view() const { return {bytes_, size_}; }
   /// Overwrites the first `count` bytes (count ≤ size()).
   void wipe_front(std::size_t count);
+  [[nodiscard]] std::span<char> bytes() { return {bytes_, size_}; }
   [[nodiscard]] std::size_t size() const { return size_; }
   [[nodiscard]] std::size_t capacity() const { return capacity_; }
   void reset() { *this = Body(); }
@@ -41,6 +46,26 @@ class Body {
   char* bytes_ = nullptr;
   std::size_t size_ = 0;
   std::size_t capacity_ = 0;
+};
+
+/// What a client says about its request that is for the record only.
+struct ClientLabels {
+  std::string tags;         ///< "id=…,name=value,…", at most state::kTagBytes
+  std::uint16_t retry = 0;  ///< x-stainless-retry-count
+  state::IdemHash idem{};   ///< of its Idempotency-Key
+};
+
+/// What the head says of the way to take.
+struct RouteWish {
+  std::uint64_t session = 0;  ///< hash of the session that it names, 0 = none
+  std::string channel;        ///< name of the one that the client has chosen, empty = none
+  std::uint16_t drill = 0;    ///< attempts that are to fail before they begin
+};
+
+/// A client's key, hashed.
+struct KeyDigests {
+  Digest256 newest{};            ///< under the newest pepper
+  std::vector<Digest256> older;  ///< under those before it that are still in force: mostly none
 };
 
 /// What the head said, copied out of it.
@@ -52,14 +77,15 @@ struct RequestHeadFacts {
   bool keep_alive = false;
   bool expects_continue = false;
   bool http_1_0 = false;
-  bool has_key = false;                ///< its digests are in the scratch: key_check.hpp
+  bool has_key = false;
   bool encoded = false;                ///< the body is compressed
   bool forwards_content_type = false;  ///< `forwarded` names it
-  std::uint16_t client_retry = 0;      ///< x-stainless-retry-count
+  KeyDigests key;                      ///< of the API key, if has_key
   RequestId id{};
-  std::string query;       ///< behind "?", as sent
-  Body forwarded;          ///< "name: value\r\n" lines that go upstream
-  std::string tag;         ///< the client's own x-request-id, at most 64 bytes
+  std::string query;  ///< behind "?", as sent
+  Body forwarded;     ///< "name: value\r\n" lines that go upstream
+  RouteWish wish;
+  ClientLabels labels;
   TimeNs received_ns = 0;  ///< monotonic, when the head was complete
   TimeNs received_realtime_ns = 0;
 };

@@ -7,7 +7,6 @@
 
 #include "field_lines.hpp"
 #include "scratch.hpp"
-#include "slow_head.hpp"
 #include "sluice/http/writer.hpp"
 
 namespace sluice::relay {
@@ -31,7 +30,29 @@ bool is_forwarded(const http::FieldView& field) {
   }
 }
 
-ResponseFacts copy_facts(const http::ResponseHead& head) {
+// Seconds, or a date (RFC 9110 §10.2.3); some providers say milliseconds apart. A date is
+// compared with our clock.
+TimeNs retry_after_of(const http::ResponseHead& head, TimeNs realtime_ns) {
+  for (std::size_t i = 0; i < head.field_count(); ++i) {
+    const http::FieldView field = head.field(i);
+    if (field.id != http::Field::none || !http::equal_ignoring_case(field.name, "retry-after-ms"))
+      continue;
+    std::uint32_t ms = 0;
+    const char* end = field.value.data() + field.value.size();
+    if (std::from_chars(field.value.data(), end, ms).ec == std::errc{}) return ms * kMillisecond;
+  }
+  const std::string_view text = head.value(http::Field::retry_after);
+  if (text.empty()) return 0;
+  std::uint32_t seconds = 0;
+  const auto read = std::from_chars(text.data(), text.data() + text.size(), seconds);
+  if (read.ec == std::errc{} && read.ptr == text.data() + text.size()) return seconds * kSecond;
+  std::tm date{};
+  const std::string copy(text);
+  if (strptime(copy.c_str(), "%a, %d %b %Y %H:%M:%S GMT", &date) == nullptr) return 0;
+  return std::max<TimeNs>(timegm(&date) * kSecond - realtime_ns, 0);
+}
+
+ResponseFacts copy_facts(const http::ResponseHead& head, TimeNs realtime_ns) {
   ResponseFacts facts;
   facts.status = head.status();
   facts.framing = head.framing();
@@ -43,6 +64,7 @@ ResponseFacts copy_facts(const http::ResponseHead& head) {
   const std::string_view encoding = head.value(http::Field::content_encoding);
   facts.encoded = !encoding.empty() && !http::equal_ignoring_case(encoding, "identity");
   facts.forwarded = chosen_lines(head, is_forwarded);
+  if (facts.status >= 400) facts.retry_after_ns = retry_after_of(head, realtime_ns);
   return facts;
 }
 
@@ -80,8 +102,8 @@ void write_own_time(http::HeadWriter& writer, TimeNs own_ns) {
 }  // namespace
 
 ring::Task<Result<ResponseFacts>> read_response_head(Services& services, net::Stream& upstream,
-                                                     http::Method method, TimeNs deadline_ns) {
-  std::unique_ptr<SlowHead<http::ResponseParser>> slow;
+                                                     http::Method method, SlowResponse& slow,
+                                                     TimeNs deadline_ns) {
   constexpr http::Limits kLimits = http::Limits::upstream();
   for (;;) {
     Result<ring::Piece> received = co_await upstream.receive(deadline_ns);
@@ -103,7 +125,7 @@ ring::Task<Result<ResponseFacts>> read_response_head(Services& services, net::St
     const Result<http::HeadStatus> status = parser.parse(bytes, kLimits);
     if (!status) co_return std::unexpected(status.error());
     if (*status == http::HeadStatus::complete) {
-      ResponseFacts facts = copy_facts(parser.head(bytes));
+      ResponseFacts facts = copy_facts(parser.head(bytes), services.reactor.realtime_ns());
       piece.drop_front(piece.size() - (bytes.size() - parser.head_bytes()));
       upstream.unread(std::move(piece));
       co_return facts;

@@ -2,9 +2,11 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 
 #include "request.hpp"
+#include "slow_head.hpp"
 #include "sluice/http/response.hpp"
 #include "sluice/net/stream.hpp"
 #include "sluice/relay/services.hpp"
@@ -19,14 +21,20 @@ struct ResponseFacts {
   bool keep_alive = false;
   bool event_stream = false;  ///< Content-Type: text/event-stream
   bool encoded = false;       ///< a Content-Encoding that we did not ask for
+  TimeNs retry_after_ns = 0;  ///< that an error asks for, 0 = none
   Body forwarded;             ///< "name: value\r\n" lines that go to the client
 };
 
-/// Reads the head of the answer to `method`. What follows stays in the stream. Errors: those of
+/// A response head of which a part has come.
+using SlowResponse = std::unique_ptr<SlowHead<http::ResponseParser>>;
+
+/// Reads the head of the answer to `method`. What follows stays in the stream. After timed_out it
+/// may be called again with the same `slow`, which is null at first. Errors: those of
 /// ResponseParser (source upstream), truncated (ended inside), and those of Stream::receive.
 [[nodiscard]] ring::Task<Result<ResponseFacts>> read_response_head(Services& services,
                                                                    net::Stream& upstream,
                                                                    http::Method method,
+                                                                   SlowResponse& slow,
                                                                    TimeNs deadline_ns);
 
 /// How the body of an answer is framed towards the client.

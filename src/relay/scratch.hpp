@@ -6,7 +6,6 @@
 #include <memory>
 #include <string>
 
-#include "key_check.hpp"
 #include "sluice/dialect/error_body.hpp"
 #include "sluice/dialect/request_scan.hpp"
 #include "sluice/http/limits.hpp"
@@ -23,8 +22,8 @@ struct Scratch {
   std::array<char, http::Limits{}.target_bytes> path_text{};
   std::array<iovec, net::Stream::kSendPieces> pieces{};
   std::array<char, dialect::kErrorBodyBytes> error_text{};
-  KeyDigests key_digests;
-  std::string refusal_text;  ///< what a Refusal's message may refer to until it is rendered
+  std::uint32_t questions = 0;  ///< to the reconciler that are not answered yet
+  std::string refusal_text;     ///< what a Refusal's message may refer to until it is rendered
 };
 
 }  // namespace sluice::relay

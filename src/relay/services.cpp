@@ -61,6 +61,24 @@ const char* to_string(Counter counter) {
       return "sluice_unknown_keys_total";
     case Counter::key_checks_refused:
       return "sluice_key_checks_refused_total";
+    case Counter::credentials:
+      return "sluice_credentials_found_total";
+    case Counter::retries:
+      return "sluice_retries_total";
+    case Counter::ejections:
+      return "sluice_ejections_total";
+    case Counter::errors_key_bad:
+      return "sluice_upstream_errors_key_bad_total";
+    case Counter::errors_no_money:
+      return "sluice_upstream_errors_no_money_total";
+    case Counter::errors_rate:
+      return "sluice_upstream_errors_rate_total";
+    case Counter::errors_overloaded:
+      return "sluice_upstream_errors_overloaded_total";
+    case Counter::errors_caller:
+      return "sluice_upstream_errors_caller_total";
+    case Counter::errors_unknown:
+      return "sluice_upstream_errors_unknown_total";
     case Counter::count_:
       break;
   }

@@ -59,14 +59,16 @@ Result<> UpstreamRequest::build(Services& services, const Request& request,
   const state::Catalog& catalog = *target.snapshot.catalog;
   const state::ChannelEntry& channel = target.channel;
   auto& path_text = services.scratch->path_text;
-  const auto path_bytes = dialect::upstream_target({.operation = request.head.route.operation,
-                                                    .base_path = catalog.text(channel.base_path),
-                                                    .model = target.upstream_model,
-                                                    .query = request.head.query},
-                                                   path_text);
-  if (!path_bytes) return std::unexpected(path_bytes.error());
-
-  std::string_view path{path_text.data(), *path_bytes};
+  std::string_view path = target.path;
+  if (path.empty()) {
+    const auto path_bytes = dialect::upstream_target({.operation = request.head.route.operation,
+                                                      .base_path = catalog.text(channel.base_path),
+                                                      .model = target.upstream_model,
+                                                      .query = request.head.query},
+                                                     path_text);
+    if (!path_bytes) return std::unexpected(path_bytes.error());
+    path = {path_text.data(), *path_bytes};
+  }
   std::string_view query;
   if (const std::size_t mark = path.find('?'); mark != std::string_view::npos) {
     query = path.substr(mark + 1);

@@ -19,6 +19,7 @@ struct UpstreamTarget {
   const state::ChannelEntry& channel;
   std::string_view upstream_model;
   std::string_view provider_key;  ///< empty where the channel needs none
+  std::string_view path = {};     ///< of a probe; empty = the request's own operation
 };
 
 /// Bytes to send as pieces around the client's own body. The body must outlive it.

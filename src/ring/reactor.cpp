@@ -152,6 +152,7 @@ void Reactor::run_turn(TimeNs wait_ns) {
   now_ns_ = clock_.monotonic_ns();
   ++stats_.turns;
   stats_.completions += count;
+  full_turn_ = count == completions_.size() ? count : 0;
   if (count > 0) load_ += (static_cast<TimeNs>(count) * kLoadUnit - load_) / kLoadTurns;
   for (std::size_t i = 0; i < count; ++i) {
     if (i + kFetchAhead < count) fetch_owner(completions_[i + kFetchAhead]);

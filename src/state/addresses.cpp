@@ -11,7 +11,7 @@ namespace sluice::state {
 namespace {
 
 constexpr std::uint64_t kMagic = 0x3152'4444'414c'4453;
-constexpr std::uint32_t kLayout = 1;
+constexpr std::uint32_t kLayout = 2;
 constexpr std::uint64_t kHostSeed = 0x686f'7374;
 constexpr std::uint32_t kEmpty = 0xFFFF'FFFF;
 

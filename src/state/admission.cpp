@@ -47,6 +47,16 @@ TimeNs scaled_minute(std::uint64_t part, std::uint64_t whole) {
   return static_cast<TimeNs>(std::min<Wide>(ns, static_cast<Wide>(kMost / 4)));
 }
 
+TimeNs request_cost(const Limits& limits) { return scaled_minute(1, limits.requests_per_minute); }
+
+std::uint64_t request_burst(const Limits& limits) {
+  return limits.request_burst != 0 ? limits.request_burst : limits.requests_per_minute;
+}
+
+void keep_less(RateWindow& shown, const RateWindow& other) {
+  if (shown.limit == 0 || other.remaining < shown.remaining) shown = other;
+}
+
 }  // namespace
 
 const LimitNames& limit_names(CounterKind kind) {
@@ -95,10 +105,8 @@ RateDecision take_rates(CounterRecord& counters, Tokens rate_tokens, TimeNs now_
   if (limits.in_flight != 0 && counters.in_flight >= limits.in_flight) return {names.in_flight, 0};
   TimeNs requests_tat = counters.requests_tat_ns;
   if (limits.requests_per_minute != 0) {
-    const std::uint64_t burst =
-        limits.request_burst != 0 ? limits.request_burst : limits.requests_per_minute;
-    const Bucket bucket = take(requests_tat, now_ns, scaled_minute(1, limits.requests_per_minute),
-                               scaled_minute(burst, limits.requests_per_minute));
+    const Bucket bucket = take(requests_tat, now_ns, request_cost(limits),
+                               scaled_minute(request_burst(limits), limits.requests_per_minute));
     if (bucket.wait_ns > 0) return {names.requests, bucket.wait_ns};
     requests_tat = bucket.tat;
   }
@@ -113,6 +121,40 @@ RateDecision take_rates(CounterRecord& counters, Tokens rate_tokens, TimeNs now_
   counters.requests_tat_ns = requests_tat;
   counters.tokens_tat_ns = tokens_tat;
   return {};
+}
+
+void show_rates(const CounterRecord& counters, TimeNs now_ns, RateView& view) {
+  const Limits& limits = counters.limits;
+  if (limits.requests_per_minute != 0) {
+    const TimeNs cost_ns = std::max<TimeNs>(request_cost(limits), 1);
+    const TimeNs depth_ns = scaled_minute(request_burst(limits), limits.requests_per_minute);
+    const TimeNs debt_ns = std::max<TimeNs>(counters.requests_tat_ns - now_ns, 0);
+    const auto left = static_cast<std::uint64_t>(std::max<TimeNs>(depth_ns - debt_ns, 0) / cost_ns);
+    keep_less(view.requests, {limits.requests_per_minute, left, debt_ns});
+  }
+  if (limits.tokens_per_minute != 0) {
+    __extension__ using Wide = unsigned __int128;
+    const TimeNs debt_ns = std::max<TimeNs>(counters.tokens_tat_ns - now_ns, 0);
+    const auto left_ns = static_cast<std::uint64_t>(std::max<TimeNs>(kMinute - debt_ns, 0));
+    const auto left = static_cast<std::uint64_t>(Wide{limits.tokens_per_minute} * left_ns /
+                                                 static_cast<std::uint64_t>(kMinute));
+    keep_less(view.tokens, {limits.tokens_per_minute, left, debt_ns});
+  }
+}
+
+void correct_tokens(CounterRecord& counters, Tokens reserved, Tokens used, TimeNs now_ns,
+                    TimeNs held_ns) {
+  const std::uint64_t limit = counters.limits.tokens_per_minute;
+  if (limit == 0 || used == reserved) return;
+  TimeNs& tat = counters.tokens_tat_ns;
+  if (used > reserved) {
+    const TimeNs cost_ns = scaled_minute(static_cast<std::uint64_t>(used - reserved), limit);
+    tat = add_to_most(std::max(tat, now_ns), cost_ns);
+  } else if (held_ns >= 0) {
+    // Giving back what has flowed in meanwhile would give it twice.
+    const TimeNs cost_ns = scaled_minute(static_cast<std::uint64_t>(reserved - used), limit);
+    shrink(tat, std::max<TimeNs>(cost_ns - held_ns, 0));
+  }
 }
 
 void add_reserved(CounterRecord& counters, const WindowIds& hold, Nanos amount) {

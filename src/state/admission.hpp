@@ -35,6 +35,13 @@ struct RateDecision {
   Limit limit = Limit::none;
   TimeNs retry_after_ns = 0;
 };
+/// Shows a party's buckets in `view`, where they have less left than what is there.
+void show_rates(const CounterRecord& counters, TimeNs now_ns, RateView& view);
+/// At the end of a hold `used` tokens are known where `reserved` were counted. Too many are given
+/// back less what has flowed in since (`held_ns`; negative = not known: nothing is given back), too
+/// few are charged now.
+void correct_tokens(CounterRecord& counters, Tokens reserved, Tokens used, TimeNs now_ns,
+                    TimeNs held_ns);
 /// Checks in-flight and both buckets; charges the buckets in `counters` when all pass.
 [[nodiscard]] RateDecision take_rates(CounterRecord& counters, Tokens rate_tokens, TimeNs now_ns);
 

@@ -16,11 +16,12 @@ namespace sluice::state {
 namespace {
 
 constexpr std::uint64_t kMagic = 0x3144'524f'4249'4c53;  // "SLIBORD1"
+constexpr std::uint32_t kLayout = 2;
 constexpr std::size_t kPage = 4096;
 
 struct alignas(64) FileHeader {
   std::uint64_t magic = 0;
-  std::uint32_t layout = 1;
+  std::uint32_t layout = kLayout;
   std::uint32_t slots = 0;
   std::uint32_t meter_entries = 0;
   std::uint32_t reserved = 0;
@@ -33,7 +34,7 @@ std::size_t to_page(std::size_t bytes) { return (bytes + kPage - 1) / kPage * kP
 
 /// Where each part begins in the file.
 struct Layout {
-  std::size_t gate, admission, shards, channels, refused, meters, end;
+  std::size_t gate, admission, shards, health, refused, meters, end;
 };
 
 Layout layout_of(std::uint32_t slots, std::uint32_t meter_entries) {
@@ -41,8 +42,8 @@ Layout layout_of(std::uint32_t slots, std::uint32_t meter_entries) {
   at.gate = to_page(sizeof(FileHeader));
   at.admission = at.gate + to_page(sizeof(Gate));
   at.shards = at.admission + to_page(sizeof(AdmissionBlock));
-  at.channels = at.shards + to_page(slots * sizeof(ShardBlock));
-  at.refused = at.channels + to_page(kChannelBlocks * sizeof(ChannelBlock));
+  at.health = at.shards + to_page(slots * sizeof(ShardBlock));
+  at.refused = at.health + to_page(kHealthEntries * sizeof(HealthEntry));
   at.meters = at.refused + to_page(slots * sizeof(RefusedRing));
   at.end = at.meters + to_page(std::size_t{slots} * meter_entries * sizeof(MeterEntry));
   return at;
@@ -130,7 +131,7 @@ Result<std::unique_ptr<Boards>> Boards::attach(const std::string& directory, std
   FileHeader header;
   if (bytes < sizeof(header) ||
       pread(file.get(), &header, sizeof(header), 0) != static_cast<ssize_t>(sizeof(header)) ||
-      header.magic != kMagic || header.layout != 1 || header.slots == 0 ||
+      header.magic != kMagic || header.layout != kLayout || header.slots == 0 ||
       header.slots > kMaxSlots || header.meter_entries == 0 || header.meter_entries > (1U << 20) ||
       header.bytes != bytes || layout_of(header.slots, header.meter_entries).end != bytes) {
     message = path + " is not a complete board file of this version";
@@ -161,9 +162,9 @@ std::span<ShardBlock> Boards::shards() {
 
 ShardBlock& Boards::shard(SlotId slot) { return shards()[slot]; }
 
-std::span<ChannelBlock> Boards::channels() {
-  std::byte* at = memory_ + layout_of(shape_.slots, shape_.meter_entries).channels;
-  return {reinterpret_cast<ChannelBlock*>(at), kChannelBlocks};
+std::span<HealthEntry> Boards::health() {
+  std::byte* at = memory_ + layout_of(shape_.slots, shape_.meter_entries).health;
+  return {reinterpret_cast<HealthEntry*>(at), kHealthEntries};
 }
 
 RefusedRing& Boards::refused(SlotId slot) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "catalog_format.hpp"
+#include "catalog_text.hpp"
 #include "mapped_file.hpp"
 
 namespace sluice::state {
@@ -24,6 +25,12 @@ bool prefix_matches(const CidrEntry& cidr, const std::array<std::uint8_t, 16>& a
 std::uint32_t window_at(std::span<const Boundary> boundaries, std::int64_t at_s) {
   const auto after = std::ranges::upper_bound(boundaries, at_s, {}, &Boundary::start_s);
   return after == boundaries.begin() ? boundaries.front().window : std::prev(after)->window;
+}
+
+/// Start of the window after that of `at_s`; 0 = there is none.
+std::int64_t next_start(std::span<const Boundary> boundaries, std::int64_t at_s) {
+  const auto after = std::ranges::upper_bound(boundaries, at_s, {}, &Boundary::start_s);
+  return after == boundaries.end() ? 0 : after->start_s;
 }
 
 }  // namespace
@@ -65,14 +72,27 @@ std::string_view Catalog::text(TextRef ref) const {
 
 std::span<const ModelEntry> Catalog::models() const { return section<ModelEntry>(kModels); }
 
-const ModelEntry* Catalog::find_model(std::string_view name) const {
+Catalog::Named Catalog::find_name(std::string_view name) const {
   const std::span<const NameEntry> names = section<NameEntry>(kNames);
   const std::uint64_t mask = names.size() - 1;
   for (std::uint64_t at = mix_text(name, kNameSeed) & mask; names[at].model != kNone;
        at = (at + 1) & mask) {
-    if (text(names[at].name) == name) return &models()[names[at].model];
+    if (text(names[at].name) != name) continue;
+    if (names[at].group != kNone) return {.group = &route_groups()[names[at].group]};
+    return {.model = &models()[names[at].model]};
   }
-  return nullptr;
+  for (const PatternEntry& entry : section<PatternEntry>(kPatterns)) {
+    if (glob_matches(text(entry.pattern), name)) return {.model = &models()[entry.model]};
+  }
+  return {};
+}
+
+std::span<const RouteGroupEntry> Catalog::route_groups() const {
+  return section<RouteGroupEntry>(kRouteGroups);
+}
+
+std::span<const std::uint32_t> Catalog::models_of(const RouteGroupEntry& group) const {
+  return section<std::uint32_t>(kRouteGroupModels).subspan(group.first, group.models);
 }
 
 const ModelEntry* Catalog::find_model_id(std::uint32_t id) const {
@@ -116,13 +136,21 @@ const price::PriceRow* Catalog::find_price(std::uint64_t version) const {
   return find_sorted(prices(), version, &price::PriceRow::version);
 }
 
-bool Catalog::model_in_set(std::uint32_t set, const ModelEntry& model) const {
+bool Catalog::bit_of_set(std::uint32_t set, std::size_t bit) const {
   if (set == 0) return true;
   const SetEntry* entry = find_sorted(section<SetEntry>(kModelSets), set, &SetEntry::id);
   if (entry == nullptr) return false;
-  const std::uint32_t index = index_of(model);
-  const std::uint64_t word = section<std::uint64_t>(kModelSetWords)[entry->first + index / 64];
-  return (word >> (index % 64) & 1U) != 0;
+  const std::uint64_t word = section<std::uint64_t>(kModelSetWords)[entry->first + bit / 64];
+  return (word >> (bit % 64) & 1U) != 0;
+}
+
+bool Catalog::model_in_set(std::uint32_t set, const ModelEntry& model) const {
+  return bit_of_set(set, index_of(model));
+}
+
+bool Catalog::group_in_set(std::uint32_t set, const RouteGroupEntry& group) const {
+  return bit_of_set(set,
+                    models().size() + static_cast<std::size_t>(&group - route_groups().data()));
 }
 
 bool Catalog::address_allowed(std::uint32_t set, const std::array<std::uint8_t, 16>& v6) const {
@@ -143,13 +171,26 @@ bool Catalog::address_allowed(std::uint32_t set, const std::array<std::uint8_t, 
   return listed || !any_allow;
 }
 
-WindowIds Catalog::windows_at(std::uint32_t zone, TimeNs realtime_ns) const {
+const ZoneEntry& Catalog::zone_or_utc(std::uint32_t zone) const {
   const ZoneEntry* entry = find_sorted(zones(), zone, &ZoneEntry::id);
   if (entry == nullptr) entry = find_sorted(zones(), std::uint32_t{0}, &ZoneEntry::id);
+  return *entry;
+}
+
+WindowIds Catalog::windows_at(std::uint32_t zone, TimeNs realtime_ns) const {
+  const ZoneEntry& entry = zone_or_utc(zone);
   const std::span<const Boundary> boundaries = section<Boundary>(kBoundaries);
   const std::int64_t at_s = realtime_ns / kSecond;
-  return {window_at(boundaries.subspan(entry->first_day, entry->days), at_s),
-          window_at(boundaries.subspan(entry->first_month, entry->months), at_s)};
+  return {window_at(boundaries.subspan(entry.first_day, entry.days), at_s),
+          window_at(boundaries.subspan(entry.first_month, entry.months), at_s)};
+}
+
+Catalog::WindowEnds Catalog::window_ends(std::uint32_t zone, TimeNs realtime_ns) const {
+  const ZoneEntry& entry = zone_or_utc(zone);
+  const std::span<const Boundary> boundaries = section<Boundary>(kBoundaries);
+  const std::int64_t at_s = realtime_ns / kSecond;
+  return {next_start(boundaries.subspan(entry.first_day, entry.days), at_s) * kSecond,
+          next_start(boundaries.subspan(entry.first_month, entry.months), at_s) * kSecond};
 }
 
 std::span<const ZoneEntry> Catalog::zones() const { return section<ZoneEntry>(kZones); }

@@ -40,7 +40,8 @@ class Builder {
 
   Result<std::vector<std::byte>> build() {
     const bool built = add_prices() && add_groups() && add_channels() && add_models() &&
-                       add_names() && add_model_sets() && add_cidr_sets() && add_zones();
+                       add_route_groups() && add_names() && add_model_sets() && add_cidr_sets() &&
+                       add_zones();
     if (!built) return fail(Errc::bad_value);
     if (text_.bytes().size() > kMostTextBytes) {
       message_ = "the catalog's texts are larger than 2 GiB";
@@ -64,7 +65,9 @@ class Builder {
   bool add_channel(const ChannelSpec& spec);
   bool add_models();
   bool add_model(const ModelSpec& spec);
-  bool add_name(const std::string& name, std::uint32_t model);
+  bool add_name(const std::string& name, std::uint32_t model, std::uint32_t group = kNone);
+  bool add_alias(const std::string& alias, std::uint32_t model);
+  bool add_route_groups();
   bool add_names();
   bool add_model_sets();
   bool add_cidr_sets();
@@ -83,7 +86,10 @@ class Builder {
   std::vector<ModelEntry> models_;
   std::vector<CandidateEntry> candidates_;
   std::vector<NameEntry> names_;
-  std::map<std::string, std::uint32_t> by_name_;
+  std::map<std::string, NameEntry> by_name_;  ///< the texts are added later
+  std::vector<PatternEntry> patterns_;
+  std::vector<RouteGroupEntry> route_groups_;
+  std::vector<std::uint32_t> group_models_;
   std::vector<SetEntry> model_sets_;
   std::vector<std::uint64_t> words_;
   std::vector<SetEntry> cidr_sets_;
@@ -146,7 +152,8 @@ bool Builder::add_channel(const ChannelSpec& spec) {
   if (!check_text(name + ": name", spec.name, name_valid) ||
       !check_text(name + ": host", host, host_valid) ||
       !check_text(name + ": base path", spec.base_path, base_path_valid) ||
-      !check_text(name + ": extra headers", spec.extra_headers, header_lines_valid)) {
+      !check_text(name + ": extra headers", spec.extra_headers, header_lines_valid) ||
+      !check_text(name + ": error classes", spec.error_classes, error_lines_valid)) {
     return false;
   }
   if (spec.port == 0) return wrong(name + ": port 0");
@@ -178,6 +185,7 @@ bool Builder::add_channel(const ChannelSpec& spec) {
   entry.first_byte_timeout_ms = spec.first_byte_timeout_ms;
   entry.total_timeout_ms = spec.total_timeout_ms;
   entry.multiplier = spec.multiplier;
+  entry.error_classes = text_.add(spec.error_classes);
   for (const ChannelKeySpec& key : spec.keys) {
     channel_keys_.push_back({key.id, key.enabled ? 1U : 0U, text_.add(key.sealed)});
   }
@@ -211,7 +219,7 @@ bool Builder::add_model(const ModelSpec& spec) {
   const auto index = static_cast<std::uint32_t>(models_.size());
   if (!add_name(spec.name, index)) return false;
   for (const std::string& alias : spec.aliases) {
-    if (!add_name(alias, index)) return false;
+    if (!add_alias(alias, index)) return false;
   }
   if (!check_text("model " + spec.name + ": owner", spec.owner, value_valid)) return false;
   if (spec.max_output_tokens < 0 || spec.context_tokens < 0) {
@@ -235,6 +243,8 @@ bool Builder::add_model(const ModelSpec& spec) {
   entry.created_at_ns = spec.created_at_ns;
   entry.first_byte_timeout_ms = spec.first_byte_timeout_ms;
   entry.between_tokens_timeout_ms = spec.between_tokens_timeout_ms;
+  entry.first_token_timeout_ms = spec.first_token_timeout_ms;
+  entry.total_timeout_ms = spec.total_timeout_ms;
   for (const CandidateSpec& candidate : spec.candidates) {
     const auto* channel = find_sorted(std::span<const ChannelEntry>(channels_),
                                       candidate.channel_id, &ChannelEntry::id);
@@ -259,24 +269,69 @@ bool Builder::add_model(const ModelSpec& spec) {
   return true;
 }
 
-bool Builder::add_name(const std::string& name, std::uint32_t model) {
+bool Builder::add_name(const std::string& name, std::uint32_t model, std::uint32_t group) {
   if (!check_text("model name", name, name_valid)) return false;
-  return by_name_.try_emplace(name, model).second || wrong("two models are called " + name);
+  return by_name_.try_emplace(name, NameEntry{{}, model, group}).second ||
+         wrong("two models are called " + name);
+}
+
+bool Builder::add_alias(const std::string& alias, std::uint32_t model) {
+  if (alias.find('*') == std::string::npos) return add_name(alias, model);
+  if (!check_text("model name", alias, name_valid)) return false;
+  patterns_.push_back({text_.add(alias), model, 0});
+  return true;
+}
+
+bool Builder::add_route_groups() {
+  for (const RouteGroupSpec* spec : sorted(spec_.route_groups, &RouteGroupSpec::id)) {
+    const std::string name = "route group " + spec->name;
+    if (spec->id == 0 || (!route_groups_.empty() && route_groups_.back().id == spec->id))
+      return wrong(name + " is there twice or has no id");
+    if (spec->model_ids.empty()) return wrong(name + " has no models");
+    RouteGroupEntry entry;
+    entry.id = spec->id;
+    entry.flags = spec->flags;
+    entry.name = text_.add(spec->name);
+    entry.first = static_cast<std::uint32_t>(group_models_.size());
+    entry.models = static_cast<std::uint32_t>(spec->model_ids.size());
+    entry.created_at_ns = spec->created_at_ns;
+    for (const std::uint32_t id : spec->model_ids) {
+      const auto* model = find_sorted(std::span<const ModelEntry>(models_), id, &ModelEntry::id);
+      if (model == nullptr) return wrong(name + ": model " + std::to_string(id) + " is unknown");
+      group_models_.push_back(static_cast<std::uint32_t>(model - models_.data()));
+    }
+    if (!add_name(spec->name, group_models_[entry.first],
+                  static_cast<std::uint32_t>(route_groups_.size())))
+      return false;
+    route_groups_.push_back(entry);
+  }
+  // The longer a pattern without its stars, the more exact it is; then in the order of the names.
+  const auto exactness = [&](const PatternEntry& entry) {
+    const auto text = text_.bytes().subspan(entry.pattern.offset, entry.pattern.bytes);
+    return static_cast<std::ptrdiff_t>(text.size()) - std::ranges::count(text, '*');
+  };
+  std::ranges::sort(patterns_, [&](const PatternEntry& a, const PatternEntry& b) {
+    const auto of_a = exactness(a);
+    const auto of_b = exactness(b);
+    return of_a != of_b ? of_a > of_b : a.pattern.offset < b.pattern.offset;
+  });
+  return true;
 }
 
 bool Builder::add_names() {
   names_.resize(std::bit_ceil(by_name_.size() * 2 + 1));
   const std::uint64_t mask = names_.size() - 1;
-  for (const auto& [name, model] : by_name_) {
+  for (const auto& [name, entry] : by_name_) {
     std::uint64_t at = mix_text(name, kNameSeed) & mask;
     while (names_[at].model != kNone) at = (at + 1) & mask;
-    names_[at] = {text_.add(name), model, 0};
+    names_[at] = {text_.add(name), entry.model, entry.group};
   }
   return true;
 }
 
 bool Builder::add_model_sets() {
-  const auto words = static_cast<std::uint32_t>((models_.size() + 63) / 64);
+  // A bit for each model, then one for each group.
+  const auto words = static_cast<std::uint32_t>((models_.size() + route_groups_.size() + 63) / 64);
   for (const ModelSetSpec* set : sorted(spec_.model_sets, &ModelSetSpec::id)) {
     const std::string name = "model set " + std::to_string(set->id);
     if (set->id == 0 || (!model_sets_.empty() && model_sets_.back().id == set->id)) {
@@ -285,9 +340,10 @@ bool Builder::add_model_sets() {
     const auto first = static_cast<std::uint32_t>(words_.size());
     words_.resize(words_.size() + words);
     for (const std::string& pattern : set->patterns) {
-      for (const auto& [model_name, model] : by_name_) {
-        if (glob_matches(pattern, model_name))
-          words_[first + model / 64] |= std::uint64_t{1} << (model % 64);
+      for (const auto& [name_or_alias, entry] : by_name_) {
+        if (!glob_matches(pattern, name_or_alias)) continue;
+        const std::size_t bit = entry.group == kNone ? entry.model : models_.size() + entry.group;
+        words_[first + bit / 64] |= std::uint64_t{1} << (bit % 64);
       }
     }
     model_sets_.push_back({set->id, first, words});
@@ -360,6 +416,9 @@ std::vector<std::byte> Builder::assemble() {
   file.add<SetEntry>(kCidrSets, cidr_sets_);
   file.add<CidrEntry>(kCidrs, cidrs_);
   file.add<char>(kText, text_.bytes());
+  file.add<PatternEntry>(kPatterns, patterns_);
+  file.add<RouteGroupEntry>(kRouteGroups, route_groups_);
+  file.add<std::uint32_t>(kRouteGroupModels, group_models_);
   return file.finish();
 }
 

@@ -51,13 +51,16 @@ Result<> Catalog::check_layout(std::uint64_t expected_hash) const {
                     section_fits(bytes_, kModelSetWords, sizeof(std::uint64_t)) &&
                     section_fits(bytes_, kCidrSets, sizeof(SetEntry)) &&
                     section_fits(bytes_, kCidrs, sizeof(CidrEntry)) &&
-                    section_fits(bytes_, kText, 1);
+                    section_fits(bytes_, kText, 1) &&
+                    section_fits(bytes_, kPatterns, sizeof(PatternEntry)) &&
+                    section_fits(bytes_, kRouteGroups, sizeof(RouteGroupEntry)) &&
+                    section_fits(bytes_, kRouteGroupModels, sizeof(std::uint32_t));
   if (!fits) return fail(Errc::corrupt);
   return {};
 }
 
 Result<> Catalog::check_content() const {
-  if (!models_ok() || !channels_ok() || !names_ok() || !sets_ok() || !zones_ok())
+  if (!models_ok() || !channels_ok() || !groups_ok() || !names_ok() || !sets_ok() || !zones_ok())
     return fail(Errc::corrupt);
   if (!ascending(prices(), &price::PriceRow::version)) return fail(Errc::corrupt);
   for (const price::PriceRow& row : prices()) {
@@ -92,8 +95,9 @@ bool Catalog::channels_ok() const {
   for (const ChannelEntry& channel : channels()) {
     if (!text_ok(channel.name) || !text_ok(channel.host) || !text_ok(channel.base_path) ||
         !text_ok(channel.proxy_host) || !text_ok(channel.proxy_credentials) ||
-        !text_ok(channel.extra_headers) || channel.scheme > Scheme::https ||
-        channel.auth > Auth::query_key || channel.proxy > ProxyKind::socks5 ||
+        !text_ok(channel.extra_headers) || !text_ok(channel.error_classes) ||
+        channel.scheme > Scheme::https || channel.auth > Auth::query_key ||
+        channel.proxy > ProxyKind::socks5 ||
         !in_range(channel.first_key, channel.keys, all.size())) {
       return false;
     }
@@ -111,17 +115,33 @@ bool Catalog::names_ok() const {
   for (const NameEntry& name : names) {
     if (name.model == kNone) {
       empty = true;
-    } else if (name.model >= models().size() || !text_ok(name.name)) {
+    } else if (name.model >= models().size() || !text_ok(name.name) ||
+               (name.group != kNone && name.group >= route_groups().size())) {
       return false;
     }
   }
-  return empty;
+  return empty && std::ranges::all_of(section<PatternEntry>(kPatterns), [&](const auto& entry) {
+           return entry.model < models().size() && text_ok(entry.pattern);
+         });
+}
+
+bool Catalog::groups_ok() const {
+  const auto indexes = section<std::uint32_t>(kRouteGroupModels);
+  for (const RouteGroupEntry& group : route_groups()) {
+    if (!text_ok(group.name) || group.models == 0 ||
+        !in_range(group.first, group.models, indexes.size())) {
+      return false;
+    }
+  }
+  return std::ranges::all_of(indexes,
+                             [&](std::uint32_t index) { return index < models().size(); }) &&
+         ascending(route_groups(), &RouteGroupEntry::id);
 }
 
 bool Catalog::sets_ok() const {
   const auto model_sets = section<SetEntry>(kModelSets);
   const auto words = section<std::uint64_t>(kModelSetWords);
-  const std::size_t needed = (models().size() + 63) / 64;
+  const std::size_t needed = (models().size() + route_groups().size() + 63) / 64;
   for (const SetEntry& set : model_sets) {
     if (set.count != needed || !in_range(set.first, set.count, words.size())) return false;
   }

@@ -15,7 +15,7 @@ std::span<const T> Catalog::section(std::size_t which) const {
 }
 
 inline constexpr std::uint64_t kCatalogMagic = 0x3141'434c'4c53'4355;
-inline constexpr std::uint32_t kCatalogLayout = 1;
+inline constexpr std::uint32_t kCatalogLayout = 2;
 
 /// Rows are sorted by id (version, for prices) unless said otherwise: look-ups by id are binary
 /// searches.
@@ -34,11 +34,21 @@ enum Section : std::size_t {
   kCidrSets,
   kCidrs,
   kText,
+  kPatterns,  ///< of model names, the most exact first
+  kRouteGroups,
+  kRouteGroupModels,  ///< indexes of models, by group
 };
 
 struct NameEntry {
   TextRef name;
-  std::uint32_t model = kNone;  ///< kNone = empty place
+  std::uint32_t model = kNone;  ///< kNone = empty place; of a group: its first
+  std::uint32_t group = kNone;  ///< kNone = a model or its alias
+};
+
+/// An alias with `*` in it.
+struct PatternEntry {
+  TextRef pattern;
+  std::uint32_t model = 0;
   std::uint32_t reserved = 0;
 };
 

@@ -66,6 +66,25 @@ bool header_lines_valid(std::string_view text) {
   return true;
 }
 
+bool error_lines_valid(std::string_view text) {
+  const auto word = [](std::string_view part) {
+    return !part.empty() && part.size() <= 60 &&
+           std::ranges::all_of(part, [](char c) { return c > ' ' && c < 0x7F; });
+  };
+  while (!text.empty()) {
+    const std::size_t end = text.find('\n');
+    if (end == std::string_view::npos) return false;
+    const std::string_view line = text.substr(0, end);
+    const std::size_t blank = line.find(' ');
+    if (blank == std::string_view::npos || !word(line.substr(0, blank)) ||
+        !word(line.substr(blank + 1))) {
+      return false;
+    }
+    text.remove_prefix(end + 1);
+  }
+  return true;
+}
+
 bool glob_matches(std::string_view pattern, std::string_view text) {
   std::size_t p = 0;
   std::size_t t = 0;

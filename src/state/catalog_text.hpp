@@ -17,6 +17,8 @@ namespace sluice::state {
 [[nodiscard]] bool base_path_valid(std::string_view text);
 /// "Name: value\r\n" lines (RFC 9110 §5.5, §5.6.2), none that frames a message.
 [[nodiscard]] bool header_lines_valid(std::string_view text);
+/// "CODE CLASS\n" lines of visible ASCII, 1 to 60 bytes each word.
+[[nodiscard]] bool error_lines_valid(std::string_view text);
 /// `*` in `pattern` matches any run of characters.
 [[nodiscard]] bool glob_matches(std::string_view pattern, std::string_view text);
 [[nodiscard]] std::string lower(std::string_view text);

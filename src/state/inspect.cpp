@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "environment_impl.hpp"
+#include "idem.hpp"
 #include "rows.hpp"
 
 namespace sluice::state {
@@ -141,6 +142,10 @@ Result<> copy_tables(LmdbEnv& env, MDB_txn* txn, std::uint32_t what, StateCopy& 
   copy(kCopyHolds, Table::holds, [&](const Row& row) { return take_hold(out.holds, row); });
   copy(kCopyOutbox, Table::outbox, [&](const Row& row) { return take_outbox(out.outbox, row); });
   copy(kCopyKeys, Table::keys, [&](const Row& row) { return take_key(out.keys, row); });
+  copy(kCopyIdem, Table::idem, [&](const Row& row) {
+    return row.key.size() == sizeof(IdemKey) &&
+           take_record(out.idem, row, [](const IdemRecord&) { return true; });
+  });
   return done;
 }
 
@@ -200,6 +205,41 @@ Result<std::size_t> overdue_holds(Environment& environment, TimeNs now_monotonic
     }
   }
   return found;
+}
+
+Result<IdemScan> scan_idem(Environment& environment, const std::optional<IdemKey>& after,
+                           TimeNs now_ns, TimeNs age_ns, std::size_t look_at_most,
+                           std::size_t old_most) {
+  LmdbEnv& env = EnvironmentAccess::lmdb(environment);
+  LmdbEnv::Read read(env);
+  if (read.status() != 0) return std::unexpected(lmdb_error(read.status()));
+  IdemScan scan;
+  MDB_stat stat;
+  if (const int rc =
+          mdb_stat(read.txn(), env.tables()[static_cast<std::size_t>(Table::idem)], &stat);
+      rc != 0) {
+    return std::unexpected(lmdb_error(rc));
+  }
+  scan.rows = stat.ms_entries;
+  scan.rows_most = environment.meta().map_bytes / kMapBytesPerIdemRow;
+  Cursor cursor(env, read.txn(), Table::idem);
+  Result<Row> row = after ? cursor.from(span_of(*after)) : cursor.next();
+  for (std::size_t looked = 0; looked < look_at_most && scan.old.size() < old_most; ++looked) {
+    if (!row) return std::unexpected(row.error());
+    if (row->key.empty()) {
+      scan.last.reset();
+      return scan;
+    }
+    IdemKey key{};
+    if (row->key.size() == key.size()) {
+      std::memcpy(key.data(), row->key.data(), key.size());
+      const Result<IdemRecord> record = decode<IdemRecord>(row->value);
+      if (!record || may_be_forgotten(*record, now_ns, age_ns)) scan.old.push_back(key);
+      scan.last = key;
+    }
+    row = cursor.next();
+  }
+  return scan;
 }
 
 bool identity_holds(const WalletRecord& wallet) {

@@ -5,6 +5,7 @@
 #include <string_view>
 #include <utility>
 
+#include "idem.hpp"
 #include "lmdb_reserve.h"
 #include "rows.hpp"
 #include "sluice/base/clock.hpp"
@@ -132,6 +133,14 @@ Result<Row> LmdbTables::seek(Table table, ByteSpan key) {
   if (rc == MDB_NOTFOUND) return Row{};
   if (rc != 0) return std::unexpected(lmdb_error(rc));
   return Row{to_span(name), to_span(value)};
+}
+
+bool LmdbTables::idem_room() {
+  MDB_envinfo info;
+  MDB_stat stat;
+  return mdb_env_info(mdb_txn_env(txn_), &info) == 0 &&
+         mdb_stat(txn_, handle(Table::idem), &stat) == 0 &&
+         stat.ms_entries < info.me_mapsize / kMapBytesPerIdemRow;
 }
 
 Result<Tables*> LmdbStore::begin() {

@@ -28,6 +28,7 @@ class LmdbTables final : public Tables {
   [[nodiscard]] Result<> put(Table table, ByteSpan key, ByteSpan value) override;
   [[nodiscard]] Result<bool> erase(Table table, ByteSpan key) override;
   [[nodiscard]] Result<Row> seek(Table table, ByteSpan key) override;
+  [[nodiscard]] bool idem_room() override;
   [[nodiscard]] OpenRows* open_rows() override { return &open_; }
 
  private:

@@ -31,7 +31,7 @@ class MappedFile {
   std::span<const std::byte> bytes_;
 };
 
-inline constexpr std::size_t kSections = 16;
+inline constexpr std::size_t kSections = 24;
 
 struct SectionPlace {
   std::uint64_t offset = 0;  ///< multiple of 8

@@ -1,5 +1,6 @@
 #include "sluice/state/records.hpp"
 
+#include <algorithm>
 #include <bit>
 #include <cstring>
 
@@ -11,7 +12,7 @@ namespace {
 static_assert(std::endian::native == std::endian::little,
               "records are stored as they are in memory");
 
-constexpr std::uint8_t kRecordVersion = 1;
+constexpr std::uint8_t kRecordVersion = 2;
 constexpr KeyId kMaxNumber = (std::uint64_t{1} << 62) - 1;
 
 template <class Record>
@@ -104,13 +105,16 @@ bool valid(const HoldRecord& r) {
   return between(r.kind, HoldKind::request, HoldKind::withdraw) &&
          between(r.state, HoldState::open, HoldState::tombstone) &&
          static_cast<std::size_t>(r.tier) < price::kTiers && id_valid(r.wallet_id) &&
-         id_valid(r.key_id) && r.amount >= 0 && r.excess_max >= 0 && r.input_estimate >= 0;
+         id_valid(r.key_id) && r.amount >= 0 && r.excess_max >= 0 && r.input_estimate >= 0 &&
+         r.rate_tokens >= 0;
 }
 
 bool valid(const OutboxRecord& r) {
   return between(r.kind, OutboxKind::usage, OutboxKind::voided) && r.end <= price::End::expired &&
          r.phase <= price::Phase::final && r.hold.seq > 0 && r.hold.slot < kMaxSlots &&
-         r.held >= 0 && r.charged >= 0 && r.excess >= 0 && r.loss >= 0 && r.charged <= r.held;
+         r.held >= 0 && r.charged >= 0 && r.excess >= 0 && r.loss >= 0 && r.charged <= r.held &&
+         r.upstream_cost >= 0 &&
+         std::ranges::all_of(r.failed, [](const FailedAttempt& a) { return a.cost >= 0; });
 }
 
 bool valid(const IdemRecord& r) {
@@ -222,7 +226,7 @@ AccountKey counter_key(CounterKind kind, WalletId wallet, std::uint64_t id) {
                                      : account_key(wallet, Rank::counters_of_key, id);
 }
 
-IdemKey idem_key(KeyId key, const std::array<std::uint8_t, 16>& hash) {
+IdemKey idem_key(KeyId key, const IdemHash& hash) {
   IdemKey out;
   store_be<8>(out.data(), key);
   std::memcpy(out.data() + 8, hash.data(), hash.size());

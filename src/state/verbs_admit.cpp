@@ -4,6 +4,7 @@
 #include <limits>
 
 #include "admission.hpp"
+#include "idem.hpp"
 #include "rows.hpp"
 #include "sluice/state/verbs.hpp"
 
@@ -44,8 +45,7 @@ Result<> store_account(Tables& tables, Account& account) {
   return store(tables, Table::accounts, span_of(of_wallet), account.of_wallet);
 }
 
-Outcome refuse(Limit limit, Nanos available) {
-  Outcome outcome;
+Outcome refuse(Limit limit, Nanos available, Outcome outcome = {}) {
   outcome.verdict = Verdict::refused;
   outcome.limit = limit;
   outcome.available = available;
@@ -95,7 +95,28 @@ HoldRecord new_hold(const ReserveVerb& verb, const Account& account) {
   hold.opened_at_ns = verb.opened_at_ns;
   hold.deadline_ns = verb.deadline_ns;
   hold.input_estimate = verb.input_estimate;
+  hold.rate_tokens = verb.rate_tokens;
+  hold.reserved_at_ns = verb.now_ns;
+  hold.idem = verb.idem;
   return hold;
+}
+
+/// Rates of both parties, or neither: what the key was charged is taken back when the wallet
+/// refuses.
+RateDecision take_all_rates(Account& account, const ReserveVerb& verb, RateView& view) {
+  const TimeNs requests_ns = account.key.requests_tat_ns;
+  const TimeNs tokens_ns = account.key.tokens_tat_ns;
+  RateDecision rates = take_rates(account.key, verb.rate_tokens, verb.now_ns);
+  if (rates.limit == Limit::none) {
+    rates = take_rates(account.of_wallet, verb.rate_tokens, verb.now_ns);
+    if (rates.limit != Limit::none) {
+      account.key.requests_tat_ns = requests_ns;
+      account.key.tokens_tat_ns = tokens_ns;
+    }
+  }
+  show_rates(account.key, verb.now_ns, view);
+  show_rates(account.of_wallet, verb.now_ns, view);
+  return rates;
 }
 
 }  // namespace
@@ -103,7 +124,7 @@ HoldRecord new_hold(const ReserveVerb& verb, const Account& account) {
 // Row 1.
 Result<Outcome> apply(Tables& tables, SlotId slot_id, std::uint64_t epoch,
                       const ReserveVerb& verb) {
-  if (verb.amount < 0 || verb.excess_max < 0 || verb.input_estimate < 0)
+  if (verb.amount < 0 || verb.excess_max < 0 || verb.input_estimate < 0 || verb.rate_tokens < 0)
     return fail(Errc::bad_value);
   Result<Account> account = load_account(tables, verb.wallet_id, verb.key_id);
   if (!account) return std::unexpected(account.error());
@@ -115,21 +136,26 @@ Result<Outcome> apply(Tables& tables, SlotId slot_id, std::uint64_t epoch,
   if (const Limit limit = state_limit(*account); limit != Limit::none) {
     return refuse(limit, account->wallet.available);
   }
+  Outcome outcome;
+  if (names_key(verb.idem)) {
+    // First of all: the first request may have taken what this one would need.
+    const Result<Limit> idem = check_idem(tables, verb, outcome.first);
+    if (!idem) return std::unexpected(idem.error());
+    if (*idem != Limit::none) return refuse(*idem, account->wallet.available, outcome);
+  }
   roll(account->key, verb.key_windows);
   roll(account->of_wallet, verb.wallet_windows);
   const Headroom headroom = money_headroom(*account);
   if (verb.amount > headroom.nanos) {
-    Outcome outcome = refuse(headroom.limit, account->wallet.available);
+    outcome = refuse(headroom.limit, account->wallet.available);
     outcome.affordable = std::max<Nanos>(headroom.nanos, 0);
     return outcome;
   }
-  for (CounterRecord* counters : {&account->key, &account->of_wallet}) {
-    const RateDecision rates = take_rates(*counters, verb.rate_tokens, verb.now_ns);
-    if (rates.limit != Limit::none) {
-      Outcome outcome = refuse(rates.limit, account->wallet.available);
-      outcome.retry_after_ns = rates.retry_after_ns;
-      return outcome;
-    }
+  const RateDecision rates = take_all_rates(*account, verb, outcome.rates);
+  if (rates.limit != Limit::none) {
+    outcome = refuse(rates.limit, account->wallet.available, outcome);
+    outcome.retry_after_ns = rates.retry_after_ns;
+    return outcome;
   }
 
   if (Result<> moved = move_to_held(*account, verb.amount); !moved)
@@ -145,10 +171,12 @@ Result<Outcome> apply(Tables& tables, SlotId slot_id, std::uint64_t epoch,
   if (Result<> put = store(tables, Table::holds, span_of(hold_key(id)), hold); !put) {
     return std::unexpected(put.error());
   }
+  if (names_key(verb.idem)) {
+    if (Result<> put = begin_idem(tables, verb); !put) return std::unexpected(put.error());
+  }
   if (Result<> put = store(tables, Table::slots, span_of(slot_key), slot->record); !put) {
     return std::unexpected(put.error());
   }
-  Outcome outcome;
   outcome.hold = id;
   outcome.available = account->wallet.available;
   return outcome;

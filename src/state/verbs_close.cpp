@@ -3,6 +3,7 @@
 #include <array>
 
 #include "admission.hpp"
+#include "idem.hpp"
 #include "rows.hpp"
 #include "sluice/state/verbs.hpp"
 
@@ -24,12 +25,24 @@ Result<> load_counters(Tables& tables, Counters& counters) {
   return {};
 }
 
+/// What the end of a hold changes in the counters of either party.
+struct CounterEnd {
+  Nanos reserved = 0;  ///< that is given back
+  Nanos spent = 0;
+  bool open = true;  ///< it is in flight; else its tombstone is not
+  Tokens rate_tokens = 0;
+  Tokens used_tokens = 0;
+  TimeNs now_ns = 0;
+  TimeNs held_ns = -1;
+};
+
 Result<> close_counters(Tables& tables, Counters& counters, const WindowIds& windows,
-                        Nanos reserved, Nanos spent, bool in_flight) {
+                        const CounterEnd& end) {
   CounterRecord& record = counters.record;
   if (!counters.found) return {};
-  close_reserved(record, windows, reserved, spent);
-  if (in_flight && record.in_flight > 0) --record.in_flight;
+  close_reserved(record, windows, end.reserved, end.spent);
+  if (end.open && record.in_flight > 0) --record.in_flight;
+  correct_tokens(record, end.rate_tokens, end.used_tokens, end.now_ns, end.held_ns);
   return store(tables, Table::accounts, span_of(counters.key), record);
 }
 
@@ -49,7 +62,8 @@ Result<> move_money(WalletRecord& wallet, Nanos release, const price::Charge& ch
 /// Moves the money of a hold that ends; what is available then. An open hold gives `amount` back
 /// first; a tombstone did so when it was made. All rows are read before one is written: a row that
 /// fails its check ends this verb alone, and those beside it are committed.
-Result<Nanos> close_account(Tables& tables, const HoldRecord& hold, const price::Charge& charge) {
+Result<Nanos> close_account(Tables& tables, const HoldRecord& hold, const price::Charge& charge,
+                            TimeNs now_ns) {
   const AccountKey wallet_row = wallet_key(hold.wallet_id);
   WalletRecord wallet;
   Counters of_key{counter_key(CounterKind::key, hold.wallet_id, hold.key_id), false, {}};
@@ -64,11 +78,17 @@ Result<Nanos> close_account(Tables& tables, const HoldRecord& hold, const price:
   }
   const bool open = hold.state == HoldState::open;
   const Nanos release = open ? hold.amount : 0;
-  const Nanos spent = charge.charged + charge.excess;
+  const CounterEnd end{.reserved = release,
+                       .spent = charge.charged + charge.excess,
+                       .open = open,
+                       .rate_tokens = open ? hold.rate_tokens : 0,
+                       .used_tokens = charge.billed.prompt() + charge.billed.output,
+                       .now_ns = now_ns,
+                       .held_ns = now_ns == 0 ? -1 : now_ns - hold.reserved_at_ns};
   Result<> done = move_money(wallet, release, charge);
   if (done) done = store(tables, Table::accounts, span_of(wallet_row), wallet);
-  if (done) done = close_counters(tables, of_key, hold.key_windows, release, spent, open);
-  if (done) done = close_counters(tables, of_wallet, hold.wallet_windows, release, spent, open);
+  if (done) done = close_counters(tables, of_key, hold.key_windows, end);
+  if (done) done = close_counters(tables, of_wallet, hold.wallet_windows, end);
   if (!done) return std::unexpected(done.error());
   return wallet.available;
 }
@@ -114,10 +134,13 @@ price::Charge resplit(const price::Charge& charge, const HoldRecord& hold) {
 /// caller. `wanted` null = no outbox row.
 Result<Outcome> close_hold(Tables& tables, const HoldId& id, const HoldRecord& hold,
                            SlotRecord& slot, const price::Charge& charge,
-                           const OutboxRecord* wanted) {
+                           const OutboxRecord* wanted, TimeNs now_ns) {
   const bool late = hold.state == HoldState::tombstone;
-  const Result<Nanos> available = close_account(tables, hold, charge);
+  const Result<Nanos> available = close_account(tables, hold, charge, now_ns);
   if (!available) return std::unexpected(available.error());
+  if (const Result<> ended = end_idem(tables, hold, charge.charged + charge.excess); !ended) {
+    return std::unexpected(ended.error());
+  }
   if (Result<bool> erased = tables.erase(Table::holds, span_of(hold_key(id))); !erased) {
     return std::unexpected(erased.error());
   }
@@ -164,14 +187,14 @@ Result<Outcome> absent_hold(Tables& tables, const HoldId& id) {
 
 /// Rows 3, 4 and 7: they differ in the charge and in whether a row is wanted.
 Result<Outcome> close_one(Tables& tables, const HoldId& id, const price::Charge& wanted_charge,
-                          const OutboxRecord* record) {
+                          const OutboxRecord* record, TimeNs now_ns) {
   Result<Loaded<HoldRecord>> hold = load<HoldRecord>(tables, Table::holds, span_of(hold_key(id)));
   if (!hold) return std::unexpected(hold.error());
   if (!hold->found) return absent_hold(tables, id);
   Result<SlotRecord> slot = load_slot(tables, id.slot);
   if (!slot) return std::unexpected(slot.error());
   const price::Charge charge = resplit(wanted_charge, hold->record);
-  Result<Outcome> outcome = close_hold(tables, id, hold->record, *slot, charge, record);
+  Result<Outcome> outcome = close_hold(tables, id, hold->record, *slot, charge, record, now_ns);
   if (!outcome || record == nullptr) return outcome;  // no row: the slot has not changed
   if (Result<> put = store(tables, Table::slots, span_of(number_key(id.slot)), *slot); !put) {
     return std::unexpected(put.error());
@@ -190,12 +213,12 @@ price::Charge void_charge() {
 // Rows 3 and 7.
 Result<Outcome> apply(Tables& tables, const SettleVerb& verb) {
   if (verb.charge.cost < 0 || verb.record == nullptr) return fail(Errc::bad_value);
-  return close_one(tables, verb.hold, verb.charge, verb.record);
+  return close_one(tables, verb.hold, verb.charge, verb.record, verb.now_ns);
 }
 
 // Row 4.
 Result<Outcome> apply(Tables& tables, const VoidVerb& verb) {
-  return close_one(tables, verb.hold, void_charge(), verb.record);
+  return close_one(tables, verb.hold, void_charge(), verb.record, verb.now_ns);
 }
 
 // Row 6.
@@ -216,7 +239,7 @@ Result<Outcome> apply(Tables& tables, const ExpireVerb& verb) {
     return outcome;
   }
   const price::Charge nothing = void_charge();
-  const Result<Nanos> available = close_account(tables, record, nothing);
+  const Result<Nanos> available = close_account(tables, record, nothing, verb.now_ns);
   if (!available) return std::unexpected(available.error());
   record.state = HoldState::tombstone;
   if (Result<> put = store(tables, Table::holds, span_of(key), record); !put) {
@@ -255,6 +278,9 @@ Result<ReapOutcome> apply(Tables& tables, const ReapVerb& verb) {
     Result<Loaded<HoldRecord>> hold = load<HoldRecord>(tables, Table::holds, span_of(key));
     if (!hold) return std::unexpected(hold.error());
     if (hold->record.state == HoldState::tombstone) {
+      if (const Result<> ended = end_idem(tables, hold->record, 0); !ended) {
+        return std::unexpected(ended.error());
+      }
       if (Result<bool> erased = tables.erase(Table::holds, span_of(key)); !erased) {
         return std::unexpected(erased.error());
       }
@@ -265,7 +291,8 @@ Result<ReapOutcome> apply(Tables& tables, const ReapVerb& verb) {
     const price::Charge decided =
         verb.policy.decide(verb.policy.context, ids[i], hold->record, record);
     const price::Charge charge = resplit(decided, hold->record);
-    const Result<Outcome> closed = close_hold(tables, ids[i], hold->record, *slot, charge, &record);
+    const Result<Outcome> closed =
+        close_hold(tables, ids[i], hold->record, *slot, charge, &record, 0);
     if (!closed) return std::unexpected(closed.error());
     ++outcome.closed;
     outcome.charged += charge.charged + charge.excess;
@@ -316,6 +343,10 @@ const char* to_string(Limit limit) {
       return "undrained";
     case Limit::map_full:
       return "map_full";
+    case Limit::repeated:
+      return "repeated";
+    case Limit::idem_full:
+      return "idem_full";
   }
   return "unknown";
 }

@@ -1,8 +1,11 @@
 #include "sluice/state/writer.hpp"
 
 #include <algorithm>
+#include <chrono>
 #include <cstring>
+#include <thread>
 
+#include "idem.hpp"
 #include "lmdb_store.hpp"
 #include "rows.hpp"
 #include "sluice/base/crash_point.hpp"
@@ -12,6 +15,9 @@ namespace sluice::state {
 namespace {
 
 constexpr TimeNs kGateWaitNs = 5 * kSecond;
+// Longer than it takes to wake whoever waits for the gate: who gives it back and takes it again at
+// once keeps it, as a waiter is still waking when it is gone.
+constexpr auto kBetweenChunks = std::chrono::microseconds(200);
 
 /// One transaction inside the gate: `work(tables)` gives a Result; an error aborts.
 template <class Work>
@@ -147,6 +153,7 @@ Result<std::uint64_t> Writer::delete_drained(SlotId slot, std::uint64_t up_to_se
     if (!outcome) return std::unexpected(outcome.error());
     deleted += outcome->deleted;
     if (!outcome->more) return deleted;
+    std::this_thread::sleep_for(kBetweenChunks);
   }
 }
 
@@ -154,6 +161,13 @@ Result<Outcome> Writer::expire(const HoldId& hold, TimeNs now_monotonic_ns) {
   return transact(environment_, [&](Tables& tables) {
     return apply(tables, ExpireVerb{hold, now_monotonic_ns});
   });
+}
+
+Result<std::size_t> Writer::forget_idem(std::span<const IdemKey> keys, TimeNs now_ns,
+                                        TimeNs age_ns) {
+  if (keys.size() > kMaxRowsPerTxn) return fail(Errc::bad_value);
+  return transact(environment_,
+                  [&](Tables& tables) { return state::forget_idem(tables, keys, now_ns, age_ns); });
 }
 
 Result<> Writer::set_catalog(std::uint64_t generation, std::string_view file, std::uint64_t hash) {

@@ -207,5 +207,37 @@ TEST_F(CatalogTest, NamesAndAliasesShareOneSpace) {
             "model 'n': model 'm' answers to 'm' already");
 }
 
+TEST_F(CatalogTest, RouteGroupsNameModelsThatAreThereAndNoOthers) {
+  add_model("a");
+  add_model("b");
+  RouteGroupSettings group;
+  group.models = {{"a", "b"}};
+  EXPECT_EQ(*put_route_group(*service_, "premium", group), Change::created);
+  EXPECT_EQ(*put_route_group(*service_, "premium", group), Change::none);
+  group.models = {{"b", "a"}};
+  EXPECT_EQ(*put_route_group(*service_, "premium", group), Change::updated);
+  EXPECT_EQ(service_->ledger.catalog().route_group("premium").value().models, "b,a");
+  group.models = {{"a", "gone"}};
+  EXPECT_NE(problem_of(put_route_group(*service_, "premium", group)).find("gone"),
+            std::string::npos);
+  EXPECT_NE(problem_of(put_route_group(*service_, "empty", {})), "");
+  group.models = {{"b"}};
+  EXPECT_NE(problem_of(put_route_group(*service_, "a", group)), "") << "a model has that name";
+  ModelSettings model;
+  model.aliases = {{"premium"}};
+  EXPECT_NE(problem_of(put_model(*service_, "a", model)), "") << "a group has that name";
+}
+
+TEST_F(CatalogTest, AnAliasMayBeAPatternButNotEverything) {
+  add_model("a");
+  ModelSettings model;
+  model.aliases = {{"a-*", "*-b"}};
+  EXPECT_EQ(problem_of(put_model(*service_, "a", model)), "");
+  for (const char* bad : {"*", "**", "a b*", "-*"}) {
+    model.aliases = {{bad}};
+    EXPECT_NE(problem_of(put_model(*service_, "a", model)), "") << bad;
+  }
+}
+
 }  // namespace
 }  // namespace sluice::control

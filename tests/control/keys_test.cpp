@@ -63,6 +63,37 @@ TEST_F(KeysTest, DisablingRaisesTheGeneration) {
   EXPECT_FALSE(changed);
 }
 
+TEST_F(KeysTest, RotationGivesANewSecretAndKeepsTheOldOneForAWhile) {
+  KeySettings settings;
+  settings.budget_total = "5";
+  const auto made = add_key(*service_, "acme", "k", settings);
+  ASSERT_TRUE(made);
+  const auto rotated = rotate_key(*service_, "acme", "k", "24h");
+  ASSERT_TRUE(rotated) << rotated.error().text;
+  EXPECT_NE(rotated->secret, made->secret);
+  EXPECT_TRUE(is_well_formed_api_key(rotated->secret));
+  const auto key = find_key(*service_, "acme", "k");
+  EXPECT_EQ(key->id, made->key.id);
+  EXPECT_EQ(key->policy, made->key.policy);
+  EXPECT_EQ(key->digest, to_hex(hasher_.hash(rotated->secret)));
+  const auto former = ledger_->keys().former_of(key->id);
+  ASSERT_EQ(former->size(), 1U);
+  EXPECT_EQ(former->front().digest, made->key.digest);
+  EXPECT_EQ(former->front().expires_ns, clock_.realtime_ns() + 24 * 3600 * kSecond);
+  for (const ledger::AuditRow& row : *ledger_->audit().list(10)) {
+    for (const std::string& secret : {made->secret, rotated->secret})
+      EXPECT_EQ((row.detail + row.subject).find(secret), std::string::npos);
+  }
+  ASSERT_TRUE(rotate_key(*service_, "acme", "k", "0"));
+  for (const ledger::FormerSecret& secret : *ledger_->keys().former_of(key->id))
+    EXPECT_LE(secret.expires_ns, clock_.realtime_ns());
+  EXPECT_EQ(problem_of(rotate_key(*service_, "acme", "k", "soon")),
+            "overlap: must be a time such as 24h, at most 90d, or 0");
+  EXPECT_EQ(problem_of(rotate_key(*service_, "acme", "k", "24h", made->secret)),
+            "key 'acme/k': exists already");
+  EXPECT_EQ(problem_of(rotate_key(*service_, "acme", "none", "24h")), "key 'acme/none': not found");
+}
+
 TEST_F(KeysTest, MistakesHaveOneClearLine) {
   const auto problem_with = [&](auto member, const char* value) {
     KeySettings settings;
@@ -85,6 +116,8 @@ TEST_F(KeysTest, MistakesHaveOneClearLine) {
             "max-in-flight: must be a whole number, 1 to 1000000, or none");
   EXPECT_EQ(problem_with(&KeySettings::on_disconnect, "maybe"),
             "on-disconnect: must be cancel or drain");
+  EXPECT_EQ(problem_with(&KeySettings::credentials, "hide"),
+            "credentials: must be pass, mask or refuse");
   EXPECT_EQ(problem_of(add_key(*service_, "nobody", "k", {})), "customer 'nobody': not found");
   EXPECT_EQ(problem_of(add_key(*service_, "acme", "k", {}, "short")),
             "secret: must be 24 to 200 printable ASCII characters without blanks");

@@ -42,12 +42,6 @@ TEST(ErrorClass, FollowsBodyBeforeStatus) {
        no_money},
       {openai, 403, R"({"error":{"message":"no"}})", unknown},
       {openai, 418, "", unknown},
-      // GLM: digits as a string
-      {openai, 429, R"({"error":{"code":"1113","message":"arrears"}})", no_money},
-      {openai, 429, R"({"error":{"code":"1302","message":"concurrency"}})", rate},
-      {openai, 429, R"({"error":{"code":"1305","message":"flow"}})", overloaded},
-      {openai, 400, R"({"error":{"code":"1261","message":"too long"}})", caller},
-      {openai, 401, R"({"error":{"code":"1000","message":"auth"}})", key_bad},
       // Kimi
       {openai, 429, R"({"error":{"type":"exceeded_current_quota_error","message":"x"}})", no_money},
       {openai, 429, R"({"error":{"type":"engine_overloaded_error","message":"x"}})", overloaded},
@@ -66,10 +60,6 @@ TEST(ErrorClass, FollowsBodyBeforeStatus) {
       {claude, 500,
        R"j({"type":"error","error":{"type":"api_error","message":"insufficient balance (1008)"}})j",
        no_money},
-      {openai, 200, R"({"base_resp":{"status_code":1008,"status_msg":"insufficient balance"}})",
-       no_money},
-      {openai, 200, R"({"base_resp":{"status_code":2049,"status_msg":"invalid key"}})", key_bad},
-      {openai, 200, R"({"base_resp":{"status_code":1002,"status_msg":"rate"}})", rate},
       // xAI and Mistral: no wrapper
       {openai, 400,
        R"({"code":"Client specified an invalid argument","error":"This model's maximum prompt length is 5"})",
@@ -113,6 +103,37 @@ TEST(ErrorClass, FollowsBodyBeforeStatus) {
   };
   for (const ClassCase& c : cases) {
     EXPECT_EQ(to_string(classify_upstream_error(c.format, c.status, c.body)), to_string(c.expected))
+        << c.status << " " << c.body;
+  }
+}
+
+// Two providers, the same number: 1002 is a bad key at one and too many requests at the other.
+TEST(ErrorClass, ATableOfTheProvidersOwnCodesGoesBeforeAllElse) {
+  const ErrorTable first("1002 key_bad\n1113 no_money\n1305 overloaded\n");
+  const ErrorTable second("1002 rate\n1008 no_money\n1027 caller\napi_error rate\n");
+  const struct {
+    ErrorTable table;
+    int status;
+    std::string_view body;
+    ErrorClass expected;
+  } cases[] = {
+      {first, 429, R"({"error":{"code":"1113","message":"arrears"}})", no_money},
+      {first, 429, R"({"error":{"code":"1305","message":"flow"}})", overloaded},
+      {first, 400, R"({"error":{"code":1002,"message":"auth"}})", key_bad},
+      {first, 429, R"({"error":{"code":"11","message":"not in it"}})", rate},
+      {first, 429, R"({"error":{"code":"11130","message":"not in it"}})", rate},
+      {second, 200, R"({"base_resp":{"status_code":1002,"status_msg":"slow"}})", rate},
+      {second, 200, R"({"base_resp":{"status_code":1008,"status_msg":"empty"}})", no_money},
+      {second, 500, R"j({"error":{"type":"api_error","message":"output sensitive (1027)"}})j",
+       caller},
+      {second, 500, R"j({"error":{"type":"api_error","message":"something (x1027)"}})j", rate},
+      {ErrorTable(), 429, R"({"error":{"code":"1113","message":"arrears"}})", rate},
+      {ErrorTable("1113\n\n1113 nonsense\n1113 caller"), 429,
+       R"({"error":{"code":"1113","message":"a broken table"}})", caller},
+  };
+  for (const auto& c : cases) {
+    EXPECT_EQ(to_string(classify_upstream_error(Format::openai, c.status, c.body, c.table)),
+              to_string(c.expected))
         << c.status << " " << c.body;
   }
 }

@@ -39,6 +39,34 @@ struct EditCase {
   std::string_view expected;
 };
 
+TEST(RequestEdits, TakeStreamOptionsOutWhereverTheyStand) {
+  const struct {
+    std::string_view body;
+    std::string_view expected;
+  } cases[] = {
+      {R"({"stream_options":{"include_usage":true},"model":"a"})", R"({"model":"a"})"},
+      {R"({"model":"a","stream_options":{"include_usage":true}})", R"({"model":"a"})"},
+      {R"({"model":"a" , "stream_options" : {"a":{"b":"}"}} , "n":1})",
+       R"({"model":"a" ,  "n":1})"},
+      {R"({ "stream\u005foptions" :
+ null,"model":"a"})",
+       R"({ "model":"a"})"},
+      {R"({"model":"a","n":1})", R"({"model":"a","n":1})"},
+  };
+  for (const auto& c : cases) {
+    EXPECT_EQ(edited(openai_chat, c.body, {.without_stream_options = c.body}), c.expected)
+        << c.body;
+  }
+  const std::string_view all = R"({"stream_options":{"include_usage":true},"model":"a"})";
+  EXPECT_EQ(edited(openai_chat, all,
+                   {.upstream_model = "b",
+                    .include_usage = true,
+                    .without_stream_options = all,
+                    .output_cap = 5,
+                    .cap_field = "max_tokens"}),
+            R"({"max_tokens":5,"model":"b"})");
+}
+
 TEST(RequestEdits, TouchOnlyWhatTheyName) {
   const EditCase cases[] = {
       {openai_chat, R"({ "model" : "a", "x":1.50})", {}, R"({ "model" : "a", "x":1.50})"},

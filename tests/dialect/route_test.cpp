@@ -106,6 +106,44 @@ TEST(Route, KnowsThePathsOfAllFormats) {
   }
 }
 
+TEST(Route, KnowsWhatAKeyMayAskAboutItsAccount) {
+  const AuthHeaders none{};
+  const AuthHeaders claude{.anthropic_version = "2023-06-01"};
+  const std::string id(32, 'a');
+  const std::string request = "/v1/sluice/requests/" + id;
+  const RouteCase cases[] = {
+      {"GET", "/v1/sluice/balance", "", none, ok, Format::openai, Operation::account_balance, ""},
+      {"GET", "/v1/sluice/balance", "", claude, ok, Format::claude, Operation::account_balance, ""},
+      {"POST", "/v1/sluice/balance", "", none, method_not_allowed, Format::openai,
+       Operation::account_balance, ""},
+      {"GET", request, "", none, ok, Format::openai, Operation::account_request, id},
+      {"GET", "/v1/sluice/requests/../balance", "", none, bad_target, Format::openai,
+       Operation::account_request, ""},
+      {"GET", "/v1/sluice/requests/", "", none, bad_target, Format::openai,
+       Operation::account_request, ""},
+      {"GET", "/v1/sluice/nonsense", "", none, not_found, Format::openai, Operation::openai_chat,
+       ""},
+      {"GET", "/dashboard/billing/subscription", "", none, ok, Format::openai,
+       Operation::billing_subscription, ""},
+      {"GET", "/v1/dashboard/billing/usage", "start_date=2026-01-01", none, ok, Format::openai,
+       Operation::billing_usage, ""},
+      {"GET", "/dashboard/billing/credit_grants", "", none, ok, Format::openai,
+       Operation::billing_grants, ""},
+      {"GET", "/dashboard/billing/invoices", "", none, not_offered, Format::openai,
+       Operation::openai_chat, ""},
+  };
+  for (const RouteCase& c : cases) {
+    SCOPED_TRACE(std::string(c.method) + " " + std::string(c.path));
+    const Route got = route(c.method, c.path, c.query, c.headers);
+    EXPECT_EQ(got.verdict, c.verdict);
+    EXPECT_EQ(got.format, c.format);
+    if (c.verdict != ok) continue;
+    EXPECT_EQ(got.operation, c.operation);
+    EXPECT_EQ(got.model, c.model);
+    EXPECT_TRUE(is_account(got.operation) && !is_billed(got.operation));
+  }
+}
+
 TEST(Route, RefusesAModelNameThatIsTooLong) {
   const std::string path =
       "/v1beta/models/" + std::string(kMaxModelName + 1, 'm') + ":generateContent";

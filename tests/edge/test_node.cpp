@@ -125,32 +125,52 @@ void TestNode::publish(const NodePlan& plan) {
 
   state::CatalogSpec spec;
   spec.generation = 1;
-  std::vector<std::uint16_t> ports{plan.upstream_port};
-  ports.insert(ports.end(), plan.more_upstreams.begin(), plan.more_upstreams.end());
-  state::ModelSpec model;
-  model.id = 1;
-  model.name = "m";
-  model.flags = plan.model_flags;
-  model.price_version = kPriceVersion;
-  state::AddressSpec host;
   std::vector<state::AddressSpec> addresses;
-  for (std::size_t i = 0; i < ports.size(); ++i) {
+  const auto add_channel = [&](std::uint16_t port) {
     state::ChannelSpec channel;
-    channel.id = static_cast<std::uint32_t>(i + 1);
+    channel.id = static_cast<std::uint32_t>(spec.channels.size() + 1);
     channel.name = "channel-" + std::to_string(channel.id);
     channel.format = plan.upstream_format;
     channel.scheme = state::Scheme::http;
-    channel.port = ports[i];
+    channel.port = port;
     channel.host = "127.0.0.1";
     channel.base_path = "/v1";
-    channel.keys.push_back(
-        {.id = 1, .enabled = true, .sealed = seal(public_key, "provider-secret")});
+    for (const std::string& secret : plan.provider_keys) {
+      const auto number = static_cast<std::uint32_t>(channel.keys.size());
+      channel.keys.push_back(
+          {.id = channel.id * 10 + number, .enabled = true, .sealed = seal(public_key, secret)});
+    }
     spec.channels.push_back(channel);
-    model.candidates.push_back({.channel_id = channel.id, .upstream_model = "up-m"});
-    state::PinnedAddress pinned{.bytes = {127, 0, 0, 1}, .family = 4, .port = ports[i]};
-    addresses.push_back({.host = "127.0.0.1", .port = ports[i], .addresses = {pinned}});
+    const state::PinnedAddress pinned{.bytes = {127, 0, 0, 1}, .family = 4, .port = port};
+    addresses.push_back({.host = "127.0.0.1", .port = port, .addresses = {pinned}});
+    return channel.id;
+  };
+  std::vector<std::uint16_t> ports{plan.upstream_port};
+  ports.insert(ports.end(), plan.more_upstreams.begin(), plan.more_upstreams.end());
+  const auto add_model = [&](std::string name, const std::vector<std::uint16_t>& upstreams,
+                             std::string upstream_model) {
+    state::ModelSpec model;
+    model.id = static_cast<std::uint32_t>(spec.models.size() + 1);
+    model.name = std::move(name);
+    model.flags = plan.model_flags;
+    model.price_version = kPriceVersion;
+    model.first_byte_timeout_ms = plan.model_times.first_byte_ms;
+    model.first_token_timeout_ms = plan.model_times.first_token_ms;
+    model.between_tokens_timeout_ms = plan.model_times.between_tokens_ms;
+    model.total_timeout_ms = plan.model_times.total_ms;
+    for (const std::uint16_t port : upstreams) {
+      model.candidates.push_back({.channel_id = add_channel(port),
+                                  .priority = static_cast<std::uint16_t>(model.candidates.size()),
+                                  .upstream_model = upstream_model});
+    }
+    spec.models.push_back(model);
+  };
+  add_model("m", ports, plan.upstream_model);
+  spec.models[0].aliases = plan.aliases;
+  if (!plan.second_model.empty()) {
+    add_model("n", plan.second_model, "up-n");
+    spec.route_groups.push_back({.id = 5, .name = "any", .model_ids = {1, 2}});
   }
-  spec.models.push_back(model);
   spec.prices.push_back(price_row());
   spec.zones.push_back(state::utc_zone(system_clock().realtime_ns() / kSecond - 86400, 30));
 
@@ -168,6 +188,13 @@ void TestNode::publish(const NodePlan& plan) {
   ASSERT_TRUE(writer.set_catalog(1, state::catalog_file_name(1), state::file_hash(*catalog)));
   ASSERT_TRUE(writer.set_addresses(1, state::addresses_file_name(1), state::file_hash(*book)));
   (*environment)->boards().admission().ready.store(1);
+  auto boards = state::Boards::attach(epoch, message);
+  ASSERT_TRUE(boards.has_value()) << message;
+  boards_ = std::move(*boards);
+}
+
+state::HealthEntry& TestNode::health(state::HealthKind kind, std::uint32_t id) {
+  return *health_of(boards_->health(), kind, id);
 }
 
 TestNode::~TestNode() {

@@ -5,12 +5,14 @@
 #include <atomic>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <string>
 #include <thread>
 #include <vector>
 
 #include "sluice/base/clock.hpp"
 #include "sluice/edge/shard.hpp"
+#include "sluice/state/boards.hpp"
 #include "sluice/state/build.hpp"
 #include "sluice/state/catalog_builder.hpp"
 #include "sluice/state/inspect.hpp"
@@ -41,9 +43,20 @@ struct NodePlan {
   state::Limits limits;
   relay::Settings settings;
   std::uint8_t upstream_format = 0;           ///< dialect::Format
-  std::vector<std::uint16_t> more_upstreams;  ///< further channels of the same model
+  std::vector<std::uint16_t> more_upstreams;  ///< further channels of the same model, tried later
+  /// Upstreams of a second model "n" (price as of "m"), and with it the group "any" of m and n.
+  std::vector<std::uint16_t> second_model;
+  std::vector<std::string> aliases;  ///< of model "m"
+  std::string upstream_model = "up-m";
+  std::vector<std::string> provider_keys{"provider-secret"};  ///< of each channel: ids 10 × channel
   std::uint32_t model_flags =
       state::kModelEnabled | state::kModelListed | state::kModelRetryAfterSend;
+  struct {
+    std::uint32_t first_byte_ms = 0;
+    std::uint32_t first_token_ms = 0;
+    std::uint32_t between_tokens_ms = 0;
+    std::uint32_t total_ms = 0;
+  } model_times;  ///< 0 = the node's
   TimeNs drain_ns = 2 * kSecond;
   std::uint32_t connections_most = 2000;
   std::uint32_t connections_per_address = 0;
@@ -61,6 +74,8 @@ class TestNode {
   [[nodiscard]] std::uint16_t port() const { return port_; }
   /// The shard's time goes on by so much at once, as if nothing had happened meanwhile.
   void skip(TimeNs by_ns) { clock_.skip(by_ns); }
+  /// The shard's monotonic time.
+  [[nodiscard]] TimeNs now_ns() const { return clock_.monotonic_ns(); }
   /// Asks the shard to finish.
   void drain();
   /// Drains and ends the shard; then what it left can be read.
@@ -68,6 +83,8 @@ class TestNode {
   [[nodiscard]] const state::StateCopy& left() const { return left_; }
   [[nodiscard]] const state::OutboxRecord& only_record() const;
   [[nodiscard]] const state::WalletRecord& wallet() const;
+  /// The shard's health board; while it runs.
+  [[nodiscard]] state::HealthEntry& health(state::HealthKind kind, std::uint32_t id);
 
  private:
   void build(const NodePlan& plan);
@@ -81,6 +98,7 @@ class TestNode {
   SkippingClock clock_;
   std::thread shard_;
   bool stopped_ = false;
+  std::unique_ptr<state::Boards> boards_;  ///< a view of the shard's, as another process has it
   state::StateCopy left_;
 };
 

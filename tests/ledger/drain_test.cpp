@@ -341,5 +341,27 @@ TEST_F(DrainTest, BackupWhileAnotherProcessDrainsIsWhole) {
   ::waitpid(child, nullptr, 0);
 }
 
+TEST_F(DrainTest, FailedAttemptsAreKeptWithTheirRowAndGoWithIt) {
+  DrainBatch batch{1, 1, usage_rows(0, 1, 2, wallet_.id)};
+  batch.rows[1].route_reason = 6;
+  batch.rows[1].upstream_cost = 7;
+  batch.rows[1].failed[0] = {4, 40, 429, 3, true, 12, 0};
+  batch.rows[1].failed[1] = {5, 50, 0, 1, true, 800, 99};
+  ASSERT_TRUE(ledger_->usage().drain(batch)) << ledger_->last_error();
+  const auto rows = ledger_->usage().list({});
+  ASSERT_TRUE(rows);
+  EXPECT_EQ(rows->front().row.route_reason, 6);
+  EXPECT_EQ(rows->front().row.upstream_cost, 7);
+  const auto attempts = ledger_->usage().attempts(rows->back().id, rows->front().id);
+  ASSERT_TRUE(attempts) << ledger_->last_error();
+  ASSERT_EQ(attempts->size(), 2U);
+  EXPECT_EQ(attempts->at(0).first, rows->front().id);
+  EXPECT_EQ(attempts->at(0).second.status, 429);
+  EXPECT_EQ(attempts->at(1).second.cost, 99);
+  EXPECT_TRUE(attempts->at(1).second.sent);
+  EXPECT_EQ(ledger_->usage().remove_before(INT64_MAX, 10).value(), 2);
+  EXPECT_TRUE(ledger_->usage().attempts(0, INT64_MAX).value().empty());
+}
+
 }  // namespace
 }  // namespace sluice::ledger

@@ -80,6 +80,34 @@ TEST_F(SchemaTest, AMigratedLedgerTakesWhatANewOneTakes) {
   EXPECT_EQ(ledger_->keys().live_with_pepper(2).value_or(-1), 1);
 }
 
+TEST_F(SchemaTest, ModelsOfVersion1HaveNoTimesOfTheirOwnAndMayBeGrouped) {
+  become_version_1();
+  run("INSERT INTO model VALUES (1, 'old', '', '', '', 0, 0, 7, 8, 1300, 0, 100, 1, 1, 1, 5)");
+  reopen();
+  const auto model = ledger_->catalog().model("old");
+  ASSERT_TRUE(model) << ledger_->last_error();
+  EXPECT_EQ(model->between_tokens_timeout_ms, 8);
+  EXPECT_EQ(model->first_token_timeout_ms, 0);
+  EXPECT_EQ(model->total_timeout_ms, 0);
+  RouteGroup group{.name = "any", .models = "old"};
+  ASSERT_TRUE(ledger_->catalog().put(group)) << ledger_->last_error();
+  EXPECT_EQ(ledger_->catalog().snapshot().value().route_groups.size(), 1U);
+}
+
+TEST_F(SchemaTest, ProvidersAndChannelsOfVersion1DepartFromNothing) {
+  become_version_1();
+  run("INSERT INTO provider VALUES (1, 'old', 'openai', 'https://a.example', 'bearer', '', 1);"
+      "INSERT INTO channel VALUES (1, 'old', 1, 0, 1, 1000, 'socks5://a.example:1', 0, 0, 0, 1)");
+  reopen();
+  const auto provider = ledger_->catalog().provider("old");
+  ASSERT_TRUE(provider) << ledger_->last_error();
+  EXPECT_EQ(provider->quirks + provider->error_classes, "");
+  const auto channel = ledger_->catalog().channel("old");
+  ASSERT_TRUE(channel);
+  EXPECT_EQ(channel->proxy, "socks5://a.example:1");
+  EXPECT_EQ(channel->proxy_credentials + channel->proxy_fingerprint, "");
+}
+
 TEST_F(SchemaTest, AVersion1ThatOnlyReadsIsRefused) {
   become_version_1();
   std::string message;

@@ -59,7 +59,7 @@ class Sample : public Node {
       request(a, first_, 300);
       request(b, second_, 300 + i);
     }
-    ASSERT_EQ(a.reserve(first_.wallet.id, first_.key.id, 700, row_.version).hold.seq, 8U);
+    ASSERT_EQ(a.reserve(first_.wallet.id, first_.key.id, 700, row_.version, {9}).hold.seq, 8U);
     ASSERT_EQ(b.reserve(second_.wallet.id, second_.key.id, 900, row_.version).hold.seq, 7U);
     const state::Outcome old = b.reserve(second_.wallet.id, second_.key.id, 950, row_.version);
     state::Writer writer(environment());
@@ -244,6 +244,11 @@ const Damage kDamages[] = {
     {"HoldThatWasNeverGivenOut", "I3: .*: hold 99 of slot 0 was never given out: .* last is 8",
      hold_at(1, 99)},
     {"HoldThatWasClosed", "I3: .*: hold 2 of slot 0 was closed by row 2", hold_at(1, 2)},
+    {"KeyInUseByNobody", "I3: an Idempotency-Key .*: request 4d0{30} has no hold",
+     in_state<state::IdemRecord>(Table::idem, state::idem_key(1, {9}),
+                                 [](state::IdemRecord& row) { row.request_id = {77}; })},
+    {"TornKeyInUse", "table idem: the record with key .* is damaged",
+     torn<state::IdemRecord>(Table::idem, state::idem_key(1, {9}), 20)},
     {"HoldWithoutReservation",
      "I1: reserved and in flight .*: counters of key 1: reserved in total 0, open holds 700",
      in_counters([](auto& c) { c.total.reserved = 0; })},

@@ -38,19 +38,22 @@ class TemporaryDirectory {
 /// reconciler.
 class PlayedShard {
  public:
+  static constexpr TimeNs kOpenedAtNs = 1'800'000'000 * kSecond;
   PlayedShard(state::Environment& environment, const std::string& state_directory,
               state::SlotId slot)
       : lock_(*state::SlotLock::acquire(state_directory, slot)), queue_(environment, lock_) {}
 
   state::Outcome reserve(ledger::Id wallet, ledger::Id key, Nanos amount,
-                         std::uint64_t price_version = 0) {
+                         std::uint64_t price_version = 0, state::IdemHash idem = {}) {
     state::ReserveVerb verb;
     verb.wallet_id = static_cast<std::uint64_t>(wallet);
     verb.key_id = static_cast<std::uint64_t>(key);
     verb.amount = amount;
     verb.price_version = price_version;
     verb.key_windows = verb.wallet_windows = {20'833, 24'324};
-    verb.opened_at_ns = 1'800'000'000 * kSecond;
+    verb.opened_at_ns = kOpenedAtNs;
+    verb.request_id = {idem[0]};
+    verb.idem = idem;
     verb.deadline_ns = deadline_ns_;
     verb.now_ns = kSecond;
     verb.model_id = 1;

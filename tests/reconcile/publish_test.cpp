@@ -8,6 +8,7 @@
 #include "sluice/dialect/format.hpp"
 #include "sluice/state/addresses.hpp"
 #include "sluice/state/catalog.hpp"
+#include "sluice/state/inspect.hpp"
 
 namespace sluice::reconcile {
 namespace {
@@ -168,6 +169,80 @@ TEST_F(PublishTest, KeyPolicyAndLimitsArriveAndChange) {
   settle_down();
   key = environment().find_key(digest);
   EXPECT_EQ((*key)->state, state::KeyState::disabled);
+}
+
+TEST_F(PublishTest, ARotatedKeyIsGoodUnderBothSecretsUntilTheOverlapIsOver) {
+  Account account = add_account("acme", kNanosPerUsd);
+  start();
+  const auto find = [&](unsigned first) {
+    Digest256 digest{};
+    digest[0] = static_cast<std::uint8_t>(first);
+    return *environment().find_key(digest);
+  };
+  settle_down();
+  ASSERT_TRUE(find(0x10));
+  account.key.digest = digest_text(2);
+  const TimeNs until_ns = clock_.realtime_ns() + 3600 * kSecond;
+  ASSERT_TRUE(books_->keys().rotate(account.key, until_ns));
+  settle_down();
+  ASSERT_TRUE(find(0x20));
+  EXPECT_EQ(find(0x20)->expires_at_ns, 0);
+  EXPECT_EQ(find(0x10)->expires_at_ns, until_ns);
+  EXPECT_EQ(find(0x10)->key_id, find(0x20)->key_id);
+
+  account.key.enabled = false;
+  ASSERT_TRUE(books_->keys().update(account.key));
+  settle_down();
+  EXPECT_EQ(find(0x10)->state, state::KeyState::disabled) << "policy is one for both";
+
+  reconciler_.reset();
+  std::filesystem::remove_all(state_.path());
+  std::filesystem::create_directory(state_.path());
+  start();  // a new epoch, from the ledger alone
+  EXPECT_EQ(find(0x10)->expires_at_ns, until_ns);
+  ASSERT_TRUE(find(0x20));
+
+  clock_.advance(3601 * kSecond);
+  for (int i = 0; i < 3; ++i) {
+    ASSERT_TRUE(reconciler_->step());
+    clock_.advance(60 * kSecond);
+  }
+  EXPECT_FALSE(find(0x10));
+  ASSERT_TRUE(find(0x20));
+  EXPECT_TRUE(books_->keys().former_of(0)->empty());
+
+  account.key.digest = digest_text(3);
+  ASSERT_TRUE(books_->keys().rotate(account.key, clock_.realtime_ns()));
+  settle_down();
+  EXPECT_FALSE(find(0x20)) << "without an overlap it ends at once";
+  ASSERT_TRUE(find(0x30));
+}
+
+TEST_F(PublishTest, OldIdempotencyKeysAreForgottenAndYoungOnesAreNot) {
+  const Account account = add_account("acme", kNanosPerUsd);
+  start();
+  settle_down();
+  PlayedShard worker = shard();
+  for (std::uint8_t i = 1; i <= 100; ++i) {
+    const state::Outcome reserved = worker.reserve(account.wallet.id, account.key.id, 10, 0, {i});
+    ASSERT_EQ(reserved.verdict, state::Verdict::done);
+    worker.settle(reserved.hold, 5, account.wallet.id, account.key.id);
+  }
+  const auto left = [&] {
+    return state::scan_idem(environment(), std::nullopt, 0, state::kIdemLifetimeNs, 1, 1)->rows;
+  };
+  const auto seconds = [&](int count) {
+    for (int i = 0; i < count; ++i) {
+      clock_.advance(kSecond);
+      ASSERT_TRUE(reconciler_->step());
+    }
+  };
+  clock_.advance(std::max<TimeNs>(PlayedShard::kOpenedAtNs - clock_.realtime_ns(), 0));
+  seconds(5);
+  EXPECT_EQ(left(), 100U);
+  clock_.advance(state::kIdemLifetimeNs);
+  seconds(5);
+  EXPECT_EQ(left(), 0U);
 }
 
 TEST_F(PublishTest, ManyKeysArriveInManySteps) {

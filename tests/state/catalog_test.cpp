@@ -46,7 +46,7 @@ CatalogSpec small_catalog() {
   ModelSpec sol;
   sol.id = 2;
   sol.name = "gpt-sol";
-  sol.aliases = {"sluice-fast"};
+  sol.aliases = {"sluice-fast", "gpt-sol-*", "*-sol-20*"};
   sol.price_version = 10;
   sol.next_price_version = 30;
   sol.candidates = {{3, 20, 1, "sol-backup", 0}, {7, 10, 5, "", 0}};
@@ -65,6 +65,7 @@ CatalogSpec small_catalog() {
   spec.zones = {utc_zone(1'700'000'000, 400)};
   spec.zones.push_back({4, "Europe/Berlin", {{0, 1, 0}, {100, 2, 0}, {200, 3, 0}}, {{0, 50, 0}}});
   spec.groups = {{8, 900, "gold"}};
+  spec.route_groups = {{.id = 4, .name = "premium", .model_ids = {9, 2}}};
   return spec;
 }
 
@@ -295,6 +296,58 @@ TEST(Catalog, WrongReferencesAreFoundAlthoughTheHashIsRight) {
     static_cast<void>((*catalog)->address_allowed(1, v4(1, 2, 3, 4)));
   }
   EXPECT_GT(refused, 1000);
+}
+
+TEST(Catalog, PatternsAreNamesWhereNoNameIsExact) {
+  CatalogSpec spec = small_catalog();
+  spec.models[2].aliases = {"gpt-sol-2026*", "gpt-*"};
+  const std::vector<std::byte> bytes = build(spec);
+  const auto catalog = *Catalog::view(bytes);
+  EXPECT_EQ(catalog->find_model("gpt-sol")->id, 2U);
+  EXPECT_EQ(catalog->find_model("gpt-sol-x")->id, 2U);
+  EXPECT_EQ(catalog->find_model("gpt-sol-2026-11")->id, 9U) << "the more exact one";
+  EXPECT_EQ(catalog->find_model("gpt-7")->id, 9U);
+  EXPECT_EQ(catalog->find_model("a-sol-2025")->id, 2U);
+  EXPECT_EQ(catalog->find_model("claude-haiku"), nullptr);
+}
+
+TEST(Catalog, AGroupIsANameForModelsInTheirOrder) {
+  const std::vector<std::byte> bytes = build(small_catalog());
+  const auto catalog = *Catalog::view(bytes);
+  const Catalog::Named named = catalog->find_name("premium");
+  ASSERT_NE(named.group, nullptr);
+  EXPECT_EQ(named.model, nullptr);
+  EXPECT_EQ(catalog->find_model("premium"), nullptr);
+  const auto models = catalog->models_of(*named.group);
+  ASSERT_EQ(models.size(), 2U);
+  EXPECT_EQ(catalog->models()[models[0]].id, 9U);
+  EXPECT_EQ(catalog->models()[models[1]].id, 2U);
+  EXPECT_EQ(catalog->find_name("gpt-sol").group, nullptr);
+}
+
+TEST(Catalog, ASetMayNameAGroup) {
+  CatalogSpec spec = small_catalog();
+  spec.model_sets.push_back({7, {"prem*"}});
+  const std::vector<std::byte> bytes = build(spec);
+  const auto catalog = *Catalog::view(bytes);
+  const RouteGroupEntry& group = *catalog->find_name("premium").group;
+  EXPECT_TRUE(catalog->group_in_set(7, group));
+  EXPECT_TRUE(catalog->group_in_set(0, group));
+  EXPECT_FALSE(catalog->group_in_set(5, group));
+  EXPECT_FALSE(catalog->group_in_set(99, group));
+  EXPECT_FALSE(catalog->model_in_set(7, *catalog->find_model("gpt-sol")));
+}
+
+TEST(Catalog, GroupsThatLeadNowhereAreRefused) {
+  std::string message;
+  for (const RouteGroupSpec& bad : {RouteGroupSpec{.id = 1, .name = "empty"},
+                                    RouteGroupSpec{.id = 1, .name = "astray", .model_ids = {77}},
+                                    RouteGroupSpec{.id = 1, .name = "gpt-sol", .model_ids = {2}}}) {
+    CatalogSpec spec = small_catalog();
+    spec.route_groups = {bad};
+    EXPECT_FALSE(build_catalog(spec, message)) << bad.name;
+    EXPECT_FALSE(message.empty());
+  }
 }
 
 TEST(Catalog, FilesAreWrittenWholeAndCheckedAgainstTheirHash) {

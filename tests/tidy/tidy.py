@@ -33,6 +33,7 @@ MAY_USE = {
 OWNERS = {  # header → modules that may include it
     r"liburing(\.h|/)": {"ring"}, r"wolfssl/": {"tls"}, r"lmdb\.h": {"state"}, r"llhttp\.h": {"http"},
     r"soci/": {"ledger"}, r"sqlite3\.h": {"ledger"},
+    r"curl/": {"reconcile", "app"},
 }
 REGISTRY_HOSTS = r"registry\.npmjs|pypi\.org|files\.pythonhosted|crates\.io|proxy\.golang|repo1?\.maven|deb\.debian\.org"
 

@@ -31,11 +31,14 @@ struct Limits {
   std::uint32_t unknown_keys_per_minute = 60;  ///< of one address at one shard; 0 = unlimited
   std::uint32_t json_depth = 64;  ///< levels of objects and arrays in a body, at most 64
   TimeNs write_stall_ns = 60 * kSecond;
-  TimeNs queue_wait_ns = 50 * kMillisecond;  ///< beyond it requests are shed; 0 = never
+  TimeNs queue_wait_ns = 50 * kMillisecond;  ///< of a request for its turn; 0 = none is shed
 };
 
 struct Timeouts {
   TimeNs connect_ns = 5 * kSecond;
+  TimeNs tls_ns = 5 * kSecond;
+  TimeNs first_token_ns = 120 * kSecond;
+  TimeNs probe_interval_ns = 30 * kSecond;
   TimeNs first_byte_stream_ns = 120 * kSecond;
   TimeNs first_byte_whole_ns = 600 * kSecond;
   TimeNs between_tokens_ns = 600 * kSecond;
@@ -88,6 +91,25 @@ struct Secrets {
   std::string sealing_public_file;  ///< 32 bytes. Control
 };
 
+/// Where spans go. Off without an endpoint.
+struct Traces {
+  std::string endpoint;      ///< base URL of OTLP over HTTP; "/v1/traces" is added
+  std::string headers_file;  ///< "Name: value" lines for the collector, such as its key; 0400
+};
+
+/// What is told to people, and how. Off without a webhook and a mail server.
+struct Notices {
+  std::string webhook_url;
+  std::string webhook_secret_file;  ///< 24 bytes at least, 0400
+  std::string smtp_url;             ///< "smtps://host:465" or "smtp://host:587"
+  bool smtp_plain = false;          ///< smtp:// may stay without TLS
+  std::string smtp_user;
+  std::string smtp_password_file;
+  std::string mail_from;
+  std::vector<std::string> mail_to;
+  Nanos low_balance = 0;  ///< of a wallet; 0 = not told
+};
+
 struct Config {
   std::uint32_t node = 1;
   Edge edge;
@@ -96,6 +118,8 @@ struct Config {
   Secrets secrets;
   Limits limits;
   Timeouts timeouts;
+  Traces traces;
+  Notices notices;
   std::vector<std::string>
       allow_private;  ///< CIDRs that a provider may resolve to although private
 };

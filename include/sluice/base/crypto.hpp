@@ -3,10 +3,14 @@
 #pragma once
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
 #include <string_view>
 
 namespace sluice {
+
+/// Length of a client key: "sk-", 43 random characters and 6 of a check, all base62.
+inline constexpr std::size_t kClientKeyChars = 52;
 
 using Digest256 = std::array<std::uint8_t, 32>;
 

@@ -45,6 +45,8 @@ enum class Errc : std::uint8_t {
   corrupt,      ///< a stored record fails its check
   stale_epoch,  ///< the shared state was rebuilt since this process opened it
   internal,
+  // Usage records have these numbers: new ones go to the end.
+  proxy_failed,  ///< a proxy on the way to the upstream refused, or made no sense
 };
 
 /// Who caused it.

@@ -3,6 +3,7 @@
 
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "sluice/control/service.hpp"
@@ -14,6 +15,9 @@ struct ProviderSettings {
   std::optional<std::string> base_url;
   std::optional<std::string> auth;  ///< none, bearer, x-api-key, x-goog-api-key, api-key, query-key
   std::optional<std::vector<std::string>> extra_headers;  ///< "Name: value" each
+  std::optional<std::vector<std::string>> quirks;         ///< of ledger::kQuirkNames
+  /// Error code → class of ledger::kErrorClassNames; replaces what was there.
+  std::optional<std::vector<std::pair<std::string, std::string>>> errors;
   std::optional<bool> enabled;
 };
 struct ChannelSettings {
@@ -22,7 +26,8 @@ struct ChannelSettings {
   std::optional<std::int64_t> weight;     ///< 1 to 1000
   std::optional<std::string> multiplier;  ///< cost against list price: "0.85"
   std::optional<std::string> proxy;       ///< "http://host:port", "socks5://host:port" or "none"
-  std::optional<std::string> connect_timeout;  ///< "5s"
+  std::optional<std::string> proxy_credentials;  ///< "user:password", stored sealed; "none" = none
+  std::optional<std::string> connect_timeout;    ///< "5s"
   std::optional<std::string> first_byte_timeout;
   std::optional<std::string> total_timeout;
   std::optional<bool> enabled;
@@ -46,10 +51,17 @@ struct ModelSettings {
   std::optional<std::int64_t> hidden_tokens_per_s;
   std::optional<std::string> first_byte_timeout;
   std::optional<std::string> between_tokens_timeout;
+  std::optional<std::string> first_token_timeout;
+  std::optional<std::string> total_timeout;
   std::optional<bool> retry_after_send;
   std::optional<bool> listed;
   std::optional<bool> enabled;
   std::optional<std::vector<RouteSettings>> routes;
+};
+struct RouteGroupSettings {
+  std::optional<std::vector<std::string>> models;  ///< names, in order of preference
+  std::optional<bool> listed;
+  std::optional<bool> enabled;
 };
 /// USD per million tokens as text. Caches that are not given cost what input costs.
 struct RateSettings {
@@ -101,10 +113,14 @@ enum class Change : std::uint8_t { none, created, updated };
 [[nodiscard]] Outcome<Change> put_provider_key(Service& service, std::string_view provider,
                                                std::string_view name, std::string_view secret,
                                                std::optional<bool> enabled);
+/// Credentials of a proxy need the service's hasher and sealer.
 [[nodiscard]] Outcome<Change> put_channel(Service& service, std::string_view name,
                                           const ChannelSettings& settings);
 [[nodiscard]] Outcome<Change> put_model(Service& service, std::string_view name,
                                         const ModelSettings& settings);
+/// A name for several models: the first that can be served is used.
+[[nodiscard]] Outcome<Change> put_route_group(Service& service, std::string_view name,
+                                              const RouteGroupSettings& settings);
 /// Adds a price version unless the newest one of the model already says the same.
 [[nodiscard]] Outcome<Change> put_price(Service& service, std::string_view model,
                                         const PriceSettings& settings);

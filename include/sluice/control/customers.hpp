@@ -17,8 +17,9 @@ struct CustomerView {
 struct CustomerSettings {
   std::optional<std::string> group;  ///< name of a price group
   std::optional<std::string> note;
-  std::optional<std::string> zone;        ///< IANA name
-  std::optional<std::string> overdraft;   ///< USD
+  std::optional<std::string> zone;       ///< IANA name
+  std::optional<std::string> overdraft;  ///< USD
+  std::optional<std::string> budget_total;
   std::optional<std::string> budget_day;  ///< USD or "none"
   std::optional<std::string> budget_month;
   std::optional<std::string> max_in_flight;  ///< count or "none", as the two below

@@ -32,6 +32,7 @@ struct KeySettings {
   std::optional<bool> clamp;
   std::optional<bool> may_pin;
   std::optional<bool> reserve_context;
+  std::optional<std::string> credentials;  ///< pass, mask or refuse those in prompts
   std::optional<bool> enabled;
 };
 
@@ -48,6 +49,11 @@ struct NewKey {
 [[nodiscard]] Outcome<ledger::ApiKey> set_key(Service& service, std::string_view customer,
                                               std::string_view name, const KeySettings& settings,
                                               bool& changed);
+/// Gives a key another secret, at once. The one that it had is good for `overlap` more ("24h"; "0"
+/// = not at all), and those from before no longer than that. `secret` as in add_key().
+[[nodiscard]] Outcome<NewKey> rotate_key(Service& service, std::string_view customer,
+                                         std::string_view name, std::string_view overlap,
+                                         std::string_view secret = {});
 [[nodiscard]] Outcome<ledger::ApiKey> find_key(Service& service, std::string_view customer,
                                                std::string_view name);
 [[nodiscard]] Outcome<std::vector<ledger::ApiKey>> list_keys(Service& service,

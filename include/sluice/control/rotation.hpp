@@ -22,12 +22,13 @@ namespace sluice::control {
 [[nodiscard]] Outcome<> note_secret(Service& service, std::string_view action,
                                     std::string_view kind, std::uint32_t version);
 
-/// How many provider keys each version opens; under 0 those that none does.
+/// How many provider keys and credentials of proxies each version opens; under 0 those that none
+/// does.
 using SealedCounts = std::map<std::uint32_t, std::int64_t>;
 [[nodiscard]] Outcome<SealedCounts> count_sealed(Service& service, const KeyRing& sealing_keys);
 
-/// Seals every provider key that an older version opens to the newest, all in one transaction.
-/// Returns how many there were. Keys that no version opens stay as they are.
+/// Seals every provider key and proxy's credentials that an older version opens to the newest, all
+/// in one transaction. Returns how many there were. What no version opens stays as it is.
 [[nodiscard]] Outcome<std::int64_t> seal_anew(Service& service, const KeyRing& sealing_keys);
 
 }  // namespace sluice::control

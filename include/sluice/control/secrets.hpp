@@ -16,6 +16,8 @@
 
 namespace sluice::control {
 
+using sluice::Key256;
+
 /// HMAC-SHA-256 with the pepper (FIPS 198-1). The pepper is wiped when the object dies.
 class SodiumKeyHasher final : public KeyHasher {
  public:
@@ -60,6 +62,10 @@ class Sealer {
 /// Replaces a file of secrets, or the public key, at once and durably: owner and mode stay as they
 /// are.
 [[nodiscard]] Outcome<> replace_key_file(const std::string& path, std::string_view bytes);
+
+/// Reads a secret that is text, without the line end behind it: 1 to 4096 bytes. Refuses a file
+/// that others may read, or group write.
+[[nodiscard]] Outcome<std::string> read_secret_text(const std::string& path);
 
 /// Makes pepper (0400), sealing key (0400) and public key (0444) where they are missing;
 /// directories too, 0700. Never overwrites. Returns the names of the files it made.

@@ -3,6 +3,7 @@
 
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "sluice/control/problem.hpp"
 
@@ -20,5 +21,10 @@ struct Url {
 /// one canonical form.
 [[nodiscard]] Outcome<Url> parse_url(std::string_view field, std::string_view text);
 [[nodiscard]] std::string to_string(const Url& url);
+
+/// Whether a host that is an address may be connected to: a public one, or one that `allow_private`
+/// lists. Names are checked when they are resolved.
+[[nodiscard]] Outcome<> check_reachable(std::string_view field, std::string_view host,
+                                        const std::vector<std::string>& allow_private);
 
 }  // namespace sluice::control

@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "sluice/base/error.hpp"
+#include "sluice/base/units.hpp"
 #include "sluice/dialect/format.hpp"
 
 namespace sluice::dialect {
@@ -37,6 +38,8 @@ struct ErrorText {
   std::string_view message;     ///< any bytes: escaped, cut at kMaxErrorMessage
   std::string_view request_id;  ///< Claude puts it into the body
   std::string_view param;       ///< OpenAI: the field at fault; empty = null
+  /// Gemini says it in the body of a rate limit (RetryInfo); −1 = not known
+  std::int64_t retry_after_s = -1;
 };
 
 inline constexpr std::size_t kMaxErrorMessage = 1024;  ///< bytes of the message that are used
@@ -87,9 +90,31 @@ enum class ErrorClass : std::uint8_t {
 
 [[nodiscard]] std::string_view to_string(ErrorClass error_class);
 
+/// What a provider's own codes mean: "CODE CLASS\n" lines, class names as to_string() has them.
+/// Providers give the same numbers different meanings, so that no list in this program can know
+/// them.
+class ErrorTable {
+ public:
+  constexpr ErrorTable() = default;
+  /// `text` outlives it. A line that is not as above is passed over.
+  constexpr explicit ErrorTable(std::string_view text) : text_(text) {}
+  /// unknown where the table does not have the code.
+  [[nodiscard]] ErrorClass find(std::string_view code) const;
+
+ private:
+  std::string_view text_;
+};
+
 /// Classifies an answer by status and body, never by status alone. `status` 200 is allowed: errors
-/// come with it too. `body` is the start of the body (4 KiB is plenty). Does not allocate.
-[[nodiscard]] ErrorClass classify_upstream_error(Format format, int status, std::string_view body);
+/// come with it too. `body` is the start of the body (4 KiB is plenty). What `table` says of a
+/// code, a type or a number in parentheses at the end of the message goes before all else. Does not
+/// allocate.
+[[nodiscard]] ErrorClass classify_upstream_error(Format format, int status, std::string_view body,
+                                                 const ErrorTable& table = {});
+
+/// How long the body asks to be left alone: Gemini says `"retryDelay": "13s"` there and sends no
+/// header (google.rpc.RetryInfo). 0 = it does not.
+[[nodiscard]] TimeNs retry_delay_ns(std::string_view body);
 
 /// True where the text is one of the known ways to say that the prompt does not fit the context
 /// window.

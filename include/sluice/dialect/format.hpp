@@ -21,13 +21,21 @@ enum class Operation : std::uint8_t {
   gemini_stream_generate,
   gemini_count_tokens,
   gemini_embed,
-  list_models,  ///< of any format: see Route::format
-  get_model,    ///< of any format: see Route::format
+  list_models,           ///< of any format: see Route::format
+  get_model,             ///< of any format: see Route::format
+  account_balance,       ///< /v1/sluice/balance
+  account_request,       ///< /v1/sluice/requests/{id}
+  billing_subscription,  ///< what desktop clients ask below /dashboard/billing
+  billing_usage,
+  billing_grants,
 };
 
 /// The format that an operation belongs to; `openai` for the model lists, whose format the route
 /// holds.
 [[nodiscard]] Format format_of(Operation operation);
+
+/// True for what the gateway answers itself, about the account of the key.
+[[nodiscard]] bool is_account(Operation operation);
 
 /// True where the caller's wallet pays: false for token counts and model lists (design §12).
 [[nodiscard]] bool is_billed(Operation operation);

@@ -20,8 +20,8 @@ struct UpstreamError {
   InlineText<60> code;      ///< error.code or details.error_code or reason
   InlineText<160> message;  ///< start of the message
 
-  /// Class of the error (facts/wire §1.10); `status` is the HTTP status it came with.
-  [[nodiscard]] ErrorClass classify(Format format, int status) const;
+  /// Class of the error; `status` is the HTTP status it came with. See classify_upstream_error().
+  [[nodiscard]] ErrorClass classify(Format format, int status, const ErrorTable& table = {}) const;
 };
 
 /// Fields of usage reports, as they are on the wire.

@@ -83,6 +83,7 @@ struct RequestScan {
 
   ValueSpan
       session_hint;  ///< prompt_cache_key, or else metadata.user_id, or else user: raw JSON string
+  ValueSpan metadata;  ///< the object, where it is one
 
   // Where new members go: just after the opening brace, and whether a comma must follow.
   std::uint32_t root_insert = 0;
@@ -150,7 +151,9 @@ class EditList {
 struct EditWish {
   std::string_view upstream_model;  ///< empty, or equal to the client's: not replaced
   bool include_usage = false;       ///< make sure that the stream reports usage
-  Tokens output_cap = -1;           ///< ≥ 0: no more output than this; −1 = leave it
+  /// The body that was scanned: take `stream_options` out of it. Empty: it stays.
+  std::string_view without_stream_options = {};
+  Tokens output_cap = -1;  ///< ≥ 0: no more output than this; −1 = leave it
   std::string_view cap_field =
       {};  ///< name for a Chat cap that is absent; default max_completion_tokens
 };

@@ -27,7 +27,7 @@ enum class RouteVerdict : std::uint8_t {
   ok,
   not_found,           ///< 404: no such path
   method_not_allowed,  ///< 405: the path exists for another method
-  not_offered,  ///< 501: a path of the protocol that this gateway does not serve (files, batches …)
+  not_offered,  ///< 404: a path of the protocol that this gateway does not serve (files, batches …)
   bad_target,   ///< 400: broken percent-encoding, empty or too long model name
 };
 
@@ -39,7 +39,8 @@ struct Route {
   Operation operation = Operation::openai_chat;
   bool stream = false;  ///< the path asks for a stream (Gemini); else the body's `stream` decides
   bool json_array = false;  ///< Gemini stream without alt=sse: one JSON array instead of SSE
-  std::string model;        ///< Gemini calls and get_model: the decoded model name; else empty
+  /// Gemini calls and get_model: the decoded model name; account_request: the request's id
+  std::string model;
 };
 
 /// Routes one request. `path` is the target up to '?', `query` what follows it (without '?').
@@ -66,8 +67,12 @@ struct UpstreamTarget {
 
 /// Writes the origin-form target of the same operation upstream into `out` and returns its length.
 /// A slash at the end of base_path is ignored; the model is percent-encoded (slashes stay). Errors:
-/// too_large (does not fit), unsupported (model lists: answered locally).
+/// too_large (does not fit), unsupported (model lists and accounts: answered
+/// locally).
 [[nodiscard]] Result<std::size_t> upstream_target(const UpstreamTarget& target,
                                                   std::span<char> out);
+
+/// Where a provider lists its models, behind the channel's base path. Static text.
+[[nodiscard]] std::string_view models_path(Format format);
 
 }  // namespace sluice::dialect

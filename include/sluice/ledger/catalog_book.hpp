@@ -34,6 +34,7 @@ struct CatalogSnapshot {
   std::vector<Channel> channels;
   std::vector<Model> models;
   std::vector<Route> routes;  ///< by model, in order of preference
+  std::vector<RouteGroup> route_groups;
   std::vector<Price> prices;  ///< all rows, by model and effective date
   std::vector<NumberedText> texts;
 };
@@ -49,6 +50,7 @@ class CatalogBook {
   [[nodiscard]] Result<> put(ProviderKey& key);
   [[nodiscard]] Result<> put(Channel& channel);
   [[nodiscard]] Result<> put(Model& model);
+  [[nodiscard]] Result<> put(RouteGroup& group);
   /// Replaces the routes of a model by `routes`, in the order given.
   [[nodiscard]] Result<> put_routes(Id model_id, const std::vector<Route>& routes);
   /// Adds a price version. Rows are never changed or removed.
@@ -59,6 +61,8 @@ class CatalogBook {
   [[nodiscard]] Result<Provider> provider(std::string_view name);
   [[nodiscard]] Result<Channel> channel(std::string_view name);
   [[nodiscard]] Result<Model> model(std::string_view name);
+  [[nodiscard]] Result<RouteGroup> route_group(std::string_view name);
+  [[nodiscard]] Result<std::vector<RouteGroup>> route_groups();
   [[nodiscard]] Result<std::vector<Provider>> providers();
   [[nodiscard]] Result<std::vector<ProviderKey>> provider_keys(Id provider_id);  ///< 0 = all
   [[nodiscard]] Result<std::vector<Channel>> channels();

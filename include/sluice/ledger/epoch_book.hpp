@@ -22,11 +22,13 @@ struct Epoch {
   std::int64_t batch = 0;  ///< last drain batch when it was opened: base balances are as of then
 };
 
-/// What a new environment starts from: wallets with balance and last_no, keys, sums of windows.
+/// What a new environment starts from: wallets with balance and last_no, keys and their former
+/// secrets, sums of windows.
 struct EpochSnapshot {
   Epoch epoch;
   std::vector<Wallet> wallets;
   std::vector<ApiKey> keys;
+  std::vector<FormerSecret> former;
   std::vector<WindowSum> windows;
   std::int64_t generation = 0;  ///< newest change that the snapshot contains
 };

@@ -21,6 +21,14 @@ class KeyBook {
   [[nodiscard]] Result<> add(ApiKey& key);
   /// Stores state and policy; fills the new generation.
   [[nodiscard]] Result<> update(ApiKey& key);
+  /// Stores a new digest and last_chars of `key`; the ones it had, and those from before, are good
+  /// until `former_until_ns` (real time) at most. Errc::conflict when any key has or had the
+  /// digest.
+  [[nodiscard]] Result<> rotate(ApiKey& key, TimeNs former_until_ns);
+  /// Former secrets of a key (0 = of all), expired ones included until they are forgotten.
+  [[nodiscard]] Result<std::vector<FormerSecret>> former_of(Id key_id);
+  [[nodiscard]] Result<std::vector<FormerSecret>> former_expired(TimeNs now_ns, std::int64_t limit);
+  [[nodiscard]] Result<> forget_former(const std::vector<FormerSecret>& secrets);
   [[nodiscard]] Result<ApiKey> by_name(Id wallet_id, std::string_view name);
   [[nodiscard]] Result<ApiKey> by_id(Id id);
   [[nodiscard]] Result<ApiKey> by_digest(std::string_view digest);

@@ -21,6 +21,7 @@
 #include "sluice/ledger/epoch_book.hpp"
 #include "sluice/ledger/key_book.hpp"
 #include "sluice/ledger/money_book.hpp"
+#include "sluice/ledger/notice_book.hpp"
 #include "sluice/ledger/usage_book.hpp"
 
 namespace sluice::ledger {
@@ -56,6 +57,7 @@ class Ledger {
   [[nodiscard]] CatalogBook& catalog();
   [[nodiscard]] MoneyBook& money();
   [[nodiscard]] UsageBook& usage();
+  [[nodiscard]] NoticeBook& notices();
   [[nodiscard]] EpochBook& epochs();
   [[nodiscard]] AuditLog& audit();
   [[nodiscard]] AuditBook& sums();

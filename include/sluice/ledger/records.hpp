@@ -3,8 +3,10 @@
 // within their kind.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "sluice/base/units.hpp"
@@ -31,6 +33,7 @@ struct Wallet {
   Id id = 0;
   Id customer_id = 0;
   Nanos overdraft_limit = 0;  ///< ≥ 0
+  Nanos budget_total = kUnlimited;
   Nanos budget_day = kUnlimited;
   Nanos budget_month = kUnlimited;
   std::int64_t max_in_flight = kUnlimited;
@@ -46,6 +49,8 @@ struct Wallet {
 
 enum class OnDisconnect : std::uint8_t { cancel, drain };
 enum class OnRevoke : std::uint8_t { finish, cut };
+/// What becomes of credentials that a prompt contains.
+enum class Credentials : std::uint8_t { pass, mask, refuse };
 
 /// What a client key may do.
 struct KeyPolicy {
@@ -70,7 +75,16 @@ struct KeyPolicy {
   bool may_pin = false;  ///< may choose a channel by suffix or header
   bool reserve_context =
       false;  ///< allows input that is not in the body, by reserving the context window
+  Credentials credentials = Credentials::pass;
   friend bool operator==(const KeyPolicy&, const KeyPolicy&) = default;
+};
+
+/// A secret that a key had before it was rotated, and is still good for.
+struct FormerSecret {
+  std::string digest;  ///< as ApiKey::digest
+  Id key_id = 0;
+  std::string last_chars;
+  TimeNs expires_ns = 0;
 };
 
 struct ApiKey {
@@ -101,8 +115,20 @@ struct Provider {
   std::string base_url;       ///< scheme://host[:port][/path], checked, no trailing slash
   std::string auth;           ///< none, bearer, x-api-key, x-goog-api-key, api-key or query-key
   std::string extra_headers;  ///< "Name: value" lines, each ended by CR LF
+  std::string quirks;         ///< comma-separated names of kQuirkNames
+  std::string error_classes;  ///< "CODE CLASS" lines, each ended by LF; classes of kErrorClassNames
   bool enabled = true;
 };
+
+/// How a provider departs from its format; the position is the bit in the catalog.
+inline constexpr std::array<std::string_view, 3> kQuirkNames{
+    "reasoning-outside-completion",  ///< completion_tokens leaves reasoning tokens out
+    "no-stream-options",             ///< refuses stream_options, reports usage unasked
+    "cap-is-max-tokens",             ///< knows max_tokens, not max_completion_tokens
+};
+/// What a provider's error code may mean: see dialect::ErrorClass.
+inline constexpr std::array<std::string_view, 5> kErrorClassNames{"key_bad", "no_money", "rate",
+                                                                  "overloaded", "caller"};
 
 /// A provider's API key, sealed to the edge's public key: nobody but the edge can read it.
 struct ProviderKey {
@@ -120,10 +146,12 @@ struct Channel {
   Id id = 0;
   std::string name;
   Id provider_id = 0;
-  std::int64_t priority = 0;            ///< smaller is tried first, 0 to 1000
-  std::int64_t weight = 1;              ///< share among equals, 1 to 1000
-  std::int64_t multiplier = 1000;       ///< the channel's cost against list price, thousandths
-  std::string proxy;                    ///< http://host:port or socks5://host:port, empty = direct
+  std::int64_t priority = 0;       ///< smaller is tried first, 0 to 1000
+  std::int64_t weight = 1;         ///< share among equals, 1 to 1000
+  std::int64_t multiplier = 1000;  ///< the channel's cost against list price, thousandths
+  std::string proxy;               ///< http://host:port or socks5://host:port, empty = direct
+  std::string proxy_credentials;   ///< "user:password", sealed like a ProviderKey; empty = none
+  std::string proxy_fingerprint;   ///< of the credentials, as a ProviderKey's
   std::int64_t connect_timeout_ms = 0;  ///< 0 = the node's default, as the two below
   std::int64_t first_byte_timeout_ms = 0;
   std::int64_t total_timeout_ms = 0;
@@ -141,9 +169,21 @@ struct Model {
   Tokens max_output_tokens = 0;      ///< 0 = not known
   std::int64_t first_byte_timeout_ms = 0;
   std::int64_t between_tokens_timeout_ms = 0;
+  std::int64_t first_token_timeout_ms = 0;
+  std::int64_t total_timeout_ms = 0;
   bool hidden_output = false;  ///< reasons without streaming it: accrues by time
   std::int64_t hidden_tokens_per_s = 100;
   bool retry_after_send = true;
+  bool listed = true;
+  bool enabled = true;
+  TimeNs created_ns = 0;
+};
+
+/// A name for several models, of which the first that can be served is used.
+struct RouteGroup {
+  Id id = 0;
+  std::string name;    ///< public; shares one space with the names and aliases of models
+  std::string models;  ///< comma-separated names of models, in order of preference
   bool listed = true;
   bool enabled = true;
   TimeNs created_ns = 0;

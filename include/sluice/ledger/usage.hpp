@@ -13,6 +13,18 @@ namespace sluice::ledger {
 
 inline constexpr std::size_t kFees = price::kFees;
 
+/// An attempt that failed. Numbers of faults are those of the outbox record.
+struct UsageAttempt {
+  Id channel_id = 0;  ///< 0 = there was none
+  Id channel_key_id = 0;
+  std::int64_t status = 0;  ///< of the provider's answer, 0 = none came
+  std::int64_t fault = 0;
+  bool sent = false;  ///< a byte of the request may have reached the provider
+  std::int64_t lasted_ms = 0;
+  Nanos cost = 0;
+};
+inline constexpr std::size_t kUsageAttempts = 4;
+
 /// One usage record. (node, epoch, slot, seq) is unique for ever; seq starts at 1 for each slot of
 /// an epoch. Numbers of kinds, ends, formats and errors are those of the outbox record.
 struct UsageRow {
@@ -66,6 +78,11 @@ struct UsageRow {
   std::int64_t key_month = 0;
   std::int64_t wallet_day = 0;
   std::int64_t wallet_month = 0;
+  std::int64_t route_reason = 0;
+  Id route_group_id = 0;
+  Nanos upstream_cost = 0;  ///< of the last attempt
+  /// In order. Not read by list(): see UsageBook::attempts().
+  std::array<UsageAttempt, kUsageAttempts> failed{};
 };
 
 /// The last sequence number of a slot that the books hold.
@@ -120,6 +137,7 @@ struct UsageFilter {
   Id model_id = 0;
   Id channel_id = 0;
   std::string request_id;
+  std::string tag;           ///< "name=value", or the name alone
   std::int64_t limit = 100;  ///< newest first
 };
 
@@ -132,6 +150,17 @@ struct UsageStats {
   Tokens input = 0;  ///< all input classes together
   Tokens output = 0;
   Nanos charged = 0;  ///< charged + excess
+};
+
+/// How good the estimates of one model were where the provider told its usage: sums of both.
+struct EstimateSums {
+  std::string model;
+  std::int64_t reported = 0;   ///< requests with usage by the provider
+  std::int64_t estimated = 0;  ///< requests that were charged by estimate
+  Tokens input_estimate = 0;   ///< of those with usage, as the four below
+  Tokens input = 0;            ///< all input classes together
+  Tokens counted_output = 0;
+  Tokens output = 0;
 };
 
 }  // namespace sluice::ledger

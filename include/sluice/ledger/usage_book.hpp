@@ -1,6 +1,7 @@
 // Draining usage into the books, and reading it.
 #pragma once
 
+#include <utility>
 #include <vector>
 
 #include "sluice/base/clock.hpp"
@@ -13,6 +14,7 @@ class Db;
 
 /// A stored row with where it came from.
 struct StoredUsage {
+  Id id = 0;
   std::uint32_t node = 0;
   std::uint64_t epoch = 0;
   std::int64_t batch = 0;
@@ -38,6 +40,10 @@ class UsageBook {
   [[nodiscard]] Result<std::vector<Gap>> gaps();
 
   [[nodiscard]] Result<std::vector<StoredUsage>> list(const UsageFilter& filter);
+  /// Estimates beside what was reported, by model, of finished requests of the kept rows.
+  [[nodiscard]] Result<std::vector<EstimateSums>> estimates(const UsageFilter& filter);
+  /// The failed attempts of the rows first_id … last_id, by row and in their order.
+  [[nodiscard]] Result<std::vector<std::pair<Id, UsageAttempt>>> attempts(Id first_id, Id last_id);
   [[nodiscard]] Result<std::vector<UsageStats>> stats(StatsBy by, const UsageFilter& filter);
   [[nodiscard]] Result<std::vector<WindowSum>> window_sums(OwnerKind kind,
                                                            Id owner_id);  ///< 0 = all owners

@@ -27,6 +27,28 @@ namespace sluice::reconcile {
 /// Errors: not_found (no such name), unavailable (no answer).
 using Lookup = std::function<Result<std::vector<IpAddress>>(const std::string& host)>;
 
+/// Where usage records go as OpenTelemetry spans. Off without an endpoint.
+struct TraceOptions {
+  std::string endpoint;              ///< base URL; "/v1/traces" is added
+  std::vector<std::string> headers;  ///< "Name: value"
+};
+
+/// What is told to people, and how. Off without a webhook and a mail server.
+struct NoticeOptions {
+  std::string webhook_url;
+  std::string webhook_key;  ///< see control::webhook_key
+  struct {
+    std::string url;
+    bool plain = false;
+    std::string user;
+    std::string password;
+  } mail;
+  std::string mail_from;
+  std::vector<std::string> mail_to;
+  Nanos low_balance = 0;  ///< 0 = balances are not looked at
+  [[nodiscard]] bool on() const { return !webhook_url.empty() || !mail.url.empty(); }
+};
+
 struct Options {
   std::uint32_t node = 1;
   std::string state_directory;  ///< on a tmpfs; made when it is missing
@@ -46,6 +68,8 @@ struct Options {
   std::string zone_directory = "/usr/share/zoneinfo";
   std::string boot_id_file;  ///< tests name another one; empty = the kernel's
   Lookup lookup;             ///< empty = getaddrinfo
+  TraceOptions traces;
+  NoticeOptions notices;
 };
 
 /// How the environment that is served came to be.

@@ -9,8 +9,10 @@
 #include "sluice/base/crypto.hpp"
 #include "sluice/base/log_limit.hpp"
 #include "sluice/net/pool.hpp"
+#include "sluice/policy/retry_budget.hpp"
+#include "sluice/relay/admission_queue.hpp"
+#include "sluice/relay/health.hpp"
 #include "sluice/relay/settings.hpp"
-#include "sluice/relay/shedding.hpp"
 #include "sluice/relay/snapshot.hpp"
 #include "sluice/relay/unknown_keys.hpp"
 #include "sluice/ring/reactor.hpp"
@@ -41,6 +43,13 @@ struct ClientKeys {
   UnknownKeys unknown;
 };
 
+/// What a shard has learnt of providers.
+struct Providers {
+  Health health;
+  policy::RetryBudget retries;
+  LogLimit connect_faults;  ///< lines about channels whose TLS or proxy fails
+};
+
 struct Services {
   ring::Reactor& reactor;
   net::Pool& pool;
@@ -51,6 +60,7 @@ struct Services {
   state::ShardBlock& metrics;
   state::RefusedRing& refused;
   const Settings& settings;
+  Providers providers;
   BoardPlaces places;
   std::shared_ptr<Scratch> scratch;
   std::shared_ptr<const Snapshot>
@@ -60,8 +70,7 @@ struct Services {
   std::uint64_t body_bytes = 0;  ///< held by requests now
   bool draining = false;         ///< answers close their connections
   bool hurried = false;          ///< a connection ends with its answer, whatever that has said
-  Shedding shedding;             ///< of requests, when there are too many
-  LogLimit tls_faults;           ///< lines about channels whose TLS fails
+  AdmissionQueue admission;      ///< of requests, when there are too many
   ClientKeys client_keys;
 
   void count(Counter counter, std::uint64_t by = 1) {

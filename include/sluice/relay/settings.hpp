@@ -7,6 +7,7 @@
 #include "sluice/dialect/json_state.hpp"
 #include "sluice/http/limits.hpp"
 #include "sluice/price/estimate.hpp"
+#include "sluice/relay/admission_queue.hpp"
 #include "sluice/state/boards.hpp"
 
 namespace sluice::relay {
@@ -20,16 +21,18 @@ struct Settings {
   std::uint32_t requests_per_connection = 1000;
   TimeNs write_stall_ns = 60 * kSecond;
   TimeNs connect_ns = 5 * kSecond;
+  TimeNs tls_ns = 5 * kSecond;  ///< the handshake with a provider
   TimeNs first_byte_stream_ns = 120 * kSecond;
   TimeNs first_byte_whole_ns = 600 * kSecond;
+  TimeNs first_token_ns = 120 * kSecond;  ///< of a stream, from its head
   TimeNs between_tokens_ns = 600 * kSecond;
   TimeNs total_ns = 3600 * kSecond;
   TimeNs keepalive_ping_ns = 15 * kSecond;
+  TimeNs probe_interval_ns = 0;  ///< between two active probes of a channel; 0 = none are made
   price::SliceRules slice;
   bool tolerate_half_close = false;
+  AdmissionRules admission;
   std::uint8_t json_depth = dialect::kMaxJsonDepth;  ///< of a request's body
-  TimeNs queue_wait_most_ns = 50 * kMillisecond;  ///< 0 = no request is ever shed
-  std::uint32_t unknown_keys_a_minute = 60;       ///< of one address; 0 = no limit
 };
 
 /// Counters of one shard on the health board, behind those of the shared state.
@@ -53,6 +56,15 @@ enum class Counter : std::uint32_t {
   shed,
   unknown_keys,        ///< looked up, and not there
   key_checks_refused,  ///< not looked up: too many unknown keys of one address
+  credentials,         ///< found in prompts of keys that may not send them
+  retries,             ///< requests that were sent to another channel or with another key
+  ejections,           ///< channels and provider keys that were left alone
+  errors_key_bad,      ///< answers of providers that are errors, by class
+  errors_no_money,
+  errors_rate,
+  errors_overloaded,
+  errors_caller,
+  errors_unknown,
   count_,
 };
 

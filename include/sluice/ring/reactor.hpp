@@ -122,6 +122,8 @@ class Reactor {
   }
   [[nodiscard]] const Clock& clock() const noexcept { return clock_; }
   [[nodiscard]] const ReactorStats& stats() const noexcept { return stats_; }
+  /// Completions of this turn if there were as many as a turn takes: then some are left. Else 0.
+  [[nodiscard]] std::size_t full_turn() const noexcept { return full_turn_; }
   void count_starved_receive() noexcept { ++stats_.starved_receives; }
 
  private:
@@ -155,6 +157,7 @@ class Reactor {
   TimeNs spin_now_ns_;     ///< current length of the adaptive spin
   std::int64_t load_ = 0;  ///< completions of a turn that had some, in 64ths, over about 16 turns
   ReactorStats stats_;
+  std::size_t full_turn_ = 0;
   bool stopped_ = false;
 };
 

@@ -1,7 +1,7 @@
 // Boards: plain shared memory beside the LMDB file, created by the reconciler with the environment.
-// A single writer a block, atomic stores, readers that check ranges. They carry what must be seen
-// by others without a transaction: how far each open exchange is, how each shard is, and requests
-// that were refused before a hold.
+// A single writer a block (health.hpp apart), atomic stores, readers that check ranges. They carry
+// what must be seen by others without a transaction: how far each open exchange is, how each shard
+// is, how channels and provider keys are, and requests that were refused before a hold.
 #pragma once
 
 #include <array>
@@ -17,6 +17,7 @@
 #include "sluice/base/error.hpp"
 #include "sluice/base/units.hpp"
 #include "sluice/price/charge.hpp"
+#include "sluice/state/health.hpp"
 #include "sluice/state/ids.hpp"
 
 namespace sluice::state {
@@ -152,12 +153,6 @@ struct alignas(64) ShardBlock {
   }
 };
 
-/// Room for the breaker's state of one channel (cooldowns, latency): later.
-struct alignas(64) ChannelBlock {
-  std::array<std::atomic<std::uint64_t>, 16> words{};
-};
-inline constexpr std::size_t kChannelBlocks = 1024;
-
 /// What the reconciler tells admission. Written by the reconciler alone.
 struct alignas(64) AdmissionBlock {
   std::atomic<std::int64_t> undrained_nanos{0};
@@ -169,6 +164,12 @@ struct alignas(64) AdmissionBlock {
   std::atomic<std::uint32_t> stop{0};   ///< AdmissionStop bits set by the reconciler
   std::atomic<std::uint32_t> ready{0};  ///< 1 = shards may serve
   std::atomic<std::int64_t> reconciler_heartbeat_ns{0};  ///< monotonic
+  // What the reconciler sends to others, since its start.
+  std::atomic<std::uint64_t> spans_sent{0};
+  std::atomic<std::uint64_t> spans_dropped{0};  ///< the collector was away, or too slow
+  std::atomic<std::uint64_t> notices_sent{0};
+  std::atomic<std::uint64_t> notices_given_up{0};
+  std::atomic<std::uint64_t> notices_waiting{0};
 };
 enum AdmissionStop : std::uint32_t {
   kStopUndrained = 1U << 0,
@@ -188,7 +189,12 @@ enum AdmissionStop : std::uint32_t {
 
 // ---- refused ring --------------------------------------------------------------
 
-/// A request that was refused before it had a hold. 128 bytes.
+enum class RefusedKind : std::uint8_t {
+  refused = 0,
+  probe = 1,  ///< an active probe of a channel; `error` is a state::Fault, and it cost nothing
+};
+
+/// A request that was refused before it had a hold, or a probe. 128 bytes.
 struct RefusedRecord {
   RequestId request_id{};
   std::uint64_t key_id = 0;  ///< 0 = not authenticated
@@ -199,11 +205,13 @@ struct RefusedRecord {
   std::uint8_t limit = 0;  ///< Limit
   std::uint8_t format_in = 0;
   std::uint8_t address_kind = 0;  ///< 0 none, 4, 6
-  std::array<std::uint8_t, 2> padding{};
+  RefusedKind kind = RefusedKind::refused;
+  std::uint8_t padding = 0;
   std::uint32_t bytes_in = 0;
   std::array<std::uint8_t, 16> client_address{};
   std::uint64_t total_ns = 0;
-  std::array<char, 56> model_name{};  ///< as asked, zero padded, cut
+  std::uint32_t channel_id = 0;       ///< of a probe
+  std::array<char, 52> model_name{};  ///< as asked, zero padded, cut
 };
 static_assert(sizeof(RefusedRecord) == 128);
 
@@ -252,7 +260,7 @@ class Boards {
   [[nodiscard]] AdmissionBlock& admission();
   [[nodiscard]] std::span<ShardBlock> shards();
   [[nodiscard]] ShardBlock& shard(SlotId slot);
-  [[nodiscard]] std::span<ChannelBlock> channels();
+  [[nodiscard]] std::span<HealthEntry> health();
   [[nodiscard]] RefusedRing& refused(SlotId slot);
   [[nodiscard]] MeterBoard meter(SlotId slot);
 

@@ -51,13 +51,33 @@ struct ModelEntry {
   TimeNs created_at_ns = 0;                 ///< realtime, for lists
   std::uint32_t first_byte_timeout_ms = 0;  ///< 0 = default
   std::uint32_t between_tokens_timeout_ms = 0;
+  std::uint32_t first_token_timeout_ms = 0;
+  std::uint32_t total_timeout_ms = 0;
 };
+
+enum RouteGroupFlags : std::uint32_t {
+  kRouteGroupEnabled = 1U << 0,
+  kRouteGroupListed = 1U << 1,
+};
+
+/// A name for several models.
+struct RouteGroupEntry {
+  std::uint32_t id = 0;
+  std::uint32_t flags = 0;  ///< RouteGroupFlags
+  TextRef name;
+  std::uint32_t first = 0;
+  std::uint32_t models = 0;  ///< at least one, in order of preference
+  TimeNs created_at_ns = 0;  ///< realtime, for lists
+};
+
+/// The provider's name of a candidate that is the name that the client has asked for.
+inline constexpr std::string_view kAsAsked = "*";
 
 struct CandidateEntry {
   std::uint32_t channel = 0;            ///< index of the channel
   std::uint16_t priority = 0;           ///< smaller first
   std::uint16_t weight = 1;             ///< share among equal priority
-  TextRef upstream_model;               ///< the provider's name of the model
+  TextRef upstream_model;               ///< the provider's name of the model, or kAsAsked
   std::uint32_t max_output_tokens = 0;  ///< 0 = the model's
   std::uint32_t flags = 0;
 };
@@ -78,7 +98,13 @@ enum ChannelFlags : std::uint32_t {
   kChannelPricesByChannel = 1U << 1,  ///< the multiplier is part of the customer's price
 };
 
-/// Quirks are the dialect's bits; state only carries them.
+/// How a provider departs from its format.
+enum ChannelQuirks : std::uint64_t {
+  kQuirkReasoningOutside = 1U << 0,  ///< completion_tokens leaves reasoning tokens out
+  kQuirkNoStreamOptions = 1U << 1,   ///< refuses stream_options, reports usage unasked
+  kQuirkCapIsMaxTokens = 1U << 2,    ///< knows max_tokens, not max_completion_tokens
+};
+
 struct ChannelEntry {
   std::uint32_t id = 0;     ///< ledger's number, stable
   std::uint32_t flags = 0;  ///< ChannelFlags
@@ -94,14 +120,14 @@ struct ChannelEntry {
   TextRef proxy_host;
   TextRef proxy_credentials;  ///< sealed bytes, or empty
   TextRef extra_headers;      ///< "Name: value\r\n" lines, checked by the builder
-  std::uint64_t quirks = 0;
+  std::uint64_t quirks = 0;   ///< ChannelQuirks
   std::uint32_t first_key = 0;
   std::uint32_t keys = 0;
   std::uint32_t connect_timeout_ms = 0;  ///< 0 = default, as the two below
   std::uint32_t first_byte_timeout_ms = 0;
   std::uint32_t total_timeout_ms = 0;
   std::uint32_t multiplier = price::kOne;  ///< cost in thousandths of list price
-  std::uint64_t reserved = 0;
+  TextRef error_classes;                   ///< "CODE CLASS\n" lines: see dialect::ErrorTable
 };
 
 struct ChannelKeyEntry {
@@ -165,8 +191,20 @@ class Catalog {
   [[nodiscard]] std::string_view text(TextRef ref) const;
 
   [[nodiscard]] std::span<const ModelEntry> models() const;
-  /// By public name or alias, exact. Null when there is none. One hash probe.
-  [[nodiscard]] const ModelEntry* find_model(std::string_view name) const;
+  /// What a public name stands for: a model or a group; both null when it stands for nothing.
+  struct Named {
+    const ModelEntry* model = nullptr;
+    const RouteGroupEntry* group = nullptr;
+  };
+  /// By name or alias, exact: one hash probe; else by the most exact pattern that matches.
+  [[nodiscard]] Named find_name(std::string_view name) const;
+  /// The model of a name, null when there is none or it is a group's.
+  [[nodiscard]] const ModelEntry* find_model(std::string_view name) const {
+    return find_name(name).model;
+  }
+  [[nodiscard]] std::span<const RouteGroupEntry> route_groups() const;
+  /// Indexes of the models of a group.
+  [[nodiscard]] std::span<const std::uint32_t> models_of(const RouteGroupEntry& group) const;
   [[nodiscard]] const ModelEntry* find_model_id(std::uint32_t id) const;
   [[nodiscard]] std::uint32_t index_of(const ModelEntry& model) const;
   [[nodiscard]] std::span<const CandidateEntry> candidates(const ModelEntry& model) const;
@@ -183,6 +221,8 @@ class Catalog {
 
   /// Whether the set holds the model. Set 0 holds every model; an unknown set none.
   [[nodiscard]] bool model_in_set(std::uint32_t set, const ModelEntry& model) const;
+  /// Whether the set names the group itself: then it holds all of its models under that name.
+  [[nodiscard]] bool group_in_set(std::uint32_t set, const RouteGroupEntry& group) const;
   /// Whether the set lets the address in: no deny entry matches, and an allow entry does or there
   /// is none. Set 0 lets everyone in; an unknown set nobody.
   [[nodiscard]] bool address_allowed(std::uint32_t set,
@@ -190,6 +230,12 @@ class Catalog {
   /// Windows of a zone at a time. Before the first or after the last boundary: the nearest one (a
   /// budget is then not reset too early). An unknown zone: zone 0 (UTC), which every catalog has.
   [[nodiscard]] WindowIds windows_at(std::uint32_t zone, TimeNs realtime_ns) const;
+  /// When the windows of that time end (realtime); 0 = behind the last boundary.
+  struct WindowEnds {
+    TimeNs day_ns = 0;
+    TimeNs month_ns = 0;
+  };
+  [[nodiscard]] WindowEnds window_ends(std::uint32_t zone, TimeNs realtime_ns) const;
   [[nodiscard]] std::span<const ZoneEntry> zones() const;
   /// Multiplier of a customer group, thousandths; nothing when the group is unknown (an error, not
   /// 1).
@@ -202,12 +248,15 @@ class Catalog {
       std::uint64_t expected_hash);
   template <class T>
   [[nodiscard]] std::span<const T> section(std::size_t which) const;
+  [[nodiscard]] const ZoneEntry& zone_or_utc(std::uint32_t zone) const;
   [[nodiscard]] Result<> check_layout(std::uint64_t expected_hash) const;
   [[nodiscard]] Result<> check_content() const;
   [[nodiscard]] bool text_ok(TextRef ref) const;
   [[nodiscard]] bool models_ok() const;
   [[nodiscard]] bool channels_ok() const;
   [[nodiscard]] bool names_ok() const;
+  [[nodiscard]] bool groups_ok() const;
+  [[nodiscard]] bool bit_of_set(std::uint32_t set, std::size_t bit) const;
   [[nodiscard]] bool sets_ok() const;
   [[nodiscard]] bool zones_ok() const;
 

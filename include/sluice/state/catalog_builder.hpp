@@ -16,14 +16,14 @@ struct CandidateSpec {
   std::uint32_t channel_id = 0;
   std::uint16_t priority = 0;
   std::uint16_t weight = 1;
-  std::string upstream_model;  ///< empty = the public name
+  std::string upstream_model;  ///< empty = the public name; "*" = the name that was asked for
   std::uint32_t max_output_tokens = 0;
 };
 
 struct ModelSpec {
   std::uint32_t id = 0;
   std::string name;
-  std::vector<std::string> aliases;
+  std::vector<std::string> aliases;  ///< one with `*` matches any run of characters there
   std::string owner;
   std::uint32_t flags = kModelEnabled | kModelListed;
   std::uint32_t formats = ~0U;
@@ -35,7 +35,17 @@ struct ModelSpec {
   TimeNs created_at_ns = 0;
   std::uint32_t first_byte_timeout_ms = 0;
   std::uint32_t between_tokens_timeout_ms = 0;
+  std::uint32_t first_token_timeout_ms = 0;
+  std::uint32_t total_timeout_ms = 0;
   std::vector<CandidateSpec> candidates;
+};
+
+struct RouteGroupSpec {
+  std::uint32_t id = 0;
+  std::string name;
+  std::vector<std::uint32_t> model_ids;  ///< in order of preference; unknown ones are an error
+  std::uint32_t flags = kRouteGroupEnabled | kRouteGroupListed;
+  TimeNs created_at_ns = 0;
 };
 
 struct ChannelKeySpec {
@@ -60,6 +70,7 @@ struct ChannelSpec {
   std::string proxy_credentials;
   std::string extra_headers;
   std::uint64_t quirks = 0;
+  std::string error_classes;
   std::uint32_t connect_timeout_ms = 0;
   std::uint32_t first_byte_timeout_ms = 0;
   std::uint32_t total_timeout_ms = 0;
@@ -68,8 +79,9 @@ struct ChannelSpec {
 };
 
 struct ModelSetSpec {
-  std::uint32_t id = 0;               ///< > 0
-  std::vector<std::string> patterns;  ///< names, `*` matches any run of characters; aliases count
+  std::uint32_t id = 0;  ///< > 0
+  /// Names, `*` matches any run of characters; aliases and groups count.
+  std::vector<std::string> patterns;
 };
 struct CidrSetSpec {
   std::uint32_t id = 0;  ///< > 0
@@ -90,6 +102,7 @@ struct GroupSpec {
 struct CatalogSpec {
   std::uint64_t generation = 0;
   std::vector<ModelSpec> models;
+  std::vector<RouteGroupSpec> route_groups;
   std::vector<ChannelSpec> channels;
   std::vector<price::PriceRow>
       prices;  ///< those in force or to come, and old ones that open holds name

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -38,7 +39,8 @@ enum CopyWhat : std::uint32_t {
   kCopyOutbox = 1U << 3,
   kCopySlots = 1U << 4,
   kCopyKeys = 1U << 5,
-  kCopyAll = 0x3F,
+  kCopyIdem = 1U << 6,
+  kCopyAll = 0x7F,
 };
 
 /// A consistent picture: all of one committed transaction.
@@ -51,6 +53,7 @@ struct StateCopy {
   std::vector<HoldRow> holds;
   std::vector<OutboxRow> outbox;
   std::vector<KeyRow> keys;
+  std::vector<IdemRecord> idem;
   std::vector<CorruptRow> corrupt;
 };
 
@@ -69,6 +72,20 @@ struct StateCopy {
 /// copy_state.
 [[nodiscard]] Result<std::size_t> overdue_holds(Environment& environment, TimeNs now_monotonic_ns,
                                                 std::size_t limit, std::vector<HoldId>& out);
+
+/// Idempotency-Keys that may be forgotten, found from `after` on.
+struct IdemScan {
+  std::size_t rows = 0;         ///< that the table has in all
+  std::size_t rows_most = 0;    ///< that it may have
+  std::vector<IdemKey> old;     ///< expired, or older than `age_ns` and done
+  std::optional<IdemKey> last;  ///< of the rows that were looked at; nothing at the table's end
+};
+/// Looks at `look_at_most` rows and keeps `old_most` of them, within one short read transaction.
+/// Times are realtime. Errors as copy_state.
+[[nodiscard]] Result<IdemScan> scan_idem(Environment& environment,
+                                         const std::optional<IdemKey>& after, TimeNs now_ns,
+                                         TimeNs age_ns, std::size_t look_at_most,
+                                         std::size_t old_most);
 
 /// I1 of one wallet: available + held + charged + excess = credits().
 [[nodiscard]] bool identity_holds(const WalletRecord& wallet);

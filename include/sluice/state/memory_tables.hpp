@@ -18,6 +18,8 @@ class MemoryTables final : public Tables {
   [[nodiscard]] Result<> put(Table table, ByteSpan key, ByteSpan value) override;
   [[nodiscard]] Result<bool> erase(Table table, ByteSpan key) override;
   [[nodiscard]] Result<Row> seek(Table table, ByteSpan key) override;
+  [[nodiscard]] bool idem_room() override { return rows(Table::idem) < idem_rows_most_; }
+  void set_idem_rows_most(std::size_t rows) { idem_rows_most_ = rows; }
 
   /// Writes since begin() are undone by abort() and kept by commit().
   void begin();
@@ -43,6 +45,7 @@ class MemoryTables final : public Tables {
   Result<> count_write();
   std::array<Map, kTables> tables_;
   std::array<Map, kTables> saved_;
+  std::size_t idem_rows_most_ = 1'000'000;
   std::uint64_t writes_ = 0;
   std::uint64_t fail_at_ = 0;
   Error failure_;

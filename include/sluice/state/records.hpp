@@ -18,7 +18,7 @@
 
 namespace sluice::state {
 
-inline constexpr std::uint32_t kSchemaVersion = 1;
+inline constexpr std::uint32_t kSchemaVersion = 2;
 
 /// First eight bytes of every record. Filled by encode().
 struct RecordHeader {
@@ -74,8 +74,10 @@ enum KeyFlags : std::uint32_t {
   kKeyMayPin = 1U << 0,  ///< may choose its channel
   kKeyReserveContext =
       1U << 1,  ///< input that is not in the body is allowed, at the price of the context
-  kKeyHasBudget = 1U << 2,     ///< some budget is set (counters hold the amounts)
-  kKeyHasRateLimit = 1U << 3,  ///< some rate limit is set
+  kKeyHasBudget = 1U << 2,          ///< some budget is set (counters hold the amounts)
+  kKeyHasRateLimit = 1U << 3,       ///< some rate limit is set
+  kKeyMaskCredentials = 1U << 4,    ///< credentials in prompts are masked …
+  kKeyRefuseCredentials = 1U << 5,  ///< … or the request is refused
 };
 
 /// `keys`[HMAC-SHA-256(pepper, API key)]: who asks and what he may. Copied out at authentication.
@@ -174,6 +176,9 @@ struct SlotRecord {
   std::uint64_t outbox_seq = 0;   ///< last used
 };
 
+/// First half of an HMAC of the client's Idempotency-Key; all zero = none was sent.
+using IdemHash = std::array<std::uint8_t, 16>;
+
 enum class HoldKind : std::uint8_t { request = 1, withdraw = 2 };
 enum class HoldState : std::uint8_t { open = 1, tombstone = 2 };
 
@@ -200,13 +205,29 @@ struct HoldRecord {
   TimeNs opened_at_ns = 0;    ///< realtime; also decides the time-of-day price window
   TimeNs deadline_ns = 0;     ///< monotonic; expiry may take it after this
   Tokens input_estimate = 0;  ///< without margin; for a reap without board
+  Tokens rate_tokens = 0;     ///< what the token buckets were charged at the reservation
+  TimeNs reserved_at_ns = 0;  ///< monotonic: when that was
+  IdemHash idem{};
 
   [[nodiscard]] price::Terms terms() const { return {opened_at_ns, multiplier, tier}; }
 };
 
 enum class OutboxKind : std::uint8_t { usage = 1, late = 2, voided = 3 };
 
-inline constexpr std::size_t kTagBytes = 64;
+inline constexpr std::size_t kTagBytes = 128;
+
+/// Attempts of one request that can fail, each recorded.
+inline constexpr std::size_t kFailedAttempts = 4;
+struct FailedAttempt {
+  std::uint32_t channel_id = 0;  ///< 0 = there was none
+  std::uint32_t channel_key_id = 0;
+  std::uint16_t status = 0;  ///< of the answer, 0 = none came
+  std::uint8_t fault = 0;    ///< state::Fault
+  std::uint8_t sent = 0;     ///< 1 = a byte of the request may have reached the provider
+  std::uint32_t lasted_ms = 0;
+  Nanos cost = 0;  ///< what the provider may bill for it: the prompt, where no answer came
+};
+using FailedAttempts = std::array<FailedAttempt, kFailedAttempts>;
 
 /// `outbox`[slot, sequence]: the usage record. It is the access record as well.
 struct OutboxRecord {
@@ -252,19 +273,28 @@ struct OutboxRecord {
   std::uint64_t own_ns = 0;  ///< CPU time of the gateway itself
   std::uint64_t bytes_in = 0;
   std::uint64_t bytes_out = 0;
-  std::array<char, kTagBytes> tags{};  ///< client's label, UTF-8, zero padded
+  std::uint32_t route_reason = 0;    ///< state::RouteReason of the last attempt
+  std::uint32_t route_group_id = 0;  ///< routing group that was asked for, 0 = a model
+  Nanos upstream_cost = 0;           ///< of the last attempt: list price × the channel's multiplier
+  FailedAttempts failed{};           ///< in order; the last attempt too if it failed
+  std::array<char, kTagBytes> tags{};  ///< the client's labels, "name=value,…", zero padded
 };
 
 enum class IdemState : std::uint8_t { running = 1, done = 2 };
 
-/// `idem`[key id + hash of the client's Idempotency-Key].
+/// How long a used Idempotency-Key is remembered.
+inline constexpr TimeNs kIdemLifetimeNs = 24 * 3600 * kSecond;
+
+/// `idem`[key id + hash of the client's Idempotency-Key]: the request that used it first. Written
+/// by the reservation, changed by the hold's end in the same transactions; a hold that costs
+/// nothing takes its row away, so that the client may try again.
 struct IdemRecord {
   RecordHeader header;
   RequestId request_id{};
   IdemState state = IdemState::running;
   std::array<std::uint8_t, 7> padding{};
-  Nanos cost = 0;
-  TimeNs expires_at_ns = 0;  ///< realtime
+  Nanos cost = 0;            ///< charge and excess, once done
+  TimeNs expires_at_ns = 0;  ///< realtime; kIdemLifetimeNs after it was used
 };
 
 inline constexpr std::size_t kFileNameBytes = 48;
@@ -309,7 +339,7 @@ using IdemKey = std::array<std::byte, 24>;
 [[nodiscard]] AccountKey wallet_key(WalletId wallet);
 /// `id`: the key's id, or the wallet's again.
 [[nodiscard]] AccountKey counter_key(CounterKind kind, WalletId wallet, std::uint64_t id);
-[[nodiscard]] IdemKey idem_key(KeyId key, const std::array<std::uint8_t, 16>& hash);
+[[nodiscard]] IdemKey idem_key(KeyId key, const IdemHash& hash);
 /// Back from bytes. Errors: Errc::corrupt on a wrong size.
 [[nodiscard]] Result<HoldId> parse_hold_key(ByteSpan key);
 struct OutboxId {

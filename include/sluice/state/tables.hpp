@@ -38,6 +38,8 @@ class Tables {
   [[nodiscard]] virtual Result<bool> erase(Table table, ByteSpan key) = 0;
   /// First row whose key is ≥ `key`; empty spans when there is none. Errors: io.
   [[nodiscard]] virtual Result<Row> seek(Table table, ByteSpan key) = 0;
+  /// Whether `idem` may grow: it has a share of the map and no more.
+  [[nodiscard]] virtual bool idem_room() = 0;
   /// Rows that this transaction reads and writes once, for rows.hpp alone: get() and seek() do not
   /// see their changes before the commit. Null = every row is read and written at once.
   [[nodiscard]] virtual OpenRows* open_rows() { return nullptr; }

@@ -41,12 +41,34 @@ enum class Limit : std::uint8_t {
   expired,       ///< extend: the hold was expired by age
   undrained,     ///< admission stopped: the reconciler lags (503)
   map_full,      ///< admission stopped: 70 % of the map is used (503)
+  repeated,      ///< the Idempotency-Key was used before: see Outcome::first
+  idem_full,     ///< no more Idempotency-Keys can be remembered now
 };
 
 enum class Verdict : std::uint8_t {
   done = 0,
   refused = 1,         ///< nothing was changed; see limit
   already_closed = 2,  ///< the hold was closed before: nothing was changed
+};
+
+/// One bucket as a client is told of it.
+struct RateWindow {
+  std::uint64_t limit = 0;      ///< a minute; 0 = there is none
+  std::uint64_t remaining = 0;  ///< that would be admitted now
+  TimeNs reset_ns = 0;          ///< until the bucket is full again
+};
+
+/// Of the buckets of key and wallet the ones with less left, after the reservation.
+struct RateView {
+  RateWindow requests;
+  RateWindow tokens;
+};
+
+/// The request that an Idempotency-Key was first used for.
+struct FirstUse {
+  RequestId request_id{};
+  Nanos cost = 0;
+  bool running = false;
 };
 
 struct Outcome {
@@ -61,6 +83,8 @@ struct Outcome {
   price::Charge charge;          ///< settle, late settle: how the cost was split
   std::uint64_t outbox_seq = 0;  ///< settle, void with a record: its number
   bool late = false;             ///< settle of an expired hold (row 7)
+  RateView rates;                ///< reserve
+  FirstUse first;                ///< reserve refused as repeated
 };
 
 /// Row 1.
@@ -82,7 +106,8 @@ struct ReserveVerb {
   TimeNs deadline_ns = 0;   ///< monotonic: total timeout + 60 s
   TimeNs now_ns = 0;        ///< monotonic, for the rate buckets
   Tokens input_estimate = 0;
-  Tokens rate_tokens = 0;  ///< tokens counted against tokens a minute
+  Tokens rate_tokens = 0;  ///< tokens counted against tokens a minute, until the end says better
+  IdemHash idem{};         ///< of the client's Idempotency-Key
 };
 
 /// Row 2.
@@ -101,13 +126,15 @@ struct SettleVerb {
   price::Charge
       charge;  ///< from price::charge(); the split is made again from the hold in the table
   const OutboxRecord* record =
-      nullptr;  ///< never null; what the verb knows better it fills in a copy
+      nullptr;        ///< never null; what the verb knows better it fills in a copy
+  TimeNs now_ns = 0;  ///< monotonic; 0 = not known: the token buckets get nothing back
 };
 
 /// Row 4.
 struct VoidVerb {
   HoldId hold;
   const OutboxRecord* record = nullptr;  ///< null = no outbox row
+  TimeNs now_ns = 0;                     ///< as in SettleVerb
 };
 
 /// Row 6: void with a tombstone, for a hold that outlived its deadline although its slot's owner

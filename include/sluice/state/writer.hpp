@@ -30,10 +30,16 @@ class Writer {
   /// `committed`.
   Published publish_deltas(std::span<const DeltaVerb> deltas);
 
-  /// Row 9: deletes rows ≤ `up_to_seq` of the slot. Returns how many.
+  /// Row 9: deletes rows ≤ `up_to_seq` of the slot. Returns how many. Between two transactions the
+  /// shards have their turn: many rows take a while.
   [[nodiscard]] Result<std::uint64_t> delete_drained(SlotId slot, std::uint64_t up_to_seq);
   /// Row 6.
   [[nodiscard]] Result<Outcome> expire(const HoldId& hold, TimeNs now_monotonic_ns);
+
+  /// Removes Idempotency-Keys that scan_idem() found, where they may still be forgotten; at most
+  /// kMaxRowsPerTxn. Returns how many.
+  [[nodiscard]] Result<std::size_t> forget_idem(std::span<const IdemKey> keys, TimeNs now_ns,
+                                                TimeNs age_ns);
 
   /// Points at new catalog or address files (already complete in the epoch's directory) and raises
   /// the generations in meta. A generation that is not larger than the present one is a conflict.

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 
 #include "sluice/base/text_units.hpp"
 
@@ -63,6 +64,19 @@ void holds(const AuditedState& state, const RowSums& rows, Findings& findings) {
     });
     const std::uint64_t row = value_of(rows.closed, std::pair(id.slot, id.seq));
     finding.expect(row == 0, [&] { return fmt::format("{} was closed by row {}", name(), row); });
+  }
+}
+
+// I3: what an Idempotency-Key is refused for while it runs does run; its end would have said so.
+void first_uses(const AuditedState& state, Findings& findings) {
+  Finding& finding = findings.add("I3", "an Idempotency-Key in use has its open hold");
+  std::set<state::RequestId> held;
+  for (const auto& [id, hold] : state.before.holds) held.insert(hold.request_id);
+  for (const state::IdemRecord& row : state.before.idem) {
+    if (row.state != state::IdemState::running) continue;
+    finding.expect(held.contains(row.request_id), [&] {
+      return fmt::format("request {} has no hold, but its key is in use", hex(row.request_id));
+    });
   }
 }
 
@@ -278,9 +292,9 @@ Result<> audit_records(ledger::Ledger& ledger, std::uint32_t node, const Audited
                          state::table_name(row.table), row.key);
     });
   }
-  records.checked +=
-      static_cast<std::int64_t>(copy.wallets.size() + copy.counters.size() + copy.holds.size() +
-                                copy.outbox.size() + copy.slots.size() + copy.keys.size());
+  records.checked += static_cast<std::int64_t>(
+      copy.wallets.size() + copy.counters.size() + copy.holds.size() + copy.outbox.size() +
+      copy.slots.size() + copy.keys.size() + copy.idem.size());
   Finding& epoch = findings.add("–", "the shared state is the ledger's newest epoch");
   const auto newest = is_newest_epoch(ledger, node, copy.meta);
   if (!newest) return std::unexpected(newest.error());
@@ -302,6 +316,7 @@ void audit_balances(const AuditedState& state, const RowSums& rows, Findings& fi
   wallets(state, rows, findings);
   reservations(state, findings);
   spending(state, rows, findings);
+  first_uses(state, findings);
 }
 
 Result<> audit_credits(ledger::Ledger& ledger, std::uint32_t node, const AuditedState& state,

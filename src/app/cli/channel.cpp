@@ -1,3 +1,5 @@
+#include <cstdlib>
+
 #include "sluice/control/catalog.hpp"
 #include "verbs.hpp"
 
@@ -7,6 +9,7 @@ namespace {
 struct Arguments {
   std::string name;
   control::ChannelSettings settings;
+  std::string credentials_env;
 };
 
 Record to_record(const ledger::Channel& channel, const std::string& provider) {
@@ -40,14 +43,23 @@ Outcome<> list(Session& session, const std::string& only) {
 }
 
 Outcome<> put(Session& session, const Arguments& arguments, bool must_be_new) {
-  auto service = session.service();
+  control::ChannelSettings settings = arguments.settings;
+  const bool secret = !arguments.credentials_env.empty();
+  if (secret) {
+    // Never from the command line, which others can see.
+    const char* value = std::getenv(arguments.credentials_env.c_str());
+    if (value == nullptr || *value == '\0')
+      return problem(Errc::bad_value, "proxy-credentials-env: the variable is not set");
+    settings.proxy_credentials = value;
+  }
+  auto service = secret ? session.service_with_secrets() : session.service();
   if (!service) return std::unexpected(service.error());
   const bool known = (*service)->ledger.catalog().channel(arguments.name).has_value();
   if (known == must_be_new) {
     return problem(known ? Errc::conflict : Errc::not_found,
                    "channel '" + arguments.name + (known ? "': exists already" : "': not found"));
   }
-  auto change = control::put_channel(**service, arguments.name, arguments.settings);
+  auto change = control::put_channel(**service, arguments.name, settings);
   if (!change) return std::unexpected(change.error());
   if (auto visible = session.wait_visible(); !visible) return visible;
   return list(session, arguments.name);
@@ -68,6 +80,8 @@ void add_channel_verbs(Parser& parser, Session& session) {
                 arguments->settings.multiplier)
         .option("--proxy", "http://host:port, socks5://host:port or none",
                 arguments->settings.proxy)
+        .option("--proxy-credentials-env", "variable that holds the proxy's user:password",
+                arguments->credentials_env)
         .option("--connect-timeout", "5s", arguments->settings.connect_timeout)
         .option("--first-byte-timeout", "120s", arguments->settings.first_byte_timeout)
         .option("--total-timeout", "1h", arguments->settings.total_timeout)

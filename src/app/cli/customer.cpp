@@ -12,9 +12,12 @@ Record to_record(const control::CustomerView& view) {
           {"enabled", view.customer.enabled},
           {"balance_usd", format_usd(wallet.balance)},
           {"overdraft_usd", format_usd(wallet.overdraft_limit)},
+          {"budget_total_usd", budget_text(wallet.budget_total)},
           {"budget_day_usd", budget_text(wallet.budget_day)},
           {"budget_month_usd", budget_text(wallet.budget_month)},
           {"max_in_flight", count_text(wallet.max_in_flight)},
+          {"requests_per_minute", count_text(wallet.requests_per_minute)},
+          {"tokens_per_minute", count_text(wallet.tokens_per_minute)},
           {"zone", wallet.zone},
           {"note", view.customer.note}};
 }
@@ -31,6 +34,8 @@ void add_options(Verb& verb, Arguments& arguments) {
       .option("--note", "for people", settings.note)
       .option("--zone", "IANA time zone of its windows", settings.zone)
       .option("--overdraft", "USD that the balance may go below zero", settings.overdraft)
+      .option("--budget-total", "USD that its keys may spend in all, or none",
+              settings.budget_total)
       .option("--budget-day", "USD a day, or none", settings.budget_day)
       .option("--budget-month", "USD a month, or none", settings.budget_month)
       .option("--max-in-flight", "requests at once, or none", settings.max_in_flight)

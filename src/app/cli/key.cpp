@@ -6,6 +6,29 @@
 namespace sluice::cli {
 namespace {
 
+const char* credentials_text(ledger::Credentials credentials) {
+  switch (credentials) {
+    case ledger::Credentials::pass:
+      return "pass";
+    case ledger::Credentials::mask:
+      return "mask";
+    case ledger::Credentials::refuse:
+      return "refuse";
+  }
+  return "unknown";
+}
+
+/// Secrets that the key had before and that are still good, by their ends.
+std::string former_text(const std::vector<ledger::FormerSecret>& secrets, TimeNs now_ns) {
+  std::string text;
+  for (const ledger::FormerSecret& secret : secrets) {
+    if (secret.expires_ns <= now_ns) continue;
+    if (!text.empty()) text += ", ";
+    text += secret.last_chars + " until " + format_utc(secret.expires_ns);
+  }
+  return text;
+}
+
 Record to_record(const std::string& customer, const ledger::ApiKey& key) {
   const ledger::KeyPolicy& policy = key.policy;
   return {
@@ -27,7 +50,8 @@ Record to_record(const std::string& customer, const ledger::ApiKey& key) {
       {"on_disconnect", policy.on_disconnect == ledger::OnDisconnect::drain ? "drain" : "cancel"},
       {"clamp", policy.clamp},
       {"allow", policy.cidr_allow},
-      {"deny", policy.cidr_deny}};
+      {"deny", policy.cidr_deny},
+      {"credentials", credentials_text(policy.credentials)}};
 }
 
 struct Arguments {
@@ -61,6 +85,7 @@ void add_options(Verb& verb, Arguments& arguments) {
               settings.on_revoke)
       .option("--excess-max", "USD that the wallet pays above a hold; 0 = one slice",
               settings.excess_max)
+      .option("--credentials", "pass, mask or refuse credentials in prompts", settings.credentials)
       .toggle("clamp", "lower the output cap to what the balance can pay", settings.clamp)
       .toggle("may-pin", "may choose a channel", settings.may_pin)
       .toggle("reserve-context", "may refer to input that is not in the body",
@@ -74,6 +99,19 @@ Outcome<> add_key(Session& session, const Arguments& arguments) {
                                arguments.secret);
   if (!made) return std::unexpected(made.error());
   // Printed before the wait: the key exists, and nobody can show it again.
+  Record record = to_record(arguments.customer, made->key);
+  record.insert(record.begin(), {"key", made->secret});
+  print_record(session.json(), record);
+  std::fflush(stdout);
+  return session.wait_visible();
+}
+
+Outcome<> rotate_key(Session& session, const Arguments& arguments, const std::string& overlap) {
+  auto service = session.service_with_secrets();
+  if (!service) return std::unexpected(service.error());
+  auto made =
+      control::rotate_key(**service, arguments.customer, arguments.name, overlap, arguments.secret);
+  if (!made) return std::unexpected(made.error());
   Record record = to_record(arguments.customer, made->key);
   record.insert(record.begin(), {"key", made->secret});
   print_record(session.json(), record);
@@ -142,9 +180,22 @@ void add_key_verbs(Parser& parser, Session& session) {
         if (!service) return std::unexpected(service.error());
         auto key = control::find_key(**service, shown->customer, shown->name);
         if (!key) return std::unexpected(key.error());
-        print_record(session.json(), to_record(shown->customer, *key));
+        auto former = (*service)->ledger.keys().former_of(key->id);
+        if (!former) return std::unexpected(control::from_ledger(**service, former.error(), "key"));
+        Record record = to_record(shown->customer, *key);
+        record.emplace_back("also_valid", former_text(*former, (*service)->clock.realtime_ns()));
+        print_record(session.json(), record);
         return {};
       });
+
+  auto rotated = std::make_shared<Arguments>();
+  auto overlap = std::make_shared<std::string>("24h");
+  parser.verb("key", "rotate", "gives a key another secret and prints it, this once")
+      .option("--customer", "whose key", rotated->customer, true)
+      .option("--name", "name of the key", rotated->name, true)
+      .option("--overlap", "how long the one that it has stays good: 24h, or 0", *overlap)
+      .option("--secret", "use this one instead of a random one", rotated->secret)
+      .runs([&session, rotated, overlap] { return rotate_key(session, *rotated, *overlap); });
 }
 
 }  // namespace sluice::cli

@@ -103,6 +103,9 @@ void add_model_verbs(Parser& parser, Session& session) {
                 settings.first_byte_timeout)
         .option("--between-tokens-timeout", "600s, or none for the default",
                 settings.between_tokens_timeout)
+        .option("--first-token-timeout", "of a stream, from its head: 120s, or none",
+                settings.first_token_timeout)
+        .option("--total-timeout", "1h, or none for the default", settings.total_timeout)
         .toggle("hidden-output", "reasons without streaming it", settings.hidden_output)
         .toggle("retry-after-send", "may fail over after the request was sent",
                 settings.retry_after_send)

@@ -11,6 +11,8 @@ struct Arguments {
   std::string name;
   control::ProviderSettings settings;
   std::vector<std::string> headers;
+  std::vector<std::string> quirks;
+  std::vector<std::string> errors;
   std::string key_name = "default";
   std::string key_env;
   bool key_stdin = false;
@@ -42,6 +44,15 @@ Outcome<> put(Session& session, Arguments& arguments, bool must_be_new) {
   auto service = secret->empty() ? session.service() : session.service_with_secrets();
   if (!service) return std::unexpected(service.error());
   if (!arguments.headers.empty()) arguments.settings.extra_headers = arguments.headers;
+  if (!arguments.quirks.empty()) arguments.settings.quirks = arguments.quirks;
+  if (!arguments.errors.empty()) {
+    auto& errors = arguments.settings.errors.emplace();
+    for (const std::string& pair : arguments.errors) {
+      const std::size_t mark = pair.rfind('=');
+      errors.emplace_back(pair.substr(0, mark),
+                          mark == std::string::npos ? "" : pair.substr(mark + 1));
+    }
+  }
   const bool known = (*service)->ledger.catalog().provider(arguments.name).has_value();
   if (known == must_be_new) {
     return problem(known ? Errc::conflict : Errc::not_found,
@@ -63,6 +74,7 @@ Outcome<> put(Session& session, Arguments& arguments, bool must_be_new) {
                                 {"dialect", provider->dialect},
                                 {"base_url", provider->base_url},
                                 {"auth", provider->auth},
+                                {"quirks", provider->quirks},
                                 {"enabled", provider->enabled}});
   return {};
 }
@@ -86,6 +98,7 @@ Outcome<> list(Session& session) {
                        {"dialect", provider.dialect},
                        {"base_url", provider.base_url},
                        {"auth", provider.auth},
+                       {"quirks", provider.quirks},
                        {"enabled", provider.enabled},
                        {"keys", keys}});
   }
@@ -107,6 +120,9 @@ void add_provider_verbs(Parser& parser, Session& session) {
                 arguments->settings.auth)
         .option("--header", "\"Name: value\" sent with each request; may be repeated",
                 arguments->headers)
+        .option("--quirk", "how it departs from its format; may be repeated", arguments->quirks)
+        .option("--error", "CODE=CLASS, what one of its error codes means; may be repeated",
+                arguments->errors)
         .option("--key-name", "name of the provider's key", arguments->key_name)
         .option("--key-env", "variable that holds the provider's key", arguments->key_env)
         .flag("--key-stdin", "read the provider's key from standard input", arguments->key_stdin)

@@ -70,6 +70,11 @@ void set_usage(Behaviour& b) {
   b.usage = Mode;
 }
 
+template <Trouble Kind>
+void set_trouble(Behaviour& b) {
+  b.trouble = Kind;
+}
+
 template <bool Behaviour::* Field>
 void set_flag(Behaviour& b) {
   b.*Field = true;
@@ -82,6 +87,11 @@ constexpr std::array kWordOptions = {
     WordOption{"hugeusage", set_usage<UsageMode::huge>},
     WordOption{"twiceusage", set_usage<UsageMode::twice>},
     WordOption{"shrinkusage", set_usage<UsageMode::shrinking>},
+    WordOption{"badkey", set_trouble<Trouble::key>},
+    WordOption{"nomoney", set_trouble<Trouble::money>},
+    WordOption{"limited", set_trouble<Trouble::rate>},
+    WordOption{"busy", set_trouble<Trouble::busy>},
+    WordOption{"badrequest", set_trouble<Trouble::caller>},
     WordOption{"hold", [](Behaviour& b) { b.hold = -1; }},
     WordOption{"tool", set_flag<&Behaviour::tool>},
     WordOption{"ts", set_flag<&Behaviour::stamps>},

@@ -11,6 +11,9 @@ namespace sluice::mock {
 /// How the usage in the answer differs from the truth.
 enum class UsageMode : std::uint8_t { exact, none, wrong, negative, huge, twice, shrinking };
 
+/// What is wrong with a request, whatever is asked for: answered in the provider's own words.
+enum class Trouble : std::uint8_t { none, key, money, rate, busy, caller };
+
 struct Behaviour {
   std::int64_t latency_ns = 0;  ///< from the last request byte to the first answer byte
   std::int64_t first_ns = 0;    ///< from the answer's head to its first chunk
@@ -24,7 +27,8 @@ struct Behaviour {
   std::int32_t split_bytes = 0;       ///< longest single write; 0 = no limit
   std::int32_t bulk_bytes = 0;        ///< a padding field of this many bytes in whole answers
 
-  std::int32_t status = 200;        ///< any other: a provider's error answer
+  std::int32_t status = 200;  ///< any other: a provider's error answer
+  Trouble trouble = Trouble::none;
   std::int32_t retry_after_s = -1;  ///< header of error answers; -1 = none
   std::int32_t cut_after = -1;      ///< close after so many chunks (a whole answer: in its middle)
   std::int32_t stall_after = -1;    ///< say nothing more after so many chunks; 0 = not even a head

@@ -133,6 +133,8 @@ void Server::begin(Connection& connection, const HttpRequest& request) {
   if (lists_models(facts.call)) return list_models(connection, facts);
   if (!facts.valid_json) return refuse(connection, 400, "the body is not JSON", End::refused);
   if (facts.model.empty()) return refuse(connection, 400, "the model is missing", End::refused);
+  if (options_.personality != nullptr && options_.personality->strict && facts.stream_options)
+    return refuse_as(connection, Trouble::caller);
   connection.exchange.script = script_for(facts);
   if (connection.exchange.script == nullptr)
     return refuse(connection, 503, "too many models", End::refused);
@@ -156,7 +158,7 @@ Script* Server::script_for(const RequestFacts& facts) {
   const Behaviour behaviour =
       named != options_.named.end() ? named->second : behaviour_of(facts.model, options_.defaults);
   auto script = std::make_unique<Script>(
-      make_script(facts.call, facts.include_usage, facts.model, behaviour));
+      make_script(facts.call, facts.include_usage, facts.model, behaviour, options_.personality));
   return scripts_.emplace(script_key_, std::move(script)).first->second.get();
 }
 
@@ -201,6 +203,7 @@ void Server::answer(Connection& connection) {
     connection.phase = Phase::stalled;
     return;
   }
+  if (behaviour.trouble != Trouble::none) return refuse_as(connection, behaviour.trouble);
   if (behaviour.status != 200)
     return refuse(connection, behaviour.status, "asked for by the model's name", End::error);
   exchange.record.status = 200;
@@ -259,10 +262,7 @@ void Server::pump(Connection& connection) {
     if (all) {
       if (interrupted(connection)) return;
       append_stream_end(scratch_, script, answer);
-      exchange.record.usage_sent =
-          script.behaviour.usage != UsageMode::none &&
-          (exchange.record.include_usage ||
-           (script.call != Call::chat && script.call != Call::completions));
+      exchange.record.usage_sent = streams_usage(script);
     }
     send_scratch(connection);
     if (all) return finish(connection, End::complete);
@@ -293,6 +293,24 @@ bool Server::interrupted(Connection& connection) {
     finish(connection, End::error);
   }
   return true;
+}
+
+/// Says what is wrong in the personality's own words, or in those of the format.
+void Server::refuse_as(Connection& connection, Trouble trouble) {
+  Exchange& exchange = connection.exchange;
+  const Family family = family_of(exchange.record.call);
+  const Refusal* const own =
+      find_refusal(options_.personality, trouble, family, exchange.record.stream);
+  if (own == nullptr) {
+    constexpr int kStatus[] = {200, 401, 402, 429, 503, 400};
+    return refuse(connection, kStatus[static_cast<std::size_t>(trouble)],
+                  "asked for by the model's name", End::error);
+  }
+  exchange.record.status = own->status;
+  exchange.record.answered_ns = now_ns_;
+  append_json(scratch_, own->status, family, exchange.record.number, own->body);
+  send_scratch(connection);
+  finish(connection, End::error);
 }
 
 void Server::refuse(Connection& connection, int status, std::string_view message, End end) {

@@ -9,9 +9,14 @@
 namespace sluice::mock {
 namespace {
 
+UsagePlace usage_place(const Script& script) {
+  if (script.personality == nullptr || script.call != Call::chat) return UsagePlace::own_chunk;
+  return script.personality->usage_place;
+}
+
 void openai_usage_chunks(std::string& out, const Script& script, const Answer& answer,
                          std::string_view object, std::string_view prefix) {
-  if (!script.include_usage) return;
+  if (!streams_usage(script) || usage_place(script) != UsagePlace::own_chunk) return;
   const UsageTimes times = usage_times(script.behaviour.usage);
   for (std::size_t i = 0; i < times.count; ++i) {
     append_event(
@@ -19,8 +24,23 @@ void openai_usage_chunks(std::string& out, const Script& script, const Answer& a
         fmt::format(R"({{"id":"{}-{:016x}","object":"{}","created":{},"model":"{}","choices":[],)"
                     R"("usage":{}}})",
                     prefix, answer.id, object, kCreated, script.model,
-                    openai_usage(answer.usage, times.factors[i])));
+                    openai_usage(script, answer.usage, times.factors[i])));
   }
+}
+
+/// The chunk with the finish reason; some have the usage in it, or in its choice.
+std::string finish_chunk(const Script& script, const Answer& answer) {
+  const std::string_view reason = script.behaviour.tool ? R"("tool_calls")" : R"("stop")";
+  const UsagePlace place = usage_place(script);
+  if (place == UsagePlace::own_chunk || !streams_usage(script))
+    return chat_chunk(script, "{}", reason);
+  const std::string usage = R"("usage":)" + openai_usage(script, answer.usage);
+  const bool inside = place == UsagePlace::choice;
+  return fmt::format(
+      R"({{"id":"chatcmpl-{}","object":"chat.completion.chunk","created":{},"model":"{}",)"
+      R"("choices":[{{"index":0,"delta":{{}},"finish_reason":{}{}}}]{}}})",
+      kIdMark, kCreated, script.model, reason, inside ? "," + usage : "",
+      inside ? "" : "," + usage);
 }
 
 std::string embeddings_data(std::int64_t items) {
@@ -35,15 +55,65 @@ std::string embeddings_data(std::int64_t items) {
 
 }  // namespace
 
-std::string openai_usage(const Usage& u, std::int64_t factor) {
+std::string openai_usage(const Script& script, const Usage& u, std::int64_t factor) {
   const std::int64_t prompt = prompt_tokens(u);
   const std::int64_t output = output_times(u, factor);
-  return fmt::format(
-      R"({{"prompt_tokens":{},"completion_tokens":{},"total_tokens":{},)"
-      R"("prompt_tokens_details":{{"cached_tokens":{},"cache_write_tokens":{},)"
-      R"("audio_tokens":0}},"completion_tokens_details":{{"reasoning_tokens":{},)"
-      R"("audio_tokens":0,"accepted_prediction_tokens":0,"rejected_prediction_tokens":0}}}})",
-      prompt, output, total_tokens(prompt, output), u.cache_read, u.cache_write, u.reasoning);
+  const std::int64_t total = total_tokens(prompt, output);
+  const bool plain = script.personality == nullptr || script.call != Call::chat;
+  const auto counts = [&](std::int64_t completion) {
+    return fmt::format(R"({{"prompt_tokens":{},"completion_tokens":{},"total_tokens":{})", prompt,
+                       completion, total);
+  };
+  switch (plain ? UsageNames::openai : script.personality->usage_names) {
+    case UsageNames::deepseek:
+      return counts(output) +
+             fmt::format(R"(,"completion_tokens_details":{{"reasoning_tokens":{}}},)"
+                         R"("prompt_cache_hit_tokens":{},"prompt_cache_miss_tokens":{}}})",
+                         u.reasoning, u.cache_read, prompt - u.cache_read);
+    case UsageNames::kimi:
+      return counts(output) + fmt::format(R"(,"cached_tokens":{}}})", u.cache_read);
+    case UsageNames::mistral:
+      return counts(output) + fmt::format(R"(,"num_cached_tokens":{}}})", u.cache_read);
+    case UsageNames::qwen:
+      return counts(output) +
+             fmt::format(R"(,"prompt_tokens_details":{{"cached_tokens":{},)"
+                         R"("cache_creation_input_tokens":{},"cache_type":"ephemeral"}},)"
+                         R"("completion_tokens_details":{{"reasoning_tokens":{}}}}})",
+                         u.cache_read, u.cache_write, u.reasoning);
+    case UsageNames::xai:
+      return counts(output - u.reasoning) +
+             fmt::format(R"(,"prompt_tokens_details":{{"cached_tokens":{}}},)"
+                         R"("completion_tokens_details":{{"reasoning_tokens":{}}},)"
+                         R"("num_sources_used":0}})",
+                         u.cache_read, u.reasoning);
+    case UsageNames::openai:
+      break;
+  }
+  return counts(output) +
+         fmt::format(R"(,"prompt_tokens_details":{{"cached_tokens":{},"cache_write_tokens":{},)"
+                     R"("audio_tokens":0}},"completion_tokens_details":{{"reasoning_tokens":{},)"
+                     R"("audio_tokens":0,"accepted_prediction_tokens":0,)"
+                     R"("rejected_prediction_tokens":0}}}})",
+                     u.cache_read, u.cache_write, u.reasoning);
+}
+
+std::string chat_content(const Script& script, std::string_view text) {
+  if (script.personality != nullptr && script.personality->array_content)
+    return fmt::format(R"([{{"type":"text","text":"{}"}}])", text);
+  return fmt::format(R"("{}")", text);
+}
+
+void chat_opening(std::string& out, const Script& script, const Answer& answer) {
+  const auto event = [&](std::string_view delta) {
+    append_with_id(out, "", chat_chunk(script, delta, "null"), answer.id);
+  };
+  event(R"({"role":"assistant","content":"","refusal":null})");
+  const Personality* const own = script.personality;
+  if (own == nullptr || script.behaviour.reasoning == 0) return;
+  if (own->reasoning_field) event(R"({"reasoning_content":"Hm."})");
+  if (own->array_content)
+    event(R"({"content":[{"type":"thinking","thinking":[{"type":"text","text":"Hm."}]}]})");
+  if (own->think_tags) event(R"({"content":"<think>Hm.</think>"})");
 }
 
 std::string chat_chunk(const Script& script, std::string_view delta, std::string_view finish) {
@@ -82,9 +152,7 @@ void chat_closing(std::string& out, const Script& script, const Answer& answer) 
             "null"),
         answer.id);
   }
-  append_with_id(out, "",
-                 chat_chunk(script, "{}", script.behaviour.tool ? R"("tool_calls")" : R"("stop")"),
-                 answer.id);
+  append_with_id(out, "", finish_chunk(script, answer), answer.id);
   openai_usage_chunks(out, script, answer, "chat.completion.chunk", "chatcmpl");
   append_event(out, "", "[DONE]");
 }
@@ -97,12 +165,17 @@ std::string chat_whole(const Script& script) {
                 R"("arguments":"{}"}}}}])",
                 kIdMark, kToolName, kToolArguments)
           : "";
+  const Personality* const own = script.personality;
+  const bool reasons = own != nullptr && script.behaviour.reasoning > 0;
+  const std::string text =
+      (reasons && own->think_tags ? "<think>Hm.</think>" : "") + whole_text(script);
   return fmt::format(
       R"({{"id":"chatcmpl-{}","object":"chat.completion","created":{},"model":"{}",)"
-      R"("choices":[{{"index":0,"message":{{"role":"assistant","content":"{}","refusal":null,)"
-      R"("annotations":[]{}}},"logprobs":null,"finish_reason":"{}"}}],)"
+      R"("choices":[{{"index":0,"message":{{"role":"assistant","content":{},"refusal":null,)"
+      R"("annotations":[]{}{}}},"logprobs":null,"finish_reason":"{}"}}],)"
       R"("service_tier":"default","system_fingerprint":"fp_mock")",
-      kIdMark, kCreated, script.model, whole_text(script), tools,
+      kIdMark, kCreated, script.model, chat_content(script, text),
+      reasons && own->reasoning_field ? R"(,"reasoning_content":"Hm.")" : "", tools,
       script.behaviour.tool ? "tool_calls" : "stop");
 }
 

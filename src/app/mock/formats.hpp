@@ -42,7 +42,11 @@ void append_with_id(std::string& out, std::string_view name, std::string data, s
 void replace_marks(std::string& text, std::uint64_t id);
 
 // ---- format_openai.cpp: Chat Completions, completions, embeddings
-[[nodiscard]] std::string openai_usage(const Usage& usage, std::int64_t factor = 1);
+[[nodiscard]] std::string openai_usage(const Script& script, const Usage& usage,
+                                       std::int64_t factor = 1);
+/// Text as the value of `content`.
+[[nodiscard]] std::string chat_content(const Script& script, std::string_view text);
+void chat_opening(std::string& out, const Script& script, const Answer& answer);
 [[nodiscard]] std::string chat_chunk(const Script& script, std::string_view delta,
                                      std::string_view finish);
 [[nodiscard]] std::string completions_chunk(const Script& script, std::string_view text,

@@ -18,6 +18,7 @@ constexpr std::string_view kUsage =
     "usage: sluice-mock [--listen ADDR:PORT]... [--control ADDR:PORT] [--default OPTIONS]\n"
     "                   [--listen-tls ADDR:PORT --cert PEM --cert-key PEM]\n"
     "                   [--model NAME=OPTIONS]... [--models A,B,...]\n"
+    "                   [--as openai|anthropic|gemini|xai|mistral|qwen|deepseek|kimi|glm|minimax]\n"
     "                   [--require-key KEY] [--log FILE] [--records N] [--keep-bodies BYTES] "
     "[--keep-heads]\n"
     "OPTIONS are the dash-separated options of a model name, e.g. l5-c100-g20 (see "
@@ -65,6 +66,9 @@ bool take(std::string_view name, std::string_view value, Options& options) {
     options.models.clear();
     split(value, ',', [&](std::string_view model) { options.models.emplace_back(model); });
     return !options.models.empty();
+  } else if (name == "--as") {
+    options.personality = sluice::mock::find_personality(value);
+    return options.personality != nullptr;
   } else if (name == "--require-key") {
     options.required_key = value;
   } else if (name == "--log") {

@@ -50,6 +50,7 @@ class BodyScan {
   bool value(RequestFacts& facts, std::string_view path, int depth) {
     skip_space();
     if (at_ == end_ || depth > kMaxDepth) return false;
+    if (path == "stream_options") facts.stream_options = true;
     if (*at_ == '"') {
       std::string_view text;
       if (!string(text)) return false;

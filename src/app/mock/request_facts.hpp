@@ -43,7 +43,8 @@ struct RequestFacts {
   std::string_view
       model;  ///< of the body, of the path (Gemini), or of a model query; points into the request
   bool stream = false;
-  bool include_usage = false;  ///< stream_options.include_usage
+  bool include_usage = false;   ///< stream_options.include_usage
+  bool stream_options = false;  ///< the member is there
   bool valid_json = true;
   std::int64_t input_tokens = 0;  ///< by the rule of request_tokens
   std::int64_t items = 1;         ///< embeddings: inputs asked for

@@ -69,10 +69,11 @@ void append_filled(std::string& out, const Template& from, std::uint64_t id) {
 }  // namespace
 
 Script make_script(Call call, bool include_usage, std::string_view model,
-                   const Behaviour& behaviour) {
+                   const Behaviour& behaviour, const Personality* personality) {
   Script script;
   script.call = call;
   script.include_usage = include_usage;
+  script.personality = personality;
   append_escaped(script.model, model);
   script.behaviour = behaviour;
   script.chunk_text = chunk_text(script, script.behaviour);
@@ -80,6 +81,13 @@ Script make_script(Call call, bool include_usage, std::string_view model,
   find_places(script.chunk);
   if (call == Call::gemini_stream_array) script.chunk.comma_at = script.chunk.bytes.find(",\r\n{");
   return script;
+}
+
+bool streams_usage(const Script& script) {
+  if (script.behaviour.usage == UsageMode::none) return false;
+  const bool asked =
+      script.include_usage || (script.personality != nullptr && script.personality->usage_unasked);
+  return asked || (script.call != Call::chat && script.call != Call::completions);
 }
 
 Usage claimed_usage(const Script& script, std::int64_t counted_input, std::int64_t chunks) {
@@ -168,6 +176,8 @@ void append_whole(std::string& out, Script& script, const Answer& answer) {
   }
   std::string body;
   body.reserve(script.whole.bytes.size() + 512);
+  if (script.personality != nullptr)
+    body.append(static_cast<std::size_t>(script.personality->blank_lines), '\n');
   append_filled(body, script.whole, answer.id);
   append_whole_usage(body, script, answer);
   const Behaviour& behaviour = script.behaviour;

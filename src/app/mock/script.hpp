@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "behaviour.hpp"
+#include "personality.hpp"
 #include "request_facts.hpp"
 
 namespace sluice::mock {
@@ -36,6 +37,7 @@ struct Template {
 struct Script {
   Call call = Call::unknown;
   bool include_usage = false;
+  const Personality* personality = nullptr;  ///< null: as the format's own provider
   std::string model;
   Behaviour behaviour;
   Template chunk;          ///< one content event, framed as one HTTP chunk
@@ -52,7 +54,11 @@ struct Answer {
 };
 
 [[nodiscard]] Script make_script(Call call, bool include_usage, std::string_view model,
-                                 const Behaviour& behaviour);
+                                 const Behaviour& behaviour,
+                                 const Personality* personality = nullptr);
+
+/// Whether a stream's usage is sent: Chat and Completions want to be asked for it.
+[[nodiscard]] bool streams_usage(const Script& script);
 
 /// What the answer claims when `chunks` were sent.
 [[nodiscard]] Usage claimed_usage(const Script& script, std::int64_t counted_input,

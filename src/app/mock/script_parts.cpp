@@ -1,6 +1,8 @@
 // The pieces of a script: which format's shape goes where.
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "formats.hpp"
 #include "text.hpp"
 
@@ -22,7 +24,8 @@ std::string content_event(const Script& script, std::string_view text) {
     case Call::gemini_stream_array:
       return ",\r\n" + gemini_delta(script, text);
     default:
-      return "data: " + chat_chunk(script, fmt::format(R"({{"content":"{}"}})", text), "null") +
+      return "data: " +
+             chat_chunk(script, R"({"content":)" + chat_content(script, text) + "}", "null") +
              "\n\n";
   }
 }
@@ -86,7 +89,7 @@ void append_whole_usage(std::string& body, const Script& script, const Answer& a
       if (shown) body += R"(,"usage":)" + responses_usage(usage);
       break;
     default:
-      if (shown) body += R"(,"usage":)" + openai_usage(usage);
+      if (shown) body += R"(,"usage":)" + openai_usage(script, usage);
       break;
   }
   body += '}';
@@ -95,10 +98,7 @@ void append_whole_usage(std::string& body, const Script& script, const Answer& a
 void append_opening_events(std::string& out, const Script& script, const Answer& answer) {
   switch (script.call) {
     case Call::chat:
-      append_with_id(
-          out, "",
-          chat_chunk(script, R"({"role":"assistant","content":"","refusal":null})", "null"),
-          answer.id);
+      chat_opening(out, script, answer);
       break;
     case Call::responses:
       responses_opening(out, script, answer);
@@ -110,7 +110,8 @@ void append_opening_events(std::string& out, const Script& script, const Answer&
       break;
   }
   if (script.call == Call::gemini_stream_array) return;
-  for (std::int32_t i = 0; i < script.behaviour.pings; ++i) {
+  const std::int32_t own = script.personality != nullptr ? script.personality->pings : 0;
+  for (std::int32_t i = 0; i < std::max(script.behaviour.pings, own); ++i) {
     if (script.call == Call::messages) {
       append_event(out, "ping", R"({"type":"ping"})");
     } else {

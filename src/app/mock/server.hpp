@@ -29,7 +29,8 @@ struct Options {
       named;                     ///< models whose behaviour is not in their name
   std::string certificate_file;  ///< of the TLS listeners
   std::string certificate_key_file;
-  std::string required_key;  ///< empty = any credential, or none
+  const Personality* personality = nullptr;  ///< null: each format as its own provider has it
+  std::string required_key;                  ///< empty = any credential, or none
   Keep keep;
 };
 
@@ -87,6 +88,7 @@ class Server {
   void answer_whole(Connection& connection);
   void pump(Connection& connection);
   [[nodiscard]] bool interrupted(Connection& connection);
+  void refuse_as(Connection& connection, Trouble trouble);
   void refuse(Connection& connection, int status, std::string_view message, End end);
   void finish(Connection& connection, End end);
   void abort_exchange(Connection& connection);

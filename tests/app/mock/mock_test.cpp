@@ -1,4 +1,5 @@
 #include <gtest/gtest.h>
+#include <simdjson.h>
 
 #include <set>
 #include <string>
@@ -199,6 +200,28 @@ TEST(TimerWheel, SurvivesAPauseAndTimersSetInCallbacks) {
   wheel.advance(20'000'000'000, fire);
   EXPECT_EQ(fired, 2);
   EXPECT_EQ(wheel.wait_ns(20'000'000'000), -1);
+}
+
+TEST(Personality, OfTenProvidersHasWordsForEachTrouble) {
+  simdjson::dom::parser parser;
+  for (const std::string_view name : {"openai", "anthropic", "gemini", "xai", "mistral", "qwen",
+                                      "deepseek", "kimi", "glm", "minimax"}) {
+    const Personality* const own = find_personality(name);
+    ASSERT_NE(own, nullptr) << name;
+    const Family family = name == "anthropic" ? Family::claude
+                          : name == "gemini"  ? Family::gemini
+                                              : Family::openai;
+    for (const Trouble trouble :
+         {Trouble::key, Trouble::money, Trouble::rate, Trouble::busy, Trouble::caller}) {
+      for (const bool streamed : {false, true}) {
+        const Refusal* const refusal = find_refusal(own, trouble, family, streamed);
+        ASSERT_NE(refusal, nullptr) << name << static_cast<int>(trouble);
+        EXPECT_EQ(parser.parse(simdjson::padded_string(refusal->body)).error(), simdjson::SUCCESS)
+            << refusal->body;
+      }
+    }
+  }
+  EXPECT_EQ(find_personality("nobody"), nullptr);
 }
 
 }  // namespace

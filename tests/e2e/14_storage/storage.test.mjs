@@ -88,6 +88,32 @@ test("the ledger's disk is full: requests are refused, and served when there is 
   assert.match(readFileSync(system.file('reconciler.log'), 'utf8'), /usage cannot be stored, it waits/)
 })
 
+test(`somebody else holds the ledger for ${long ? 60 : 4} s under load: served to the bound, then 503, never 500 or 401`, async () => {
+  const holder = start('python3', ['-c', `
+import sqlite3, sys, time
+books = sqlite3.connect(sys.argv[1], isolation_level=None)
+books.execute('PRAGMA busy_timeout=10000')
+books.execute('BEGIN IMMEDIATE')
+print('held', flush=True)
+time.sleep(float(sys.argv[2]))
+books.execute('ROLLBACK')
+`, system.file('ledger.db'), String(long ? 60 : 4)], { pipe: true })
+  await new Promise(held => holder.stdout.once('data', held))
+  let away = true
+  holder.ended.then(() => { away = false })
+  const statuses = new Map()
+  await Promise.all(Array.from({ length: 8 }, async () => {
+    while (away) {
+      const { status, text } = await send()
+      statuses.set(status, (statuses.get(status) ?? 0) + 1)
+      if (status === 503) assert.match(text, /retry-after: *\d+/i)
+      await sleep(status === 503 ? 20 : 0)
+    }
+  }))
+  assert.deepEqual([...statuses.keys()].sort(), [200, 503], JSON.stringify([...statuses]))
+  await servesAgain('the ledger is back')
+})
+
 test(`the reconciler stands still for ${long ? 30 : 3} s: requests are refused, and served when it goes on`, async () => {
   process.kill(system.reconciler.pid, 'SIGSTOP')
   const began = Date.now()

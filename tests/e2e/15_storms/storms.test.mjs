@@ -17,6 +17,7 @@ const READERS = 2000
 const KIB_EACH = 64
 const CONSTANT_KIB = 4096
 const KINDS = ['idle', 'head', 'body', 'read', 'hello']
+const pin = (pid, core) => execFileSync('taskset', ['-acp', String(core), String(pid)])
 const nobody = { connect: 0, closed: 0, malformed: 0, statuses: {} }
 
 let system, key, tlsPort
@@ -213,43 +214,53 @@ test('a shard that is killed under load costs its own connections only', { timeo
   } finally { await pair.stop() }
 })
 
-// Ten times as many clients as keep the shard busy; each of them rests for a second when it is refused, as the SDKs
-// do. Half a core for the edge, the other core for provider and clients: so it is the edge that cannot keep up.
-test('ten times the rated load: as much is served, the rest is refused at once', { skip: !long, timeout: 120_000 }, async () => {
-  const own = await System.start({
-    models: ['mock-c5'], mockArgs: ['--records', '0', '--keep-bodies', '0'],
-    config: { edge: 'shards = 1', state: 'map = "256MiB"', limits: 'queue_wait = "4ms"', ledger: 'max_undrained = "1000 USD"' },
-  })
-  const cpu = (pid, core) => execFileSync('taskset', ['-acp', String(core), String(pid)])
-  const busy = start(process.execPath, ['-e', 'for (;;);'])
-  try {
-    const ownKey = await own.customer('healthy', { credit: '1000000' })
-    cpu(busy.pid, 0)
-    cpu(own.shards()[0], 0)
-    cpu(own.mock.child.pid, 1)
-    cpu(own.reconciler.pid, 1)
-    const offered = async clients => {
-      const driver = load('requests', own.port, { key: ownKey, model: 'mock-c5', connections: clients, seconds: 8, warmup: 3, backoff: 1 })
-      cpu(driver.pid, 1)
-      return driver.result
-    }
-    const rated = await offered(64)
-    const ten = await offered(640)
-    const show = ({ good_per_s: good, errors, latency_us: latency, refused_us: refused }) =>
-      `${Math.round(good)}/s, p99 ${latency.p99} µs; refused ${errors.statuses[503] ?? 0}, p50 ${refused.p50} p99 ${refused.p99} µs`
-    console.log(`rated: ${show(rated)}\n10 ×: ${show(ten)}`)
-    assert.deepEqual(rated.errors, nobody)
-    assert.deepEqual({ ...ten.errors, statuses: {} }, nobody)
-    assert.deepEqual(Object.keys(ten.errors.statuses), ['503'])
-    assert.ok(ten.good_per_s >= 0.9 * rated.good_per_s)
-    assert.ok(ten.refused_us.p50 <= 5000)
-    await sleep(2000)
-    assert.deepEqual((await load('requests', own.port, { key: ownKey, model: 'mock-c5', connections: 8, seconds: 1 }).result).errors, nobody)
-    await calm(own)
-  } finally {
-    busy.kill('SIGKILL')
-    await own.stop()
+// Edge and provider on one core, the clients and all else on the other: so it is the edge that cannot keep up. The rated
+// load is that of the fewest clients that get the most out of it; ten times as many come. Patient ones rest for a second
+// when they are refused, as the SDKs do; hasty ones ask again at once.
+describe('ten times the rated load: as much is served as ever, the rest is refused at once', { skip: !long }, () => {
+  let own, ownKey, peak, rated
+  const offered = async (clients, more = {}) => {
+    const driver = load('requests', own.port, { key: ownKey, model: 'mock-c5', connections: clients, seconds: 4, warmup: 1, ...more })
+    pin(driver.pid, 1)
+    const seen = await driver.result
+    const { good_per_s: good, errors, latency_us: latency, refused_us: refused } = seen
+    console.log(`${clients} clients${more.name ?? ''}: ${Math.round(good)}/s, p99 ${latency.p99} µs; refused ${errors.statuses[503] ?? 0}, p50 ${refused.p50} p99 ${refused.p99} µs`)
+    assert.deepEqual({ ...errors, statuses: {} }, nobody)
+    return seen
   }
+  before(async () => {
+    own = await System.start({
+      models: ['mock-c5'], mockArgs: ['--records', '0', '--keep-bodies', '0'],
+      config: { edge: 'shards = 1', state: 'map = "256MiB"', ledger: 'max_undrained = "1000 USD"' },
+    })
+    ownKey = await own.customer('healthy', { credit: '1000000' })
+    pin(own.shards()[0], 0)
+    pin(own.mock.child.pid, 0)
+    pin(own.reconciler.pid, 1)
+    const sweep = []
+    for (const clients of [16, 32, 64, 128]) {
+      const seen = await offered(clients)
+      assert.deepEqual(seen.errors, nobody)
+      sweep.push([clients, seen.good_per_s])
+    }
+    peak = Math.max(...sweep.map(([, good]) => good))
+    rated = sweep.find(([, good]) => good >= 0.97 * peak)[0]
+  })
+  after(() => own?.stop())
+
+  const tenTimes = (name, backoff) => test(`${name} clients`, { timeout: 60_000 }, async () => {
+    const seen = await offered(10 * rated, { seconds: 8, warmup: 3, backoff })
+    assert.deepEqual(Object.keys(seen.errors.statuses), ['503'], 'it is too much')
+    console.log(`${name}: ${(100 * seen.good_per_s / peak).toFixed(1)} % of the peak`)
+    assert.ok(seen.good_per_s >= 0.9 * peak, `${seen.good_per_s} of ${peak}`)
+    if (name === 'patient') assert.ok(seen.refused_us.p50 <= 5000)
+    await sleep(2000)
+    const after = await load('requests', own.port, { key: ownKey, model: 'mock-c5', connections: 8, seconds: 1 }).result
+    assert.deepEqual(after.errors, nobody)
+    await calm(own)
+  })
+  tenTimes('patient', 1)
+  tenTimes('hasty', 1e-6)
 })
 
 test('16,000 streams at once: held, and nothing of them is lost', { skip: !long, timeout: 120_000 }, async () => {

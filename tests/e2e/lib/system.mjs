@@ -81,6 +81,7 @@ sealing_public_file = "${here}/secrets/sealing.pub"
 ${/connections_per_address/.test(config.limits) ? '' : 'connections_per_address = 0'}
 ${config.limits ?? ''}
 [timeouts]
+${/probe_interval/.test(config.timeouts) ? '' : 'probe_interval = "0"'}
 ${config.timeouts ?? ''}
 `)
   }
@@ -131,10 +132,10 @@ ${priceToml(PRICE)}
     return this.cli('apply', file)
   }
 
-  /** A customer with credit and one key; returns the key. Settings are those of a key in `sluice apply`. */
-  async customer(name, { credit = '100', key = {} } = {}) {
-    const settings = Object.entries(key).map(([option, value]) => `${option} = ${JSON.stringify(value)}\n`).join('')
-    const report = await this.apply(`[[customer]]\nname = "${name}"\n[[customer.key]]\nname = "main"\n${settings}`)
+  /** A customer with credit and one key; returns the key. Settings (`own` are the customer's) as in `sluice apply`. */
+  async customer(name, { credit = '100', key = {}, own = {} } = {}) {
+    const toml = settings => Object.entries(settings).map(([option, value]) => `${option} = ${JSON.stringify(value)}\n`).join('')
+    const report = await this.apply(`[[customer]]\nname = "${name}"\n${toml(own)}[[customer.key]]\nname = "main"\n${toml(key)}`)
     if (Number(credit) > 0) await this.cli('credit', 'add', '--customer', name, '--amount', credit)
     return report.changes.find(change => change.noun === 'key').key
   }

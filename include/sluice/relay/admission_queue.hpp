@@ -1,0 +1,97 @@
+// Where new requests wait for their turn when a shard has more than it can serve, and which of them
+// are refused instead.
+#pragma once
+
+#include <coroutine>
+#include <cstddef>
+#include <cstdint>
+
+#include "sluice/base/units.hpp"
+
+namespace sluice::relay {
+
+struct AdmissionRules {
+  /// Longest that a request waits; and how long the queue must have stood before requests are
+  /// refused at once. 0 = all are taken, whenever they come.
+  TimeNs most_wait_ns = 50 * kMillisecond;
+  /// Requests that are begun in one turn: what is under way comes first, and turns stay short. As
+  /// many as one commit of the shared state holds.
+  std::uint32_t starts_a_turn = 32;
+};
+
+/// First come, first served, in three rules:
+///   - a turn begins `starts_a_turn` requests, the others wait; none while completions of what is
+///     under way are left over from turn to turn;
+///   - who has waited for `most_wait_ns` is refused;
+///   - when the queue has not been empty for as long, it is one that stands and not a burst: then
+///     only as many wait as are begun in kWaitNs, and who finds more is refused at once. For
+///     kCalmNs after that any queue is taken for one that stands: the refused may all be about to
+///     come back.
+/// So those who are served wait about kWaitNs, those who are refused hardly at all, and there is
+/// always somebody to be served: it refuses what is too much and no more, whatever the refused do
+/// then, and has no share or rate that could swing. That a queue which stands is no burst is from
+/// CoDel (RFC 8289), that it may wait less than one from B. Maurer, "Fail at Scale" (ACM Queue
+/// 13(8), 2015).
+///
+/// Does not allocate: a ticket lies with whoever waits. Thread: its shard's.
+class AdmissionQueue {
+ public:
+  /// What a request waits in a queue that stands.
+  static constexpr TimeNs kWaitNs = 5 * kMillisecond;
+  static constexpr TimeNs kCalmNs = 2 * kSecond;
+
+  enum class Verdict : std::uint8_t { waits, taken, refused };
+  struct Ticket {
+    std::coroutine_handle<> waiter;
+    Ticket* next = nullptr;
+    TimeNs since_ns = 0;
+    Verdict verdict = Verdict::waits;
+  };
+
+  explicit AdmissionQueue(AdmissionRules rules)
+      : rules_(rules), starts_left_(rules.starts_a_turn) {}
+  AdmissionQueue(const AdmissionQueue&) = delete;
+  AdmissionQueue& operator=(const AdmissionQueue&) = delete;
+
+  /// A request has come. When it waits, `ticket` stays where it is until decide() gives it back.
+  Verdict enter(Ticket& ticket, TimeNs now_ns);
+
+  /// Once a turn. `full_turn`: its completions when there were more than a turn takes, else 0.
+  /// Returns the tickets that wait no longer, in order, linked by `next`; nullptr = none.
+  [[nodiscard]] Ticket* decide(TimeNs now_ns, std::size_t full_turn);
+
+  [[nodiscard]] std::uint32_t waiting() const { return waiting_; }
+  /// Requests are being refused at once.
+  [[nodiscard]] bool stands() const { return stands_; }
+
+  struct Awaiter {
+    AdmissionQueue& queue;
+    TimeNs now_ns;
+    Ticket ticket = {};
+    [[nodiscard]] bool await_ready() { return queue.enter(ticket, now_ns) != Verdict::waits; }
+    void await_suspend(std::coroutine_handle<> waiter) noexcept { ticket.waiter = waiter; }
+    [[nodiscard]] bool await_resume() const noexcept { return ticket.verdict == Verdict::taken; }
+  };
+  /// Suspends while the request waits. True: it is taken.
+  [[nodiscard]] Awaiter admit(TimeNs now_ns) { return {*this, now_ns}; }
+
+ private:
+  void note_time(TimeNs now_ns);
+  Ticket* pop(Verdict verdict);
+
+  AdmissionRules rules_;
+  Ticket* first_ = nullptr;
+  Ticket* last_ = nullptr;
+  std::uint32_t waiting_ = 0;
+  std::uint32_t starts_left_;  ///< of this turn
+  bool held_back_ = false;     ///< this turn begins none
+  bool stands_ = false;
+  std::size_t came_ = 0;        ///< requests, in this turn
+  TimeNs empty_ns_ = 0;         ///< when it was empty last
+  TimeNs stood_ns_ = -kCalmNs;  ///< when it was last seen to have stood
+  TimeNs counted_from_ns_ = 0;
+  std::uint32_t taken_ = 0;  ///< since then
+  std::uint32_t room_ = 0;   ///< for so many while it stands
+};
+
+}  // namespace sluice::relay

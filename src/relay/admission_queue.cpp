@@ -1,0 +1,81 @@
+#include "sluice/relay/admission_queue.hpp"
+
+#include <algorithm>
+
+namespace sluice::relay {
+namespace {
+
+// Where a request takes longer than all may wait, there is still one that waits to be next.
+constexpr std::uint32_t kLeastRoom = 8;
+
+}  // namespace
+
+AdmissionQueue::Verdict AdmissionQueue::enter(Ticket& ticket, TimeNs now_ns) {
+  ++came_;
+  if (first_ == nullptr && (starts_left_ > 0 || rules_.most_wait_ns <= 0)) {
+    if (starts_left_ > 0) --starts_left_;
+    ++taken_;
+    return ticket.verdict = Verdict::taken;
+  }
+  if (stands_ && waiting_ >= room_) return ticket.verdict = Verdict::refused;
+  ticket.since_ns = now_ns;
+  if (first_ == nullptr) empty_ns_ = now_ns;
+  (first_ == nullptr ? first_ : last_->next) = &ticket;
+  last_ = &ticket;
+  ++waiting_;
+  return Verdict::waits;
+}
+
+AdmissionQueue::Ticket* AdmissionQueue::pop(Verdict verdict) {
+  Ticket* const ticket = first_;
+  first_ = ticket->next;
+  ticket->next = nullptr;
+  ticket->verdict = verdict;
+  --waiting_;
+  return ticket;
+}
+
+AdmissionQueue::Ticket* AdmissionQueue::decide(TimeNs now_ns, std::size_t full_turn) {
+  // New requests alone are no reason to begin none: a crowd of them would stop the shard.
+  const bool behind = came_ < full_turn / 2;
+  came_ = 0;
+  if (held_back_ && !behind) starts_left_ = rules_.starts_a_turn;
+  std::uint32_t starts = behind ? 0 : starts_left_;
+  held_back_ = behind;
+  starts_left_ = behind ? 0 : rules_.starts_a_turn;
+
+  Ticket* decided = nullptr;
+  Ticket** end = &decided;
+  while (first_ != nullptr) {
+    const bool late = now_ns - first_->since_ns > rules_.most_wait_ns;
+    if (late) {
+      *end = pop(Verdict::refused);
+    } else if (starts > 0) {
+      --starts;
+      ++taken_;
+      *end = pop(Verdict::taken);
+    } else {
+      break;
+    }
+    end = &(*end)->next;
+  }
+  note_time(now_ns);
+  return decided;
+}
+
+// How many are begun in kWaitNs shows only while there are always some that could be.
+void AdmissionQueue::note_time(TimeNs now_ns) {
+  const TimeNs counted_ns = now_ns - counted_from_ns_;
+  if (first_ != nullptr && counted_ns >= kWaitNs) {
+    const auto in_time = static_cast<std::uint32_t>(taken_ * kWaitNs / counted_ns);
+    room_ = std::max(in_time, kLeastRoom);
+  }
+  if (first_ == nullptr || counted_ns >= kWaitNs) {
+    taken_ = 0;
+    counted_from_ns_ = now_ns;
+  }
+  if (first_ != nullptr && now_ns - empty_ns_ > rules_.most_wait_ns) stood_ns_ = now_ns;
+  stands_ = now_ns - stood_ns_ <= kCalmNs;
+}
+
+}  // namespace sluice::relay
