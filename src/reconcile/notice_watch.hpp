@@ -24,8 +24,8 @@ class NoticeWatch {
   /// Notes a key that was refused for want of money: a budget whose rest pays no request any more
   /// is reached. No I/O.
   void note(const state::RefusedRecord& record);
-  /// Looks at some of them. True when it raised a notice. Errors of the ledger: looked at again at
-  /// the next call.
+  /// Looks at some of them; called once a second. True when it raised a notice. Errors of the
+  /// ledger: looked at again at the next call.
   [[nodiscard]] Result<bool> step();
 
   /// For what is known elsewhere, such as that a channel is down or up again: raises a notice

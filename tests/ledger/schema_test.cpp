@@ -96,8 +96,8 @@ TEST_F(SchemaTest, ModelsOfVersion1HaveNoTimesOfTheirOwnAndMayBeGrouped) {
 
 TEST_F(SchemaTest, ProvidersAndChannelsOfVersion1DepartFromNothing) {
   become_version_1();
-  run("INSERT INTO provider VALUES (1, 'old', 'openai', 'https://a.example', 'bearer', '', 1);"
-      "INSERT INTO channel VALUES (1, 'old', 1, 0, 1, 1000, 'socks5://a.example:1', 0, 0, 0, 1)");
+  run("INSERT INTO provider VALUES (70, 'old', 'openai', 'https://a.example', 'bearer', '', 1);"
+      "INSERT INTO channel VALUES (70, 'old', 70, 0, 1, 1000, 'socks5://a.example:1', 0, 0, 0, 1)");
   reopen();
   const auto provider = ledger_->catalog().provider("old");
   ASSERT_TRUE(provider) << ledger_->last_error();

@@ -34,7 +34,7 @@ SpanFacts example() {
 std::map<std::string, std::string> attributes_of(simdjson::dom::element span) {
   std::map<std::string, std::string> out;
   for (simdjson::dom::element each : span["attributes"]) {
-    const std::string key(std::string_view(each["key"]));
+    const std::string key{std::string_view(each["key"])};
     for (const auto field : simdjson::dom::object(each["value"])) {
       if (field.key == "boolValue") {
         out[key] = bool(field.value) ? "true" : "false";

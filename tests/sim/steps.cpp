@@ -239,7 +239,10 @@ void Run::audit() {
     }
   }
   state::StateCopy copy;
-  if (!world_.copy(copy) && (!world_.attach() || !world_.copy(copy))) return;
+  // An environment that was replaced may not say so: what retires it may have failed.
+  const auto newest = world_.books().epochs().newest(1);
+  const bool replaced = newest && newest->epoch != epoch_;
+  if ((replaced || !world_.copy(copy)) && (!world_.attach() || !world_.copy(copy))) return;
   if (copy.meta.epoch != epoch_) {
     epoch_ = copy.meta.epoch;
     ++figures_.epochs;

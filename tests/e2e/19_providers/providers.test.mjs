@@ -41,7 +41,8 @@ function inForce(provider, at) {
   const hour = at.getUTCHours()
   const working = at.getUTCDay() >= 1 && at.getUTCDay() <= 5 && at.toISOString().slice(0, 10) !== '2027-01-01'
   const peak = provider.peak && working && ((hour >= 1 && hour < 4) || (hour >= 6 && hour < 10))
-  return Object.fromEntries(Object.entries(provider.price).map(([name, usd]) => [name, peak ? String(Number(usd) * 2) : usd]))
+  const price = { cache_write_short: provider.price.input, ...provider.price }  // what is not named costs what input costs
+  return Object.fromEntries(Object.entries(price).map(([name, usd]) => [name, peak ? String(Number(usd) * 2) : usd]))
 }
 
 const text = content => (typeof content === 'string' ? content
@@ -149,7 +150,7 @@ output = "1"
         await claude.whole(model)
         const [row] = await system.usageOf(`${name}-2`, 1)
         assert.equal(row.channel, provider.claude)
-        assert.equal(paid(row), cost({ input: 600, cache_read: 400, output: 50 }, provider.price))
+        assert.equal(paid(row), cost({ input: 600, cache_read: 400, output: 50 }, inForce(provider, new Date(row.at))))
         const before_ = await counter('no_money')
         await assert.rejects(claude.whole('mock-nomoney'), error => error.status === 502)
         await until(async () => (await counter('no_money')) === before_ + 1, 'the error to be counted')

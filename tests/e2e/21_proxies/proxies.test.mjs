@@ -41,7 +41,7 @@ clientmethod: none
 socksmethod: none
 user.unprivileged: nobody
 client pass { from: 127.0.0.0/8 to: 0.0.0.0/0 }
-socks pass { from: 127.0.0.0/8 to: 127.0.0.0/8 port = ${system.mock.tlsPort} protocol: tcp log: connect }
+socks pass { from: 127.0.0.0/8 to: 127.0.0.0/8 port = ${system.mock.tlsPort} log: connect }
 socks block { from: 0.0.0.0/0 to: 0.0.0.0/0 }
 `)
   children.push(start('/usr/sbin/danted', ['-f', file, '-p', system.file('dante.pid')], { log: system.file('dante.out') }))
