@@ -128,6 +128,7 @@ void read_limits(TomlTable table, Limits& out) {
   table.duration("tls_handshake_timeout", out.tls_handshake_timeout_ns, 10 * kMillisecond, kHour);
   read_u32(table, "connections_per_address", out.connections_per_address, 0, 1'000'000);
   read_u32(table, "connections_per_shard", out.connections_per_shard, 1, 1'000'000);
+  read_u32(table, "unknown_keys_per_minute", out.unknown_keys_per_minute, 0, 1'000'000);
   read_u32(table, "json_depth", out.json_depth, 4, kMostJsonDepth);
   table.duration("write_stall", out.write_stall_ns, 10 * kMillisecond, kHour);
   table.duration("queue_wait", out.queue_wait_ns, 0, kHour);

@@ -16,6 +16,7 @@ int main(int argc, char** argv) {
   sluice::cli::add_model_verbs(parser, session);
   sluice::cli::add_route_group_verbs(parser, session);
   sluice::cli::add_price_verbs(parser, session);
+  sluice::cli::add_secret_verbs(parser, session);
   sluice::cli::add_usage_verbs(parser, session);
   sluice::cli::add_drill_verbs(parser, session);
   return parser.run(argc, argv);

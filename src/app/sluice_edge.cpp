@@ -60,6 +60,7 @@ sluice::edge::ShardOptions shard_options(const Config& config, std::uint32_t num
   options.profile_6_1 = config.edge.ring_profile == "6.1";
   options.connections_most = config.limits.connections_per_shard;
   options.connections_per_address = config.limits.connections_per_address;
+  options.unknown_keys_a_minute = config.limits.unknown_keys_per_minute;
   options.drain_ns = config.timeouts.drain_ns;
   options.upgrade_drain_ns = config.timeouts.upgrade_drain_ns;
   options.pepper_file = config.secrets.pepper_file;

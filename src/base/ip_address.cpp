@@ -58,6 +58,12 @@ std::string to_string(const IpAddress& address) {
   return {buffer.data(), at};
 }
 
+IpAddress customer_network(const IpAddress& address) {
+  IpAddress network = address;
+  if (!address.is_v4()) std::fill(network.bytes.begin() + 8, network.bytes.end(), 0);
+  return network;
+}
+
 std::optional<Cidr> parse_cidr(std::string_view text) {
   const std::size_t slash = text.find('/');
   const auto address = parse_ip(text.substr(0, slash));

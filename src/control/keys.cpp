@@ -77,6 +77,7 @@ Outcome<> take_secret(Service& service, std::string_view given, NewKey& out) {
   }
   out.secret = given.empty() ? make_api_key(service.rng) : std::string(given);
   out.key.digest = to_hex(service.hasher->hash(out.secret));
+  out.key.pepper = service.pepper_version;
   out.key.last_chars = out.secret.substr(out.secret.size() - 4);
   return {};
 }
@@ -134,6 +135,17 @@ Outcome<> apply_settings(Service& service, const KeySettings& settings, ledger::
   return {};
 }
 
+/// The ledger refuses a digest that it has. Under another pepper the same key has another one.
+Outcome<> check_unknown_before(Service& service, std::string_view secret, std::string_view what) {
+  for (const KeyHasher* older : service.older_hashers) {
+    const auto found = service.ledger.keys().by_digest(to_hex(older->hash(secret)));
+    const Errc code = found ? Errc::conflict : found.error().code;
+    if (code != Errc::not_found)
+      return std::unexpected(from_ledger(service, fail(code).error(), what));
+  }
+  return {};
+}
+
 bool has_budget(const ledger::KeyPolicy& policy) {
   return policy.budget_total >= 0 || policy.budget_day >= 0 || policy.budget_month >= 0;
 }
@@ -156,6 +168,7 @@ Outcome<NewKey> add_key(Service& service, std::string_view customer, std::string
     if (!owner) return std::unexpected(owner.error());
     out.key.wallet_id = owner->wallet.id;
     out.key.policy.zone = owner->wallet.zone;
+    CONTROL_TRY(check_unknown_before(service, out.secret, subject(customer, name)));
     CONTROL_TRY(apply_settings(service, settings, out.key));
     if (!settings.clamp) out.key.policy.clamp = has_budget(out.key.policy);
     if (auto added = service.ledger.keys().add(out.key); !added) {

@@ -59,6 +59,16 @@ Outcome<> read_headers(const std::optional<std::vector<std::string>>& lines, std
   return {};
 }
 
+/// Sealing the same key twice gives different bytes: the fingerprint tells whether it is the same.
+/// It may be of any pepper that is still in force.
+bool is_fingerprint(const Service& service, std::string_view secret, std::string_view known) {
+  SLUICE_ASSERT(service.hasher != nullptr);
+  return to_hex(service.hasher->hash(secret)) == known ||
+         std::ranges::any_of(service.older_hashers, [&](const KeyHasher* older) {
+           return to_hex(older->hash(secret)) == known;
+         });
+}
+
 Outcome<> read_quirks(const std::optional<std::vector<std::string>>& names, std::string& out) {
   if (!names) return {};
   for (const std::string& name : *names) {
@@ -180,13 +190,9 @@ Outcome<Change> put_provider_key(Service& service, std::string_view provider, st
       return problem(Errc::bad_value, what + ": needs the key itself");
     const bool before = key.enabled;
     read_flag(enabled, key.enabled);
-    SLUICE_ASSERT(service.sealer != nullptr && service.hasher != nullptr);
-    // Sealing the same key twice gives different bytes: the fingerprint tells whether it is the
-    // same.
-    const std::string fingerprint =
-        secret.empty() ? key.fingerprint : to_hex(service.hasher->hash(secret));
-    if (fingerprint != key.fingerprint) {
-      key.fingerprint = fingerprint;
+    if (!secret.empty() && !is_fingerprint(service, secret, key.fingerprint)) {
+      SLUICE_ASSERT(service.sealer != nullptr);
+      key.fingerprint = to_hex(service.hasher->hash(secret));
       key.sealed = service.sealer->seal(secret);
       key.last_chars = secret.size() >= 12 ? std::string(secret.substr(secret.size() - 4)) : "****";
     } else if (key.enabled == before) {

@@ -40,12 +40,15 @@ std::string check_of(std::string_view body) {
   return out;
 }
 
-/// Writes a new file whole, with its mode from the start, or fails when it exists.
-Outcome<> write_new(const std::string& path, std::span<const std::uint8_t> bytes, mode_t mode) {
+/// Writes a new file whole, with its mode from the start, or fails when it exists. `owner`: whose
+/// it becomes and which mode it gets; without it the caller's.
+Outcome<> write_new(const std::string& path, std::span<const std::uint8_t> bytes, mode_t mode,
+                    const struct stat* owner = nullptr) {
   const int fd = ::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
   if (fd < 0) return problem(Errc::io, fmt::format("{}: {}", path, std::strerror(errno)));
+  const bool owned = owner == nullptr || ::fchown(fd, owner->st_uid, owner->st_gid) == 0;
   const bool whole =
-      ::write(fd, bytes.data(), bytes.size()) == static_cast<ssize_t>(bytes.size()) &&
+      owned && ::write(fd, bytes.data(), bytes.size()) == static_cast<ssize_t>(bytes.size()) &&
       ::fchmod(fd, mode) == 0 && ::fsync(fd) == 0;
   const int error = errno;
   ::close(fd);
@@ -107,8 +110,7 @@ Outcome<std::string> open_sealed(std::string_view sealed_base64, const Key256& s
   ensure_sodium();
   std::vector<unsigned char> sealed(sealed_base64.size() + 1);
   std::size_t bytes = 0;
-  Key256 public_key{};
-  crypto_scalarmult_base(public_key.data(), secret_key.data());
+  const Key256 public_key = public_key_of(secret_key);
   if (sodium_base642bin(sealed.data(), sealed.size(), sealed_base64.data(), sealed_base64.size(),
                         nullptr, &bytes, nullptr, sodium_base64_VARIANT_ORIGINAL) != 0 ||
       bytes < crypto_box_curve25519xchacha20poly1305_SEALBYTES) {
@@ -121,6 +123,12 @@ Outcome<std::string> open_sealed(std::string_view sealed_base64, const Key256& s
     return problem(Errc::corrupt, "sealed key: was not sealed to this key pair");
   }
   return secret;
+}
+
+Key256 public_key_of(const Key256& secret_key) {
+  Key256 public_key{};
+  crypto_scalarmult_base(public_key.data(), secret_key.data());
+  return public_key;
 }
 
 namespace {
@@ -140,23 +148,48 @@ Outcome<std::size_t> read_file(const std::string& path, std::span<char> out, mod
 
 }  // namespace
 
-Outcome<Key256> read_key_file(const std::string& path, bool secret) {
+Outcome<Key256> read_public_key(const std::string& path) {
   std::array<char, 33> bytes{};
   mode_t mode = 0;
   const auto count = read_file(path, bytes, mode);
   if (!count) return std::unexpected(count.error());
   if (*count != 32)
     return problem(Errc::corrupt, fmt::format("{}: must hold exactly 32 bytes", path));
-  // A group may read it: edge and console share the pepper.
-  if ((mode & (secret ? S_IWGRP | S_IRWXO : S_IWGRP | S_IWOTH)) != 0) {
-    return problem(Errc::forbidden,
-                   fmt::format("{}: others may {} it: chmod {}", path,
-                               secret ? "read or write" : "write", secret ? "0400" : "0444"));
+  if ((mode & (S_IWGRP | S_IWOTH)) != 0) {
+    return problem(Errc::forbidden, fmt::format("{}: others may write it: chmod 0444", path));
   }
   Key256 key{};
   std::copy_n(bytes.begin(), key.size(), key.begin());
-  sodium_memzero(bytes.data(), bytes.size());
   return key;
+}
+
+Outcome<KeyRing> read_ring(const std::string& path) {
+  std::string message;
+  auto ring = read_key_ring(path, Readers::group, message);
+  if (!ring) return problem(ring.error().code, message);
+  return *ring;
+}
+
+Outcome<> replace_key_file(const std::string& path, std::string_view bytes) {
+  struct stat info{};
+  if (::stat(path.c_str(), &info) != 0)
+    return problem(Errc::io, fmt::format("{}: {}", path, std::strerror(errno)));
+  const std::string next = path + ".next";
+  ::unlink(next.c_str());  // of a command that was killed
+  const std::span<const std::uint8_t> span(reinterpret_cast<const std::uint8_t*>(bytes.data()),
+                                           bytes.size());
+  if (auto done = write_new(next, span, info.st_mode & 07777, &info); !done) return done;
+  if (::rename(next.c_str(), path.c_str()) != 0) {
+    const int error = errno;
+    ::unlink(next.c_str());
+    return problem(Errc::io, fmt::format("{}: {}", path, std::strerror(error)));
+  }
+  const std::string directory = std::filesystem::path(path).parent_path().string();
+  const int fd = ::open(directory.empty() ? "." : directory.c_str(), O_RDONLY | O_DIRECTORY);
+  const bool synced = fd >= 0 && ::fsync(fd) == 0;
+  if (fd >= 0) ::close(fd);
+  if (!synced) return problem(Errc::io, fmt::format("{}: {}", directory, std::strerror(errno)));
+  return {};
 }
 
 Outcome<std::string> read_secret_text(const std::string& path) {
@@ -212,11 +245,9 @@ Outcome<std::vector<std::string>> create_missing_secrets(const std::string& pepp
     made.push_back(sealing_key_file);
   }
   if (missing(sealing_public_file)) {
-    auto secret = read_key_file(sealing_key_file, true);
-    if (!secret) return std::unexpected(secret.error());
-    Key256 public_key{};
-    crypto_scalarmult_base(public_key.data(), secret->data());
-    sodium_memzero(secret->data(), secret->size());
+    const auto ring = read_ring(sealing_key_file);
+    if (!ring) return std::unexpected(ring.error());
+    const Key256 public_key = public_key_of(ring->newest().key);
     if (auto done = write_new(sealing_public_file, public_key, 0444); !done)
       return std::unexpected(done.error());
     made.push_back(sealing_public_file);

@@ -6,6 +6,8 @@
 #include <cstring>
 #include <unordered_map>
 
+#include "sluice/base/ip_address.hpp"
+
 namespace sluice::edge {
 
 /// Addresses are IPv6, IPv4 mapped; of IPv6 the network of 64 bits counts, which is what one
@@ -49,14 +51,7 @@ class AddressCounts {
     }
   };
 
-  static Address network_of(const Address& address) {
-    constexpr std::array<std::uint8_t, 12> kMapped{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
-    Address network = address;
-    if (std::memcmp(address.data(), kMapped.data(), kMapped.size()) != 0) {
-      std::memset(network.data() + 8, 0, 8);
-    }
-    return network;
-  }
+  static Address network_of(const Address& address) { return customer_network({address}).bytes; }
 
   std::uint32_t most_;
   std::unordered_map<Address, std::uint32_t, Hash> open_;

@@ -6,9 +6,9 @@ namespace sluice::edge {
 
 enum class ShardCommand : char {
   drain = 'd',
-  finish = 'u',        ///< others have taken over: no hurry
-  certificates = 'c',  ///< read them anew
-  ticket_key = 'k',    ///< TicketKeys::kKeyBytes follow
+  finish = 'u',      ///< others have taken over: no hurry
+  files = 'c',       ///< read certificates and secrets anew
+  ticket_key = 'k',  ///< TicketKeys::kKeyBytes follow
 };
 
 }  // namespace sluice::edge

@@ -1,5 +1,6 @@
 #include "privileges.hpp"
 
+#include <fcntl.h>
 #include <grp.h>
 #include <pwd.h>
 #include <sys/prctl.h>
@@ -36,6 +37,12 @@ bool become(const std::string& user, std::string& message) {
 void shut_in() {
   const rlimit none{0, 0};
   setrlimit(RLIMIT_CORE, &none);
+  // Should root dump it all the same (gcore), no memory goes into the file: core(5). Only a process
+  // that may be dumped still may write this; what it starts inherits it.
+  if (const int fd = open("/proc/self/coredump_filter", O_WRONLY | O_CLOEXEC); fd >= 0) {
+    static_cast<void>(write(fd, "0", 1));
+    close(fd);
+  }
   prctl(PR_SET_DUMPABLE, 0);
   prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
 }

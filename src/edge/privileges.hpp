@@ -9,8 +9,8 @@ namespace sluice::edge {
 /// that is `user` already stays so. `message` gets one line on failure (no such user, not root).
 [[nodiscard]] bool become(const std::string& user, std::string& message);
 
-/// No core file, no other process of the same user that looks into this one, no program that could
-/// gain privileges.
+/// No core file, nothing of its memory in one that root makes, no other process of the same user
+/// that looks into this one, no program that could gain privileges.
 void shut_in();
 
 }  // namespace sluice::edge

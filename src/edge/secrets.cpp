@@ -1,12 +1,8 @@
 #include "secrets.hpp"
 
-#include <fcntl.h>
 #include <sodium.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-#include <cerrno>
-#include <cstring>
+#include <algorithm>
 #include <new>
 
 #include "sluice/base/assert.hpp"
@@ -26,37 +22,51 @@ std::vector<unsigned char> decode_base64(std::string_view text) {
   return bytes;
 }
 
+/// A pair as the box wants it.
+struct Pair {
+  const Key256& private_key;
+  std::array<unsigned char, crypto_box_curve25519xchacha20poly1305_PUBLICKEYBYTES> public_key{};
+};
+
+bool open_box(std::span<const Pair> pairs, const std::vector<unsigned char>& box, char* out) {
+  if (box.size() <= crypto_box_curve25519xchacha20poly1305_SEALBYTES) return false;
+  return std::ranges::any_of(pairs, [&](const Pair& pair) {
+    return crypto_box_curve25519xchacha20poly1305_seal_open(
+               reinterpret_cast<unsigned char*>(out), box.data(), box.size(),
+               pair.public_key.data(), pair.private_key.data()) == 0;
+  });
+}
+
+/// Locked, outside of core dumps, and ended by a page that may not be touched.
+void* secret_memory(std::size_t bytes) {
+  SLUICE_ASSERT(sodium_init() >= 0);  // needed before the first locked allocation
+  void* const memory = sodium_malloc(bytes);
+  if (memory == nullptr) throw std::bad_alloc();
+  return memory;
+}
+
 }  // namespace
 
-Result<Key256> read_secret_file(const std::string& path, std::string& message) {
-  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (fd < 0) {
-    message = path + ": " + std::strerror(errno);
-    return fail(Errc::io, Source::self, Retry::no, errno);
-  }
-  struct stat info{};
-  fstat(fd, &info);
-  Key256 key{};
-  const ssize_t got = read(fd, key.data(), key.size());
-  ::close(fd);
-  if ((info.st_mode & (S_IRWXG | S_IRWXO)) != 0) {
-    message = path + ": others than its owner may read it (chmod 0400)";
-    return fail(Errc::forbidden);
-  }
-  if (got != static_cast<ssize_t>(key.size()) || info.st_size != got) {
-    message = path + ": must hold exactly 32 bytes";
-    return fail(Errc::bad_value);
-  }
-  return key;
+// sodium_malloc() aligns the end of what it gives, not the start.
+LockedRing::LockedRing(const KeyRing& ring)
+    : ring_(new(secret_memory(sizeof(KeyRing))) KeyRing(ring)) {
+  static_assert(sizeof(KeyRing) % alignof(KeyRing) == 0);
+}
+
+void LockedRing::Free::operator()(KeyRing* ring) const noexcept {
+  ring->~KeyRing();
+  sodium_free(ring);
 }
 
 void OpenedKeys::Wipe::operator()(char* memory) const noexcept { sodium_free(memory); }
 
 std::shared_ptr<const OpenedKeys> OpenedKeys::open(const state::Catalog& catalog,
-                                                   const Key256& private_key) {
-  SLUICE_ASSERT(sodium_init() >= 0);  // needed before the first locked allocation
-  std::array<unsigned char, 32> public_key{};
-  crypto_scalarmult_curve25519_base(public_key.data(), private_key.data());
+                                                   const KeyRing& private_keys) {
+  std::vector<Pair> pairs;
+  for (const KeyRing::Entry& entry : private_keys.entries()) {
+    pairs.push_back({entry.key});
+    crypto_scalarmult_curve25519_base(pairs.back().public_key.data(), entry.key.data());
+  }
   // Keys at their places, then the credentials of each channel's proxy.
   std::vector<std::vector<unsigned char>> sealed;
   for (const state::ChannelEntry& channel : catalog.channels()) {
@@ -73,15 +83,11 @@ std::shared_ptr<const OpenedKeys> OpenedKeys::open(const state::Catalog& catalog
   std::size_t total = 0;
   for (const auto& box : sealed) total += box.size();
   std::shared_ptr<OpenedKeys> opened(new OpenedKeys());
-  opened->memory_.reset(static_cast<char*>(sodium_malloc(total + 1)));
-  if (!opened->memory_) throw std::bad_alloc();
+  opened->memory_.reset(static_cast<char*>(secret_memory(total + 1)));
   char* at = opened->memory_.get();
   for (std::size_t i = 0; i < sealed.size(); ++i) {
     const auto& box = sealed[i];
-    const bool ok = box.size() > crypto_box_curve25519xchacha20poly1305_SEALBYTES &&
-                    crypto_box_curve25519xchacha20poly1305_seal_open(
-                        reinterpret_cast<unsigned char*>(at), box.data(), box.size(),
-                        public_key.data(), private_key.data()) == 0;
+    const bool ok = open_box(pairs, box, at);
     const std::size_t bytes =
         ok ? box.size() - crypto_box_curve25519xchacha20poly1305_SEALBYTES : 0;
     const bool none = i >= keys && catalog.channels()[i - keys].proxy_credentials.bytes == 0;

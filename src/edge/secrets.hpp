@@ -1,24 +1,33 @@
-// The edge's secrets: the pepper of client keys, the private key that opens provider keys, and the
+// The edge's secrets: the peppers of client keys, the private keys that open provider keys, and the
 // opened keys.
 #pragma once
 
 #include <array>
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
-#include "sluice/base/error.hpp"
+#include "sluice/base/key_ring.hpp"
 #include "sluice/state/catalog.hpp"
 
 namespace sluice::edge {
 
-using Key256 = std::array<std::uint8_t, 32>;
+/// A ring in memory that is locked, kept out of core dumps and wiped at the end.
+class LockedRing {
+ public:
+  explicit LockedRing(const KeyRing& ring = {});
+  [[nodiscard]] const KeyRing& operator*() const { return *ring_; }
+  [[nodiscard]] const KeyRing* operator->() const { return ring_.get(); }
 
-/// Reads a file of exactly 32 bytes that nobody but its owner may read. `message` gets one line on
-/// failure.
-[[nodiscard]] Result<Key256> read_secret_file(const std::string& path, std::string& message);
+ private:
+  struct Free {
+    void operator()(KeyRing* ring) const noexcept;
+  };
+  std::unique_ptr<KeyRing, Free> ring_;
+};
 
 /// Provider keys in the clear, in memory that is locked, kept out of core dumps and wiped at the
 /// end.
@@ -26,10 +35,10 @@ class OpenedKeys {
  public:
   OpenedKeys(OpenedKeys&& other) noexcept = default;
 
-  /// Opens every sealed key of the catalog, in its order. Keys that were not sealed to this pair
-  /// are empty.
+  /// Opens every sealed key of the catalog, in its order. Keys that were sealed to none of these
+  /// pairs are empty.
   [[nodiscard]] static std::shared_ptr<const OpenedKeys> open(const state::Catalog& catalog,
-                                                              const Key256& private_key);
+                                                              const KeyRing& private_keys);
   [[nodiscard]] const std::vector<std::string_view>& keys() const { return keys_; }
   /// Credentials of the channels' proxies, in the order of the channels; empty where there are
   /// none.

@@ -12,6 +12,7 @@
 #include <deque>
 
 #include "privileges.hpp"
+#include "shard_files.hpp"
 #include "shard_runtime.hpp"
 #include "sluice/base/clock.hpp"
 #include "sluice/base/log.hpp"
@@ -59,21 +60,10 @@ void ignore_signals() {
 }  // namespace
 
 bool check_files(const ShardOptions& options, std::string& message) {
-  if (!read_secret_file(options.pepper_file, message)) return false;
-  if (!read_secret_file(options.sealing_key_file, message)) return false;
-  if (const auto authorities = tls::ClientContext::load(options.ca_file); !authorities) {
-    message = authorities.error();
-    return false;
-  }
-  for (const ListenerOptions& listener : options.listeners) {
-    if (listener.certificate_file.empty()) continue;
-    const auto context = tls::ServerContext::load(listener.certificate_file, listener.key_file);
-    if (!context) {
-      message = context.error();
-      return false;
-    }
-  }
-  return true;
+  if (!ShardFiles::read(options, nullptr, message)) return false;
+  const auto authorities = tls::ClientContext::load(options.ca_file);
+  if (!authorities) message = authorities.error();
+  return authorities.has_value();
 }
 
 int run_shard(const ShardOptions& options) {
@@ -81,10 +71,6 @@ int run_shard(const ShardOptions& options) {
   shut_in();
   pin_to(options.cpu);
   std::string message;
-  const Result<Key256> pepper = read_secret_file(options.pepper_file, message);
-  if (!pepper) return refuse_start(options, message);
-  const Result<Key256> sealing_key = read_secret_file(options.sealing_key_file, message);
-  if (!sealing_key) return refuse_start(options, message);
   auto environment = state::open(
       {.directory = options.state_directory, .wait_ready_ns = kWaitForStateNs}, message);
   if (!environment) return refuse_start(options, message);
@@ -96,7 +82,7 @@ int run_shard(const ShardOptions& options) {
   auto authorities = tls::ClientContext::load(options.ca_file);
   if (!authorities) return refuse_start(options, authorities.error());
   const auto shared = std::make_shared<const tls::ClientContext>(std::move(*authorities));
-  ShardRuntime runtime(options, **environment, *slot, **port, *pepper, *sealing_key, shared);
+  ShardRuntime runtime(options, **environment, *slot, **port, shared);
   if (!runtime.prepare(message)) return refuse_start(options, message);
   runtime.run();
   return 0;

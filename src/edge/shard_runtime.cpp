@@ -16,6 +16,7 @@
 #include "sluice/base/random.hpp"
 #include "sluice/tls/context.hpp"
 #include "sluice/tls/engine.hpp"
+#include "sluice/tls/key_hasher.hpp"
 
 namespace sluice::edge {
 namespace {
@@ -72,8 +73,7 @@ struct ShardRuntime::Door {
 };
 
 ShardRuntime::ShardRuntime(const ShardOptions& options, state::Environment& environment,
-                           state::SlotLock& slot, ring::RingPort& port, const Key256& pepper,
-                           const Key256& sealing_key,
+                           state::SlotLock& slot, ring::RingPort& port,
                            std::shared_ptr<const tls::ClientContext> authorities)
     : options_(options),
       environment_(environment),
@@ -82,8 +82,7 @@ ShardRuntime::ShardRuntime(const ShardOptions& options, state::Environment& envi
       reactor_(port, *options.clock, reactor_options(options)),
       pool_(reactor_, kIdleUpstreams, kIdleUpstreamNs),
       verbs_(environment, slot),
-      hasher_(pepper),
-      snapshots_(environment, sealing_key, std::move(authorities)),
+      snapshots_(environment, std::move(authorities)),
       services_{.reactor = reactor_,
                 .pool = pool_,
                 .environment = environment,
@@ -92,7 +91,6 @@ ShardRuntime::ShardRuntime(const ShardOptions& options, state::Environment& envi
                 .board = environment.boards().meter(slot.slot()),
                 .metrics = block_,
                 .refused = environment.boards().refused(slot.slot()),
-                .hasher = hasher_,
                 .settings = options.settings,
                 .providers = {.health = relay::Health(environment.boards().health())},
                 .places = relay::BoardPlaces(environment.boards().meter(slot.slot()).capacity()),
@@ -100,7 +98,10 @@ ShardRuntime::ShardRuntime(const ShardOptions& options, state::Environment& envi
                 .snapshot = nullptr,
                 .id_high = system_rng().next_u64(),
                 .id_low = system_rng().next_u64(),
-                .admission = relay::AdmissionQueue(options.settings.admission)},
+                .admission = relay::AdmissionQueue(options.settings.admission),
+                .client_keys = {.hashers = {},
+                                .unknown = relay::UnknownKeys(options.unknown_keys_a_minute,
+                                                              system_rng().next_u64())}},
       clients_(options.connections_most, options.connections_per_address),
       tick_timer_(&ShardRuntime::on_tick, this),
       control_(&ShardRuntime::on_control, this),
@@ -109,6 +110,9 @@ ShardRuntime::ShardRuntime(const ShardOptions& options, state::Environment& envi
 ShardRuntime::~ShardRuntime() = default;
 
 bool ShardRuntime::prepare(std::string& message) {
+  auto files = ShardFiles::read(options_, &ticket_keys_, message);
+  if (!files) return false;
+  use_keys(*files);
   services_.snapshot = snapshots_.poll();
   const auto prices = state::PricesInForce::load(environment_);
   if (!prices) {
@@ -132,24 +136,21 @@ bool ShardRuntime::prepare(std::string& message) {
   block_.pid.store(static_cast<std::uint32_t>(getpid()), std::memory_order_relaxed);
   block_.client_connections.store(0, std::memory_order_relaxed);
   reactor_.set_turn_hook(&ShardRuntime::on_turn, this);
-  return open_doors(message);
-}
-
-bool ShardRuntime::open_doors(std::string& message) {
-  for (const ListenerOptions& listener : options_.listeners) {
-    std::optional<tls::ServerContext> context;
-    if (!listener.certificate_file.empty()) {
-      auto loaded =
-          tls::ServerContext::load(listener.certificate_file, listener.key_file, &ticket_keys_);
-      if (!loaded) {
-        message = loaded.error();
-        return false;
-      }
-      context.emplace(std::move(*loaded));
-    }
-    doors_.push_back(std::make_unique<Door>(*this, listener.fd, std::move(context)));
+  for (std::size_t i = 0; i < options_.listeners.size(); ++i) {
+    doors_.push_back(
+        std::make_unique<Door>(*this, options_.listeners[i].fd, std::move(files->certificates[i])));
   }
   return true;
+}
+
+void ShardRuntime::use_keys(const ShardFiles& files) {
+  services_.client_keys.hashers.clear();
+  for (const KeyRing::Entry& pepper : files.peppers.entries()) {
+    services_.client_keys.hashers.push_back(std::make_unique<tls::HmacKeyHasher>(pepper.key));
+  }
+  snapshots_.set_sealing_keys(files.sealing_keys);
+  block_.pepper_version.store(files.peppers.newest().version, std::memory_order_release);
+  block_.files_read.fetch_add(1, std::memory_order_release);
 }
 
 void ShardRuntime::run() {
@@ -310,8 +311,8 @@ void ShardRuntime::on_control(void* context, const ring::Completion& completion)
       case ShardCommand::finish:
         self.start_drain("others have taken over", Pace::unhurried, self.options_.upgrade_drain_ns);
         break;
-      case ShardCommand::certificates:
-        self.reload_certificates();
+      case ShardCommand::files:
+        self.read_files_anew();
         break;
       case ShardCommand::ticket_key:
         self.take_ticket_key();
@@ -324,22 +325,21 @@ void ShardRuntime::on_control(void* context, const ring::Completion& completion)
   }
 }
 
-/// Connections go on with the context that they began with. A file that is not sound changes
-/// nothing.
-void ShardRuntime::reload_certificates() {
-  for (std::size_t i = 0; i < doors_.size(); ++i) {
-    const ListenerOptions& listener = options_.listeners[i];
-    if (listener.certificate_file.empty()) continue;
-    auto loaded =
-        tls::ServerContext::load(listener.certificate_file, listener.key_file, &ticket_keys_);
-    const std::string name = "shard " + std::to_string(options_.number) + ": ";
-    if (loaded) {
-      doors_[i]->tls = std::move(*loaded);
-      log_line(LogLevel::info, "edge", name + "serves " + listener.certificate_file + " anew");
-    } else {
-      log_line(LogLevel::error, "edge", name + "goes on with what it has: " + loaded.error());
-    }
+/// Connections go on with the context that they began with, requests with the keys. One file that
+/// is not sound, and nothing changes.
+void ShardRuntime::read_files_anew() {
+  std::string message;
+  const std::string name = "shard " + std::to_string(options_.number) + ": ";
+  auto files = ShardFiles::read(options_, &ticket_keys_, message);
+  if (!files) {
+    log_line(LogLevel::error, "edge", name + "goes on with what it has: " + message);
+    return;
   }
+  use_keys(*files);
+  for (std::size_t i = 0; i < doors_.size(); ++i) {
+    doors_[i]->tls = std::move(files->certificates[i]);
+  }
+  log_line(LogLevel::info, "edge", name + "has read certificates and secrets anew");
 }
 
 void ShardRuntime::take_ticket_key() {

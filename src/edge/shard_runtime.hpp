@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "clients.hpp"
-#include "secrets.hpp"
+#include "shard_files.hpp"
 #include "sluice/base/log_limit.hpp"
 #include "sluice/edge/shard.hpp"
 #include "sluice/net/listener.hpp"
@@ -16,7 +16,6 @@
 #include "sluice/relay/services.hpp"
 #include "sluice/ring/scope.hpp"
 #include "sluice/state/slots.hpp"
-#include "sluice/tls/key_hasher.hpp"
 #include "sluice/tls/ticket_keys.hpp"
 #include "snapshot_source.hpp"
 
@@ -26,14 +25,13 @@ namespace sluice::edge {
 class ShardRuntime {
  public:
   ShardRuntime(const ShardOptions& options, state::Environment& environment, state::SlotLock& slot,
-               ring::RingPort& port, const Key256& pepper, const Key256& sealing_key,
-               std::shared_ptr<const tls::ClientContext> authorities);
+               ring::RingPort& port, std::shared_ptr<const tls::ClientContext> authorities);
   ~ShardRuntime();
   ShardRuntime(const ShardRuntime&) = delete;
   ShardRuntime& operator=(const ShardRuntime&) = delete;
 
-  /// Reaps what a dead holder of the slot left, loads the catalog if there is one, arms the
-  /// listeners. `message` gets one line on failure.
+  /// Reads secrets and certificates, reaps what a dead holder of the slot left, loads the catalog
+  /// if there is one, arms the listeners. `message` gets one line on failure.
   [[nodiscard]] bool prepare(std::string& message);
   void run();
 
@@ -55,8 +53,8 @@ class ShardRuntime {
   [[nodiscard]] ring::Task<> serve(Door& door, int fd, AddressBytes address);
   [[nodiscard]] ring::Task<Result<>> shake_hands(Door& door, net::Stream& stream);
   [[nodiscard]] bool may_shake_hands();
-  [[nodiscard]] bool open_doors(std::string& message);
-  void reload_certificates();
+  void use_keys(const ShardFiles& files);
+  void read_files_anew();
   void take_ticket_key();
   [[nodiscard]] ring::Task<> end();
   [[nodiscard]] bool operations_in_flight() const;
@@ -68,7 +66,6 @@ class ShardRuntime {
   ring::Reactor reactor_;
   net::Pool pool_;
   state::VerbQueue verbs_;
-  tls::HmacKeyHasher hasher_;
   SnapshotSource snapshots_;
   relay::Services services_;
   tls::TicketKeys ticket_keys_;

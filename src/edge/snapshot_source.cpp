@@ -37,6 +37,12 @@ void SnapshotSource::complain(const char* what, std::uint64_t generation, const 
                " cannot be used: " + std::string(to_string(error.code)));
 }
 
+void SnapshotSource::set_sealing_keys(const KeyRing& sealing_keys) {
+  if (*sealing_keys_ == sealing_keys) return;
+  sealing_keys_ = LockedRing(sealing_keys);
+  catalog_generation_ = 0;
+}
+
 std::shared_ptr<const relay::Snapshot> SnapshotSource::poll() {
   const Result<state::CatalogPointer> pointer = environment_.catalog_pointer();
   if (!pointer || pointer->catalog_generation == 0 || pointer->addresses_generation == 0) {
@@ -55,11 +61,11 @@ std::shared_ptr<const relay::Snapshot> SnapshotSource::poll() {
       return nullptr;
     }
     next->catalog = std::move(*catalog);
-    const auto keys = OpenedKeys::open(*next->catalog, sealing_key_);
+    const auto keys = OpenedKeys::open(*next->catalog, *sealing_keys_);
     if (keys->failures() > 0) {
       log_line(LogLevel::warning, "edge",
                std::to_string(keys->failures()) +
-                   " keys of providers or proxies were not sealed to this edge's key");
+                   " keys of providers or proxies were not sealed to this edge's keys");
     }
     next->provider_keys = keys->keys();
     next->proxy_credentials = keys->proxy_credentials();

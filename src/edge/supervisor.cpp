@@ -24,6 +24,7 @@
 #include "sluice/base/log.hpp"
 #include "sluice/base/random.hpp"
 #include "sluice/net/address.hpp"
+#include "sluice/state/environment.hpp"
 #include "sluice/tls/ticket_keys.hpp"
 
 namespace sluice::edge {
@@ -39,7 +40,6 @@ constexpr TimeNs kCheckMostNs = 10 * kSecond;
 /// The kernel takes a dead process's ring apart after its end, and until then the ring keeps the
 /// listening socket; shards whose supervisor was killed see it within 5 s.
 constexpr TimeNs kPortWaitNs = 6 * kSecond;
-constexpr const char* kLockFile = "edge.lock";
 constexpr std::size_t kEldersPerShard = 2;  ///< slots are four a shard
 
 struct ShardProcess {
@@ -63,6 +63,7 @@ class Supervisor {
   void reap_children();
   void start_due();
   void begin_drain();
+  void read_files_anew();
   void kill_late();
   void hand_over();
   void retire_elders();
@@ -149,11 +150,15 @@ Supervisor::~Supervisor() {
 /// no directory yet: the reconciler makes it, and then this is asked again.
 bool Supervisor::hold_state() {
   if (state_lock_ >= 0) return true;
-  const std::string path = options_.state_directory + "/" + kLockFile;
+  const std::string path = options_.state_directory + "/" + state::kEdgeLockFile;
   const int fd = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0660);
   if (fd < 0) return true;
   if (flock(fd, LOCK_EX | LOCK_NB) == 0) {
     state_lock_ = fd;
+    const std::string pid = std::to_string(getpid()) + "\n";  // for who wants to signal us
+    const bool told = ftruncate(fd, 0) == 0 &&
+                      pwrite(fd, pid.data(), pid.size(), 0) == static_cast<ssize_t>(pid.size());
+    if (!told) complain(path + ": " + std::strerror(errno));
     return true;
   }
   close(fd);
@@ -181,7 +186,8 @@ bool Supervisor::take_over() {
   set_inherited(inherited_, false);
   generation_ = inherited_.generation;
   elders_ = inherited_.elders;
-  const auto lock = std::ranges::find(inherited_.pages, kLockFile, &Handover::Socket::address);
+  const auto lock =
+      std::ranges::find(inherited_.pages, state::kEdgeLockFile, &Handover::Socket::address);
   if (lock != inherited_.pages.end()) {
     state_lock_ = lock->fd;
     inherited_.pages.erase(lock);
@@ -341,6 +347,12 @@ void Supervisor::begin_drain() {
   for (const Handover::Elder& elder : elders_) tell(elder.control, ShardCommand::drain);
 }
 
+/// Elders too: their connections bring requests until they end.
+void Supervisor::read_files_anew() {
+  tell_all(ShardCommand::files);
+  for (const Handover::Elder& elder : elders_) tell(elder.control, ShardCommand::files);
+}
+
 void Supervisor::kill_late() {
   if (drain_until_ns_ == 0 || now_ns() < drain_until_ns_ + kKillAfterDrainNs) return;
   for (const ShardProcess& shard : shards_) {
@@ -370,7 +382,7 @@ Handover Supervisor::handover() const {
                .listening = listening_,
                .pages = page_sockets_,
                .elders = elders_};
-  if (state_lock_ >= 0) out.pages.push_back({state_lock_, kLockFile});
+  if (state_lock_ >= 0) out.pages.push_back({state_lock_, state::kEdgeLockFile});
   for (const ShardProcess& shard : shards_) {
     if (shard.pid > 0) out.elders.push_back({shard.pid, shard.control});
   }
@@ -439,7 +451,7 @@ int Supervisor::run() {
     signalfd_siginfo info{};
     while (read(signals_, &info, sizeof info) == sizeof info) {
       if (info.ssi_signo == SIGTERM || info.ssi_signo == SIGINT) begin_drain();
-      if (info.ssi_signo == SIGHUP) tell_all(ShardCommand::certificates);
+      if (info.ssi_signo == SIGHUP) read_files_anew();
       if (info.ssi_signo == SIGUSR2) hand_over();
     }
     reap_children();

@@ -98,6 +98,8 @@ Result<> SecureLayer::feed_step(ring::Piece& ciphertext, ring::PieceQueue& plain
     if (received->plaintext_bytes > 0) {
       ring::Piece piece = ring::Piece::on_heap(received->plaintext_bytes);
       std::memcpy(piece.data(), scratch().plaintext.data(), received->plaintext_bytes);
+      // Perhaps a client's key, which goes from the piece as soon as it was read.
+      explicit_bzero(scratch().plaintext.data(), received->plaintext_bytes);
       plaintext.push(std::move(piece));
     }
     return {};

@@ -5,6 +5,7 @@
 
 #include "account.hpp"
 #include "body_reader.hpp"
+#include "key_check.hpp"
 #include "labels.hpp"
 #include "limit_lines.hpp"
 #include "scratch.hpp"
@@ -200,7 +201,7 @@ ring::Task<> Exchange::refuse_shed() {
 // What is refused by the head alone, with the body unread.
 std::optional<Refusal> Exchange::refusal_before_body() {
   if (const auto refusal = refusal_of(request_.head.route.verdict)) return refusal;
-  if (const auto denial = authenticate()) return refusal_of(*denial);
+  if (const auto refusal = authenticate()) return refusal;
   if (!request_.head.encoded) return std::nullopt;
   return Refusal{.kind = ErrorKind::bad_request,
                  .message = "Compressed request bodies are not supported.",
@@ -235,21 +236,20 @@ std::optional<Refusal> Exchange::redact_body() {
   return std::nullopt;
 }
 
-std::optional<policy::Denial> Exchange::authenticate() {
-  constexpr policy::Denial kUnknown{ErrorKind::unauthenticated, "Incorrect API key provided.", ""};
-  constexpr policy::Denial kMissing{ErrorKind::unauthenticated, "You did not provide an API key.",
-                                    ""};
-  constexpr policy::Denial kAway{ErrorKind::unavailable,
-                                 "The gateway is not ready; try again soon.", ""};
-  if (!snapshot_) return kAway;
-  if (!request_.head.has_key) return kMissing;
-  const auto found = services_.environment.find_key(request_.head.key_digest);
-  if (!found) return kAway;  // infrastructure trouble is never shown as a wrong key
-  if (!*found) return kUnknown;
-  key_ = **found;
+std::optional<Refusal> Exchange::authenticate() {
+  if (!snapshot_) {
+    return Refusal{.kind = ErrorKind::unavailable,
+                   .message = "The gateway is not ready; try again soon."};
+  }
+  if (!request_.head.has_key) {
+    return Refusal{.kind = ErrorKind::unauthenticated,
+                   .message = "You did not provide an API key."};
+  }
+  if (const auto refusal = look_up_key(services_, request_.head.key, client_.address_v6, key_))
+    return refusal;
   if (const policy::Denial* denied = policy::check_key(
           key_, *snapshot_->catalog, client_.address_v6, request_.head.received_realtime_ns)) {
-    return *denied;
+    return refusal_of(*denied);
   }
   return std::nullopt;
 }

@@ -54,7 +54,7 @@ class Exchange {
   };
 
   [[nodiscard]] ring::Task<> refuse_shed();
-  [[nodiscard]] std::optional<policy::Denial> authenticate();
+  [[nodiscard]] std::optional<Refusal> authenticate();
   [[nodiscard]] std::optional<Refusal> refusal_before_body();
   void take_body(Body body);
   [[nodiscard]] std::optional<Refusal> redact_body();

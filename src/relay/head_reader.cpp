@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "field_lines.hpp"
+#include "key_check.hpp"
 #include "labels.hpp"
 #include "scratch.hpp"
 #include "sluice/policy/candidates.hpp"
@@ -65,6 +66,23 @@ std::string_view take_pin(std::string_view key, std::string& pin) {
   return key.substr(0, kClientKeyChars);
 }
 
+/// Overwrites received bytes: a key does not stay in a buffer that the next connection gets.
+void wipe(std::string_view received) {
+  explicit_bzero(const_cast<char*>(received.data()), received.size());
+}
+
+/// The key as digests. Whatever could be a key is gone from the head afterwards.
+void take_key(Services& services, const http::RequestHead& head, const dialect::AuthHeaders& auth,
+              RequestHeadFacts& facts) {
+  const std::string_view key = dialect::find_api_key(auth, head.query());
+  facts.has_key = !key.empty();
+  if (facts.has_key) facts.key = hash_key(services, take_pin(key, facts.wish.channel));
+  for (const std::string_view secret : {auth.authorization, auth.x_api_key, auth.x_goog_api_key,
+                                        dialect::find_api_key({}, head.query())}) {
+    if (!secret.empty()) wipe(secret);
+  }
+}
+
 void copy_facts(Services& services, const http::RequestHead& head, RequestHeadFacts& facts) {
   const dialect::AuthHeaders auth{.authorization = head.value(http::Field::authorization),
                                   .x_api_key = head.value(http::Field::x_api_key),
@@ -80,11 +98,9 @@ void copy_facts(Services& services, const http::RequestHead& head, RequestHeadFa
   facts.http_1_0 = head.version_minor() == 0;
   const std::string_view encoding = head.value(http::Field::content_encoding);
   facts.encoded = !encoding.empty() && !http::equal_ignoring_case(encoding, "identity");
-  const std::string_view key = dialect::find_api_key(auth, head.query());
-  facts.has_key = !key.empty();
+  take_key(services, head, auth, facts);
   facts.labels = read_labels(services, head);
   note_own_fields(head, facts);
-  if (facts.has_key) facts.key_digest = services.hasher.hash(take_pin(key, facts.wish.channel));
   facts.query = head.query();
   facts.forwarded = chosen_lines(head, is_forwarded);
   facts.forwards_content_type =
@@ -127,19 +143,22 @@ ring::Task<Result<>> read_head(Services& services, net::Stream& client, RequestH
     http::RequestParser& parser = slow ? slow->parser : services.scratch->request_parser;
     if (slow) {
       slow->bytes.append(piece.view());
-      bytes = slow->bytes;
+      bytes = slow->bytes.view();
     } else {
       parser.reset();
     }
     const Result<http::HeadStatus> status = parser.parse(bytes, services.settings.limits);
     if (!status) {
       format = guess_format({bytes.data(), bytes.size()});
+      wipe(piece.view());
       co_return std::unexpected(status.error());
     }
     if (*status == http::HeadStatus::complete) {
       copy_facts(services, parser.head(bytes), facts);
       // What lies behind the head is all within the last piece.
-      piece.drop_front(piece.size() - (bytes.size() - parser.head_bytes()));
+      const std::size_t behind_bytes = bytes.size() - parser.head_bytes();
+      if (slow) wipe(piece.view().substr(0, piece.size() - behind_bytes));
+      piece.drop_front(piece.size() - behind_bytes);
       client.unread(std::move(piece));
       co_return Result<>{};
     }
@@ -147,6 +166,7 @@ ring::Task<Result<>> read_head(Services& services, net::Stream& client, RequestH
       slow = make_slow(std::string_view(piece.view().data(), piece.size()), parser);
       deadline_ns = services.reactor.now_ns() + services.settings.head_timeout_ns;
     }
+    wipe(piece.view());
   }
 }
 

@@ -54,7 +54,7 @@ ClientLabels read_labels(const Services& services, const http::RequestHead& head
   if (!id.empty()) add(labels.tags, "id", id);
   const std::string_view key = head.value(http::Field::idempotency_key);
   if (!key.empty() && key.size() <= kMostKeyBytes) {
-    const Digest256 digest = services.hasher.hash(key);
+    const Digest256 digest = services.client_keys.hashers.front()->hash(key);
     std::memcpy(labels.idem.data(), digest.data(), labels.idem.size());
   }
   return labels;

@@ -4,6 +4,7 @@
 #include <cstring>
 #include <utility>
 
+#include "sluice/base/assert.hpp"
 #include "sluice/ring/frame_pool.hpp"
 
 namespace sluice::relay {
@@ -35,6 +36,11 @@ Body& Body::operator=(Body&& other) noexcept {
 
 Body::~Body() {
   if (bytes_ != nullptr) ring::release_frame(bytes_, capacity_);
+}
+
+void Body::wipe_front(std::size_t count) {
+  SLUICE_ASSERT(count <= size_);
+  if (count > 0) explicit_bzero(bytes_, count);
 }
 
 bool Body::append(std::string_view bytes, std::size_t limit_bytes) {

@@ -8,6 +8,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "sluice/base/crypto.hpp"
 #include "sluice/base/units.hpp"
@@ -34,6 +35,8 @@ class Body {
   /// Appends as much as fits; grows up to `limit_bytes`. False when the limit would be passed.
   [[nodiscard]] bool append(std::string_view bytes, std::size_t limit_bytes);
   [[nodiscard]] std::string_view view() const { return {bytes_, size_}; }
+  /// Overwrites the first `count` bytes (count ≤ size()).
+  void wipe_front(std::size_t count);
   [[nodiscard]] std::span<char> bytes() { return {bytes_, size_}; }
   [[nodiscard]] std::size_t size() const { return size_; }
   [[nodiscard]] std::size_t capacity() const { return capacity_; }
@@ -59,6 +62,12 @@ struct RouteWish {
   std::uint16_t drill = 0;    ///< attempts that are to fail before they begin
 };
 
+/// A client's key, hashed.
+struct KeyDigests {
+  Digest256 newest{};            ///< under the newest pepper
+  std::vector<Digest256> older;  ///< under those before it that are still in force: mostly none
+};
+
 /// What the head said, copied out of it.
 struct RequestHeadFacts {
   dialect::Route route;
@@ -71,7 +80,7 @@ struct RequestHeadFacts {
   bool has_key = false;
   bool encoded = false;                ///< the body is compressed
   bool forwards_content_type = false;  ///< `forwarded` names it
-  Digest256 key_digest{};              ///< of the API key, if has_key
+  KeyDigests key;                      ///< of the API key, if has_key
   RequestId id{};
   std::string query;  ///< behind "?", as sent
   Body forwarded;     ///< "name: value\r\n" lines that go upstream

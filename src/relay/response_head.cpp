@@ -118,7 +118,7 @@ ring::Task<Result<ResponseFacts>> read_response_head(Services& services, net::St
     http::ResponseParser& parser = slow ? slow->parser : services.scratch->response_parser;
     if (slow) {
       slow->bytes.append(piece.view());
-      bytes = slow->bytes;
+      bytes = slow->bytes.view();
     } else {
       parser.reset(method);
     }

@@ -57,6 +57,10 @@ const char* to_string(Counter counter) {
       return "sluice_crowded_connections_total";
     case Counter::shed:
       return "sluice_shed_total";
+    case Counter::unknown_keys:
+      return "sluice_unknown_keys_total";
+    case Counter::key_checks_refused:
+      return "sluice_key_checks_refused_total";
     case Counter::credentials:
       return "sluice_credentials_found_total";
     case Counter::retries:

@@ -2,15 +2,43 @@
 // from the shard's.
 #pragma once
 
+#include <cstring>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 
 namespace sluice::relay {
 
+/// Bytes that may hold a client's key: no copy of them is left behind.
+class HeadBytes {
+ public:
+  HeadBytes() = default;
+  HeadBytes(const HeadBytes&) = delete;
+  HeadBytes& operator=(const HeadBytes&) = delete;
+  ~HeadBytes() { explicit_bzero(bytes_.data(), bytes_.size()); }
+
+  void append(std::string_view more) {
+    if (bytes_.capacity() - bytes_.size() < more.size()) {
+      std::string larger;
+      larger.reserve(2 * (bytes_.size() + more.size()));
+      larger.append(bytes_);
+      explicit_bzero(bytes_.data(), bytes_.size());
+      bytes_ = std::move(larger);
+    }
+    bytes_.append(more);
+  }
+  [[nodiscard]] std::span<const char> view() const { return bytes_; }
+
+ private:
+  std::string bytes_;
+};
+
 template <class Parser>
 struct SlowHead {
-  std::string bytes;
+  explicit SlowHead(const Parser& begun) : parser(begun) {}
+  HeadBytes bytes;
   Parser parser;
 };
 
@@ -19,7 +47,9 @@ struct SlowHead {
 template <class Parser>
 [[gnu::noinline]] std::unique_ptr<SlowHead<Parser>> make_slow(std::string_view bytes,
                                                               const Parser& parser) {
-  return std::make_unique<SlowHead<Parser>>(SlowHead<Parser>{std::string(bytes), parser});
+  auto slow = std::make_unique<SlowHead<Parser>>(parser);
+  slow->bytes.append(bytes);
+  return slow;
 }
 
 }  // namespace sluice::relay

@@ -1,5 +1,7 @@
 #include "upstream_request.hpp"
 
+#include <cstring>
+
 #include "field_lines.hpp"
 #include "scratch.hpp"
 #include "sluice/http/writer.hpp"
@@ -74,6 +76,7 @@ Result<> UpstreamRequest::build(Services& services, const Request& request,
   }
   std::string with_key;
   if (channel.auth == state::Auth::query_key) {
+    with_key.reserve(query.size() + target.provider_key.size() + 8);  // no copy is left behind
     with_key.append(query).append(query.empty() ? "key=" : "&key=").append(target.provider_key);
     query = with_key;
   }
@@ -91,6 +94,7 @@ Result<> UpstreamRequest::build(Services& services, const Request& request,
   writer.checked_lines("accept-encoding: identity\r\n");
   writer.content_length(edits.edited_bytes(request.body.size()));
   const Result<std::size_t> head_bytes = writer.finish();
+  explicit_bzero(with_key.data(), with_key.size());
   if (!head_bytes) return std::unexpected(head_bytes.error());
 
   count_ = 0;
@@ -102,6 +106,8 @@ Result<> UpstreamRequest::build(Services& services, const Request& request,
     SLUICE_ASSERT(head_.append(text, head_.capacity()));
   };
   put({services.scratch->head_text.data(), *head_bytes});
+  head_bytes_ = *head_bytes;
+  explicit_bzero(services.scratch->head_text.data(), *head_bytes);
   if (copied) {
     std::size_t at = 0;
     for (std::size_t i = 0; i < edits.size(); ++i) {

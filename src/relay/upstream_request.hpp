@@ -25,6 +25,12 @@ struct UpstreamTarget {
 /// Bytes to send as pieces around the client's own body. The body must outlive it.
 class UpstreamRequest : public ring::Pooled {
  public:
+  UpstreamRequest() = default;
+  UpstreamRequest(const UpstreamRequest&) = delete;
+  UpstreamRequest& operator=(const UpstreamRequest&) = delete;
+  /// The provider's key goes with it.
+  ~UpstreamRequest() { head_.wipe_front(head_bytes_); }
+
   /// Errors: too_large (names that do not fit), bad_value (a configured value that may not be
   /// sent).
   [[nodiscard]] Result<> build(Services& services, const Request& request,
@@ -37,6 +43,7 @@ class UpstreamRequest : public ring::Pooled {
   void add_edited_body(std::string_view body);
 
   Body head_;                                 ///< and the body behind it where that is short
+  std::size_t head_bytes_ = 0;                ///< of the head alone
   std::unique_ptr<dialect::EditList> edits_;  ///< their text, where the body is sent in pieces
   std::array<iovec, 2 * dialect::EditList::kMaxEdits + 2> pieces_;
   std::size_t count_ = 0;

@@ -69,6 +69,7 @@ Digest256 HmacKeyHasher::hash(std::string_view api_key) const {
   hash = pads_->outer;
   update(hash, digest);
   finish(hash, digest);
+  explicit_bzero(&hash, sizeof hash);  // it had the end of the key in it
   return digest;
 }
 

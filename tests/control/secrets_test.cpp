@@ -75,29 +75,31 @@ TEST_F(SecretsTest, AreMadeOnceWithTightModes) {
 
 TEST_F(SecretsTest, WhatIsSealedOpensWithThePrivateKeyAlone) {
   ASSERT_TRUE(create_missing_secrets(path("p"), path("k"), path("u")));
-  auto public_key = read_key_file(path("u"), false);
-  auto secret_key = read_key_file(path("k"), true);
-  ASSERT_TRUE(public_key && secret_key);
+  const auto public_key = read_public_key(path("u"));
+  const auto ring = read_ring(path("k"));
+  ASSERT_TRUE(public_key && ring);
+  const Key256& secret_key = ring->newest().key;
   const Sealer sealer(*public_key);
   const std::string sealed = sealer.seal("sk-provider-secret");
   EXPECT_EQ(sealed.find("secret"), std::string::npos);
   EXPECT_NE(sealed, sealer.seal("sk-provider-secret"));
-  EXPECT_EQ(open_sealed(sealed, *secret_key).value_or(""), "sk-provider-secret");
+  EXPECT_EQ(open_sealed(sealed, secret_key).value_or(""), "sk-provider-secret");
   EXPECT_FALSE(open_sealed(sealed, *public_key));
   std::string damaged = sealed;
   damaged[10] = damaged[10] == 'A' ? 'B' : 'A';
-  EXPECT_FALSE(open_sealed(damaged, *secret_key));
-  EXPECT_FALSE(open_sealed("", *secret_key));
+  EXPECT_FALSE(open_sealed(damaged, secret_key));
+  EXPECT_FALSE(open_sealed("", secret_key));
 }
 
 TEST_F(SecretsTest, FilesThatOthersMayReadOrThatAreShortAreRefused) {
   ASSERT_TRUE(create_missing_secrets(path("p"), path("k"), path("u")));
   ::chmod(path("p").c_str(), 0444);
-  EXPECT_EQ(read_key_file(path("p"), true).error().code, Errc::forbidden);
-  EXPECT_TRUE(read_key_file(path("p"), false));
+  EXPECT_EQ(read_ring(path("p")).error().code, Errc::forbidden);
+  ::chmod(path("u").c_str(), 0464);
+  EXPECT_EQ(read_public_key(path("u")).error().code, Errc::forbidden);
   std::ofstream(path("short")) << "0123";
-  EXPECT_EQ(read_key_file(path("short"), false).error().code, Errc::corrupt);
-  EXPECT_EQ(read_key_file(path("none"), false).error().code, Errc::not_found);
+  EXPECT_EQ(read_public_key(path("short")).error().code, Errc::corrupt);
+  EXPECT_EQ(read_public_key(path("none")).error().code, Errc::not_found);
 }
 
 TEST_F(SecretsTest, ALostPrivateKeyIsNotReplacedSilently) {

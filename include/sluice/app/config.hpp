@@ -28,6 +28,7 @@ struct Limits {
   TimeNs tls_handshake_timeout_ns = 5 * kSecond;
   std::uint32_t connections_per_address = 256;  ///< at one shard; 0 = unlimited
   std::uint32_t connections_per_shard = 9000;
+  std::uint32_t unknown_keys_per_minute = 60;  ///< of one address at one shard; 0 = unlimited
   std::uint32_t json_depth = 64;  ///< levels of objects and arrays in a body, at most 64
   TimeNs write_stall_ns = 60 * kSecond;
   TimeNs queue_wait_ns = 50 * kMillisecond;  ///< of a request for its turn; 0 = none is shed
@@ -85,8 +86,8 @@ struct Ledger {
 };
 
 struct Secrets {
-  std::string pepper_file;          ///< 32 bytes, mode 0400; names client keys. Edge and control
-  std::string sealing_key_file;     ///< 32 bytes, mode 0400, X25519 private key. Edge only
+  std::string pepper_file;          ///< a KeyRing, mode 0400; names client keys. Edge and control
+  std::string sealing_key_file;     ///< a KeyRing, mode 0400, X25519 private keys. Edge only
   std::string sealing_public_file;  ///< 32 bytes. Control
 };
 

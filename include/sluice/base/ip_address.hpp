@@ -29,6 +29,8 @@ struct Cidr {
 /// Four or sixteen bytes in network order.
 [[nodiscard]] std::optional<IpAddress> ip_from_bytes(std::span<const std::uint8_t> bytes);
 [[nodiscard]] std::string to_string(const IpAddress& address);
+/// What one customer of an access provider has: an IPv4 address, or an IPv6 network of 64 bits.
+[[nodiscard]] IpAddress customer_network(const IpAddress& address);
 
 /// "10.0.0.0/8", "::1/128", or a bare address. Nothing when bits below the prefix are set: a typo,
 /// most likely.

@@ -108,8 +108,8 @@ enum class Change : std::uint8_t { none, created, updated };
                                         std::string_view multiplier);
 [[nodiscard]] Outcome<Change> put_provider(Service& service, std::string_view name,
                                            const ProviderSettings& settings);
-/// Stores a provider's key sealed. An empty secret keeps the one that is there.
-/// Needs the service's hasher (for the fingerprint) and sealer.
+/// Stores a provider's key sealed. An empty secret keeps the one that is there; any other needs the
+/// service's hasher (for the fingerprint) and sealer.
 [[nodiscard]] Outcome<Change> put_provider_key(Service& service, std::string_view provider,
                                                std::string_view name, std::string_view secret,
                                                std::optional<bool> enabled);

@@ -10,12 +10,13 @@
 #include <vector>
 
 #include "sluice/base/crypto.hpp"
+#include "sluice/base/key_ring.hpp"
 #include "sluice/base/random.hpp"
 #include "sluice/control/problem.hpp"
 
 namespace sluice::control {
 
-using Key256 = std::array<std::uint8_t, 32>;
+using sluice::Key256;
 
 /// HMAC-SHA-256 with the pepper (FIPS 198-1). The pepper is wiped when the object dies.
 class SodiumKeyHasher final : public KeyHasher {
@@ -49,9 +50,18 @@ class Sealer {
 [[nodiscard]] Outcome<std::string> open_sealed(std::string_view sealed_base64,
                                                const Key256& secret_key);
 
-/// Reads a file of exactly 32 bytes. Refuses one that group or others may write, or (when `secret`)
-/// read.
-[[nodiscard]] Outcome<Key256> read_key_file(const std::string& path, bool secret);
+/// The public key of a private one.
+[[nodiscard]] Key256 public_key_of(const Key256& secret_key);
+
+/// Reads a public key: exactly 32 bytes, which group and others may not write.
+[[nodiscard]] Outcome<Key256> read_public_key(const std::string& path);
+/// As the function of base, its message as a Problem. Edge and console share the pepper, so that a
+/// group may read it.
+[[nodiscard]] Outcome<KeyRing> read_ring(const std::string& path);
+
+/// Replaces a file of secrets, or the public key, at once and durably: owner and mode stay as they
+/// are.
+[[nodiscard]] Outcome<> replace_key_file(const std::string& path, std::string_view bytes);
 
 /// Reads a secret that is text, without the line end behind it: 1 to 4096 bytes. Refuses a file
 /// that others may read, or group write.

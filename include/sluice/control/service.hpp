@@ -18,10 +18,12 @@ struct Service {
   ledger::Ledger& ledger;
   const Clock& clock;
   Rng& rng;
-  const KeyHasher* hasher = nullptr;       ///< needed to make keys
-  const Sealer* sealer = nullptr;          ///< needed to store provider keys
-  std::vector<std::string> allow_private;  ///< CIDRs that a provider may have although private
-  std::string actor = "unknown";           ///< for the audit log
+  const KeyHasher* hasher = nullptr;            ///< under the newest pepper; needed to make keys
+  const Sealer* sealer = nullptr;               ///< needed to store provider keys
+  std::vector<std::string> allow_private;       ///< CIDRs that a provider may have although private
+  std::string actor = "unknown";                ///< for the audit log
+  std::uint32_t pepper_version = 1;             ///< of `hasher`
+  std::vector<const KeyHasher*> older_hashers;  ///< under peppers that are still in force
 };
 
 /// The ledger's failure as a Problem; its own words when it has some.

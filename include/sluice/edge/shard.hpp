@@ -31,6 +31,7 @@ struct ShardOptions {
   bool profile_6_1 = false;
   std::uint32_t connections_most = 9000;
   std::uint32_t connections_per_address = 0;  ///< of this shard; 0 = unlimited
+  std::uint32_t unknown_keys_a_minute = 60;   ///< of one address; 0 = unlimited
   TimeNs drain_ns = 30 * kSecond;
   TimeNs upgrade_drain_ns = 600 * kSecond;
   std::string pepper_file;

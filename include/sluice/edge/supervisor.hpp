@@ -30,7 +30,8 @@ struct SupervisorOptions {
 /// Runs until SIGTERM or SIGINT and the drain after it. Returns the exit status; problems at start
 /// (used port, bad address) are one line on stderr. A port in use is waited for, 6 s at most.
 ///
-/// SIGHUP has the shards read their certificates anew; connections go on with what they began with.
+/// SIGHUP has the shards read certificates and secrets anew; connections go on with what they began
+/// with.
 ///
 /// SIGUSR2 replaces program and configuration (row 19 of state-machine.md): `command` is executed
 /// under the same process id, keeps the sockets, starts its own shards beside the old ones and,

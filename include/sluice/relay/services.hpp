@@ -14,6 +14,7 @@
 #include "sluice/relay/health.hpp"
 #include "sluice/relay/settings.hpp"
 #include "sluice/relay/snapshot.hpp"
+#include "sluice/relay/unknown_keys.hpp"
 #include "sluice/ring/reactor.hpp"
 #include "sluice/state/boards.hpp"
 #include "sluice/state/environment.hpp"
@@ -35,6 +36,13 @@ class BoardPlaces {
   std::vector<std::uint32_t> free_;
 };
 
+/// What the keys of clients are checked with.
+struct ClientKeys {
+  /// One a pepper, newest first; 1 to KeyRing::kMost, replaced by the edge.
+  std::vector<std::unique_ptr<const KeyHasher>> hashers;
+  UnknownKeys unknown;
+};
+
 /// What a shard has learnt of providers.
 struct Providers {
   Health health;
@@ -51,7 +59,6 @@ struct Services {
   state::MeterBoard board;
   state::ShardBlock& metrics;
   state::RefusedRing& refused;
-  const KeyHasher& hasher;
   const Settings& settings;
   Providers providers;
   BoardPlaces places;
@@ -64,6 +71,7 @@ struct Services {
   bool draining = false;         ///< answers close their connections
   bool hurried = false;          ///< a connection ends with its answer, whatever that has said
   AdmissionQueue admission;      ///< of requests, when there are too many
+  ClientKeys client_keys;
 
   void count(Counter counter, std::uint64_t by = 1) {
     metrics.add(static_cast<std::size_t>(counter), by);

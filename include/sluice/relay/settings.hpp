@@ -54,10 +54,12 @@ enum class Counter : std::uint32_t {
   protocol_errors,
   crowded,  ///< connections refused: too many of one address
   shed,
-  credentials,     ///< found in prompts of keys that may not send them
-  retries,         ///< requests that were sent to another channel or with another key
-  ejections,       ///< channels and provider keys that were left alone
-  errors_key_bad,  ///< answers of providers that are errors, by class
+  unknown_keys,        ///< looked up, and not there
+  key_checks_refused,  ///< not looked up: too many unknown keys of one address
+  credentials,         ///< found in prompts of keys that may not send them
+  retries,             ///< requests that were sent to another channel or with another key
+  ejections,           ///< channels and provider keys that were left alone
+  errors_key_bad,      ///< answers of providers that are errors, by class
   errors_no_money,
   errors_rate,
   errors_overloaded,

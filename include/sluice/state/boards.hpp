@@ -131,7 +131,9 @@ struct alignas(64) ShardBlock {
   std::atomic<std::uint32_t> open_exchanges{0};
   std::atomic<std::uint64_t> catalog_generation{0};  ///< in use
   std::atomic<std::uint64_t> published_generation{0};
-  std::array<std::atomic<std::uint64_t>, 2> reserved{};
+  std::atomic<std::uint32_t> pepper_version{0};  ///< newest in use; 0 = none yet
+  std::atomic<std::uint32_t> files_read{0};      ///< how often secrets and certificates were read
+  std::array<std::atomic<std::uint64_t>, 1> reserved{};
   alignas(64) std::array<std::atomic<std::uint64_t>, kMetricSlots> metrics{};
 
   /// Single writer: adds without a locked instruction.

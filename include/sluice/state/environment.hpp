@@ -1,7 +1,8 @@
 // One epoch's shared state, opened. LMDB itself is seen by src/state alone.
 //
-// Files: <directory>/env.lock (the one reconciler), <directory>/slots.lock (one byte a slot),
-// <directory>/current → epoch.<n>/ with data.mdb, lock.mdb, boards, catalog.<g>, addresses.<g>.
+// Files: <directory>/env.lock (the one reconciler), <directory>/edge.lock (the one edge, with its
+// process id), <directory>/slots.lock (one byte a slot), <directory>/current → epoch.<n>/ with
+// data.mdb, lock.mdb, boards, catalog.<g>, addresses.<g>.
 #pragma once
 
 #include <cstdint>
@@ -17,6 +18,9 @@
 #include "sluice/state/verbs.hpp"
 
 namespace sluice::state {
+
+/// Held by the edge's supervisor as long as it runs; the file has its process id as text.
+inline constexpr const char* kEdgeLockFile = "edge.lock";
 
 struct OpenOptions {
   std::string directory;  ///< configuration: state.directory

@@ -36,6 +36,7 @@ Record to_record(const std::string& customer, const ledger::ApiKey& key) {
       {"customer", customer},
       {"name", key.name},
       {"ends_in", key.last_chars},
+      {"pepper", key.pepper},
       {"enabled", key.enabled},
       {"models", policy.models},
       {"expires", policy.expires_ns == 0 ? "never" : format_utc(policy.expires_ns)},

@@ -16,6 +16,7 @@ struct Arguments {
   std::string key_name = "default";
   std::string key_env;
   bool key_stdin = false;
+  std::optional<bool> key_enabled;
 };
 
 /// The provider's key from a variable or from standard input, never from the command line, which
@@ -59,9 +60,9 @@ Outcome<> put(Session& session, Arguments& arguments, bool must_be_new) {
   }
   auto change = control::put_provider(**service, arguments.name, arguments.settings);
   if (!change) return std::unexpected(change.error());
-  if (!secret->empty()) {
-    auto key =
-        control::put_provider_key(**service, arguments.name, arguments.key_name, *secret, {});
+  if (!secret->empty() || arguments.key_enabled) {
+    auto key = control::put_provider_key(**service, arguments.name, arguments.key_name, *secret,
+                                         arguments.key_enabled);
     if (!key) return std::unexpected(key.error());
   }
   if (auto visible = session.wait_visible(); !visible) return visible;
@@ -125,6 +126,7 @@ void add_provider_verbs(Parser& parser, Session& session) {
         .option("--key-name", "name of the provider's key", arguments->key_name)
         .option("--key-env", "variable that holds the provider's key", arguments->key_env)
         .flag("--key-stdin", "read the provider's key from standard input", arguments->key_stdin)
+        .toggle("key-enable", "may the key be used", arguments->key_enabled)
         .toggle("enable", "may it be used", arguments->settings.enabled)
         .runs([&session, arguments, add] { return put(session, *arguments, add); });
   }

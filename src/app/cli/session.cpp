@@ -6,6 +6,7 @@
 
 #include <filesystem>
 
+#include "running_edge.hpp"
 #include "sluice/reconcile/query.hpp"
 
 namespace sluice::cli {
@@ -52,18 +53,22 @@ Outcome<control::Service*> Session::service() {
 Outcome<control::Service*> Session::service_with_secrets() {
   auto ready = service();
   if (!ready) return ready;
-  if (hasher_ != nullptr) return ready;
+  if (!hashers_.empty()) return ready;
   const app::Secrets& secrets = config_->secrets;
   auto made = control::create_missing_secrets(secrets.pepper_file, secrets.sealing_key_file,
                                               secrets.sealing_public_file);
   if (!made) return std::unexpected(made.error());
-  auto pepper = control::read_key_file(secrets.pepper_file, true);
-  if (!pepper) return std::unexpected(pepper.error());
-  auto public_key = control::read_key_file(secrets.sealing_public_file, false);
+  const auto peppers = control::read_ring(secrets.pepper_file);
+  if (!peppers) return std::unexpected(peppers.error());
+  auto public_key = control::read_public_key(secrets.sealing_public_file);
   if (!public_key) return std::unexpected(public_key.error());
-  hasher_ = std::make_unique<control::SodiumKeyHasher>(*pepper);
+  for (const KeyRing::Entry& pepper : peppers->entries()) {
+    hashers_.push_back(std::make_unique<control::SodiumKeyHasher>(pepper.key));
+    if (hashers_.size() > 1) service_->older_hashers.push_back(hashers_.back().get());
+  }
   sealer_ = std::make_unique<control::Sealer>(*public_key);
-  service_->hasher = hasher_.get();
+  service_->hasher = hashers_.front().get();
+  service_->pepper_version = peppers->newest().version;
   service_->sealer = sealer_.get();
   return ready;
 }
@@ -90,11 +95,19 @@ Outcome<> Session::wait_visible() {
   auto& catalog = ledger_->catalog();
   auto newest = catalog.newest();
   if (!newest) return problem(newest.error().code, "stored, but the ledger cannot be read again");
-  return wait_until([&]() -> Result<bool> {
+  auto visible = wait_until([&]() -> Result<bool> {
     auto published = catalog.published(config_->node);
     if (!published) return std::unexpected(published.error());
     return *published >= *newest;
   });
+  if (!visible || hashers_.empty() || globals_.no_wait ||
+      edge_knows_pepper(config_->state.directory, service_->pepper_version)) {
+    return visible;
+  }
+  return problem(Errc::unavailable,
+                 fmt::format("stored, but the edge does not know pepper {} yet: systemctl reload "
+                             "sluice-edge",
+                             service_->pepper_version));
 }
 
 Outcome<> Session::wait_delta(ledger::Id wallet_id, std::int64_t wallet_no) {

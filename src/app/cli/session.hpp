@@ -4,6 +4,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "output.hpp"
 #include "parser.hpp"
@@ -25,8 +26,8 @@ class Session {
   /// As service(), with pepper and public key: for verbs that make or store keys.
   [[nodiscard]] Outcome<control::Service*> service_with_secrets();
 
-  /// Returns when everything that was stored is visible to the edge, or no reconciler runs, or
-  /// --no-wait was given.
+  /// Returns when everything that was stored is visible to the edge (which also knows the pepper of
+  /// keys that were made), or no reconciler runs, or --no-wait was given.
   [[nodiscard]] Outcome<> wait_visible();
   /// The same for one delta of a wallet.
   [[nodiscard]] Outcome<> wait_delta(ledger::Id wallet_id, std::int64_t wallet_no);
@@ -37,7 +38,7 @@ class Session {
   const Globals& globals_;
   std::unique_ptr<app::Config> config_;
   std::unique_ptr<ledger::Ledger> ledger_;
-  std::unique_ptr<control::SodiumKeyHasher> hasher_;
+  std::vector<std::unique_ptr<control::SodiumKeyHasher>> hashers_;  ///< newest pepper first
   std::unique_ptr<control::Sealer> sealer_;
   std::unique_ptr<control::Service> service_;
 };

@@ -14,6 +14,7 @@ void add_channel_verbs(Parser& parser, Session& session);
 void add_model_verbs(Parser& parser, Session& session);
 void add_route_group_verbs(Parser& parser, Session& session);
 void add_price_verbs(Parser& parser, Session& session);
+void add_secret_verbs(Parser& parser, Session& session);
 void add_usage_verbs(Parser& parser, Session& session);
 void add_drill_verbs(Parser& parser, Session& session);
 void add_apply_verb(Parser& parser, Session& session);
