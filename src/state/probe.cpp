@@ -5,8 +5,11 @@
 
 #include <cerrno>
 #include <csignal>
+#include <cstdint>
+#include <cstring>
 #include <ctime>
 #include <new>
+#include <vector>
 
 #include "environment_impl.hpp"
 #include "sluice/base/clock.hpp"
@@ -24,20 +27,85 @@ int finding_of(int rc) {
   return code == Errc::io || code == Errc::full ? kNotNow : kDamaged;
 }
 
-/// Every byte of every row, so that every page is touched.
-int walk(MDB_txn* txn, MDB_dbi table) {
+/// The pages on which rows stand, and those that the free list gives away: one that is both would
+/// be written over. (Branch pages are not to be seen from here.)
+class Pages {
+ public:
+  explicit Pages(MDB_env* env) {
+    MDB_envinfo info;
+    MDB_stat stat;
+    if (mdb_env_info(env, &info) != 0 || mdb_env_stat(env, &stat) != 0) return;
+    page_bytes_ = stat.ms_psize;
+    used_.resize(info.me_last_pgno + 1);
+    free_.resize(used_.size());
+  }
+
+  void use(const MDB_val& part) {
+    if (part.mv_size == 0) return;
+    // A page begins with its number (mdb.c, MDB_page), a long value has pages of its own.
+    const auto address = reinterpret_cast<std::uintptr_t>(part.mv_data);
+    const std::uintptr_t inside = address % page_bytes_;
+    std::uint64_t number = 0;
+    std::memcpy(&number, reinterpret_cast<const void*>(address - inside), sizeof number);
+    const std::uint64_t pages = (inside + part.mv_size + page_bytes_ - 1) / page_bytes_;
+    for (std::uint64_t i = 0; i < pages; ++i) {
+      if (number + i < used_.size()) used_[number + i] = true;
+    }
+  }
+
+  /// A row of the free list: how many, and their numbers, falling. False when it is no such list.
+  [[nodiscard]] bool give_away(const MDB_val& list) {
+    std::vector<std::uint64_t> numbers(list.mv_size / sizeof(std::uint64_t));
+    std::memcpy(numbers.data(), list.mv_data, numbers.size() * sizeof(std::uint64_t));
+    if (numbers.empty() || numbers.front() >= numbers.size()) return false;
+    constexpr std::uint64_t kMetaPages = 2;
+    std::uint64_t above = free_.size();
+    for (std::uint64_t i = 1; i <= numbers.front(); ++i) {
+      if (numbers[i] >= above || numbers[i] < kMetaPages || free_[numbers[i]]) return false;
+      above = numbers[i];
+      free_[above] = true;
+    }
+    return true;
+  }
+
+  [[nodiscard]] bool disjoint() const {
+    for (std::size_t i = 0; i < used_.size(); ++i) {
+      if (used_[i] && free_[i]) return false;
+    }
+    return true;
+  }
+
+ private:
+  std::uint64_t page_bytes_ = 4096;
+  std::vector<bool> used_;
+  std::vector<bool> free_;
+};
+
+constexpr MDB_dbi kFreeList = 0;
+constexpr MDB_dbi kTableOfTables = 1;
+
+/// Every byte of every row, so that every page is touched; rows that are not in the order of their
+/// keys cannot be found, and what is put or deleted among them ends up anywhere.
+int walk(MDB_txn* txn, MDB_dbi table, Pages& pages) {
   MDB_cursor* cursor = nullptr;
   if (const int rc = mdb_cursor_open(txn, table, &cursor); rc != 0) return finding_of(rc);
   MDB_val key;
   MDB_val value;
+  MDB_val before{};
   int rc = 0;
-  while ((rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT)) == 0) {
+  bool sound = true;
+  while (sound && (rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT)) == 0) {
     for (const MDB_val& part : {key, value}) {
       const volatile auto* bytes = static_cast<const unsigned char*>(part.mv_data);
       for (std::size_t i = 0; i < part.mv_size; ++i) static_cast<void>(bytes[i]);
+      pages.use(part);
     }
+    sound = (before.mv_data == nullptr || mdb_cmp(txn, table, &before, &key) < 0) &&
+            (table != kFreeList || pages.give_away(value));
+    before = key;
   }
   mdb_cursor_close(cursor);
+  if (!sound) return kDamaged;
   return rc == MDB_NOTFOUND ? kSound : finding_of(rc);
 }
 
@@ -48,12 +116,14 @@ int read_all(const std::string& directory, const std::string& epoch_directory) {
   if (!impl) return kSound;
   LmdbEnv::Read read((*impl)->lmdb);
   if (read.status() != 0) return finding_of(read.status());
-  constexpr MDB_dbi kFreeList = 0;
-  if (const int found = walk(read.txn(), kFreeList); found != kSound) return found;
-  for (const MDB_dbi table : (*impl)->lmdb.tables()) {
-    if (const int found = walk(read.txn(), table); found != kSound) return found;
+  Pages pages((*impl)->lmdb.env());
+  for (const MDB_dbi table : {kFreeList, kTableOfTables}) {
+    if (const int found = walk(read.txn(), table, pages); found != kSound) return found;
   }
-  return kSound;
+  for (const MDB_dbi table : (*impl)->lmdb.tables()) {
+    if (const int found = walk(read.txn(), table, pages); found != kSound) return found;
+  }
+  return pages.disjoint() ? kSound : kDamaged;
 }
 
 [[noreturn]] void probe_and_exit(const std::string& directory, const std::string& epoch_directory,

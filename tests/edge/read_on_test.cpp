@@ -23,12 +23,14 @@ NodePlan draining(const ScriptedUpstream& upstream) {
   return plan;
 }
 
-/// Asks for a stream and leaves when its first words have come.
-void ask_and_leave(std::uint16_t port) {
-  Socket client = Socket::connect_to(port);
+/// Asks for a stream and leaves when its first words have come. Returns when the shard knows.
+void ask_and_leave(TestNode& node) {
+  Socket client = Socket::connect_to(node.port());
   client.send(chat_request(kAskStream));
   client.receive_until("one");
   client.reset();
+  for (int i = 0; i < 5000 && node.counted(relay::Counter::client_left) == 0; ++i)
+    std::this_thread::sleep_for(milliseconds(1));
 }
 
 bool becomes_true(const std::atomic<bool>& flag, int within_ms) {
@@ -46,7 +48,7 @@ TEST(ReadOn, EndsWhenItsTimeIsOverThoughNothingComes) {
   NodePlan plan = draining(upstream);
   plan.key.drain_seconds = 7;
   TestNode node(plan);
-  ask_and_leave(node.port());
+  ask_and_leave(node);
   node.skip(5 * kSecond);
   EXPECT_FALSE(becomes_true(freed, 300));
   node.skip(3 * kSecond);
@@ -115,7 +117,7 @@ TEST_P(ReadOnCaps, EndsItAndWhatWasReadIsPaid) {
   plan.key.drain_bytes = caps.bytes;
   plan.key.drain_nanos = caps.nanos;
   TestNode node(plan);
-  ask_and_leave(node.port());
+  ask_and_leave(node);
   for (int i = 0; i < 5000 && !freed && sent < 200; ++i)
     std::this_thread::sleep_for(milliseconds(1));
   std::this_thread::sleep_for(milliseconds(100));

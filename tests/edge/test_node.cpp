@@ -197,6 +197,13 @@ state::HealthEntry& TestNode::health(state::HealthKind kind, std::uint32_t id) {
   return *health_of(boards_->health(), kind, id);
 }
 
+std::uint64_t TestNode::counted(relay::Counter counter) {
+  std::uint64_t sum = 0;
+  for (const state::ShardBlock& shard : boards_->shards())
+    sum += shard.metrics[static_cast<std::size_t>(counter)].load(std::memory_order_relaxed);
+  return sum;
+}
+
 TestNode::~TestNode() {
   stop();
   close(listening_);

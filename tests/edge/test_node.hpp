@@ -85,6 +85,8 @@ class TestNode {
   [[nodiscard]] const state::WalletRecord& wallet() const;
   /// The shard's health board; while it runs.
   [[nodiscard]] state::HealthEntry& health(state::HealthKind kind, std::uint32_t id);
+  /// What the shard has counted so far; while it runs.
+  [[nodiscard]] std::uint64_t counted(relay::Counter counter);
 
  private:
   void build(const NodePlan& plan);
