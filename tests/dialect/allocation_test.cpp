@@ -73,7 +73,7 @@ TEST(Allocation, NoneOnTheRequestAndChunkPath) {
 TEST(Allocation, OneForTheTextsOfAnError) {
   const std::size_t before = allocations;
   const ErrorClass error_class = classify_upstream_error(
-      Format::openai, 429, R"({"error":{"code":"1113","type":"t","message":"m"}})");
+      Format::openai, 429, R"({"error":{"code":"insufficient_quota","type":"t","message":"m"}})");
   EXPECT_EQ(allocations, before + 1);
   EXPECT_EQ(error_class, ErrorClass::no_money);
 }
