@@ -59,8 +59,8 @@ test('a damaged wallet is named', async () => {
   await system.check()
   const file = join(system.state, 'current', 'data.mdb')
   const data = readFileSync(file)
-  // Version 1, kind 3, 112 bytes: the wallet's record, and what older pages still have of it.
-  const header = Buffer.from([1, 3, 112, 0])
+  // Version 2, kind 3, 112 bytes: the wallet's record, and what older pages still have of it.
+  const header = Buffer.from([2, 3, 112, 0])
   let copies = 0
   for (let at = data.indexOf(header); at >= 0; at = data.indexOf(header, at + 4)) {
     data[at + 40] ^= 1

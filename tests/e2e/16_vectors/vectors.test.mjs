@@ -32,7 +32,7 @@ before(async () => {
     mockArgs: ['--model', 'm=c1', '--records', '100000'],
     config: {
       listener: `[[edge.listener]]\naddress = "127.0.0.1:${tlsPort}"\ncertificate_file = "${own.certificate}"\nkey_file = "${own.key}"`,
-      limits: 'head_timeout = "1s"\ntls_handshake_timeout = "10s"',
+      limits: 'head_timeout = "1s"\ntls_handshake_timeout = "10s"\nunknown_keys_per_minute = 0',
     },
   })
   key = await system.customer('vectors', { credit: '1000' })
