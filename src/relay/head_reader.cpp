@@ -1,5 +1,6 @@
 #include "head_reader.hpp"
 
+#include <bit>
 #include <charconv>
 #include <cstring>
 #include <memory>
@@ -121,9 +122,11 @@ dialect::Format guess_format(std::string_view bytes) {
 
 }  // namespace
 
+// Rising as text: the ledger's index of requests then grows at its end, where each row would
+// otherwise touch a page of its own.
 RequestId next_request_id(Services& services) {
   RequestId id;
-  const std::uint64_t halves[2] = {services.id_high, services.id_low++};
+  const std::uint64_t halves[2] = {services.id_high, std::byteswap(services.id_low++)};
   std::memcpy(id.data(), halves, sizeof halves);
   return id;
 }
