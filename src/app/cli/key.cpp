@@ -92,18 +92,22 @@ void add_options(Verb& verb, Arguments& arguments) {
               settings.reserve_context);
 }
 
+// Printed before the wait: the secret is in force, and nobody can show it again.
+Outcome<> show_once(Session& session, const Arguments& arguments, const control::NewKey& made) {
+  Record record = to_record(arguments.customer, made.key);
+  record.insert(record.begin(), {"key", made.secret});
+  print_record(session.json(), record);
+  std::fflush(stdout);
+  return session.wait_visible();
+}
+
 Outcome<> add_key(Session& session, const Arguments& arguments) {
   auto service = session.service_with_secrets();
   if (!service) return std::unexpected(service.error());
   auto made = control::add_key(**service, arguments.customer, arguments.name, arguments.settings,
                                arguments.secret);
   if (!made) return std::unexpected(made.error());
-  // Printed before the wait: the key exists, and nobody can show it again.
-  Record record = to_record(arguments.customer, made->key);
-  record.insert(record.begin(), {"key", made->secret});
-  print_record(session.json(), record);
-  std::fflush(stdout);
-  return session.wait_visible();
+  return show_once(session, arguments, *made);
 }
 
 Outcome<> rotate_key(Session& session, const Arguments& arguments, const std::string& overlap) {
@@ -112,11 +116,7 @@ Outcome<> rotate_key(Session& session, const Arguments& arguments, const std::st
   auto made =
       control::rotate_key(**service, arguments.customer, arguments.name, overlap, arguments.secret);
   if (!made) return std::unexpected(made.error());
-  Record record = to_record(arguments.customer, made->key);
-  record.insert(record.begin(), {"key", made->secret});
-  print_record(session.json(), record);
-  std::fflush(stdout);
-  return session.wait_visible();
+  return show_once(session, arguments, *made);
 }
 
 Outcome<> set_key(Session& session, const Arguments& arguments) {
