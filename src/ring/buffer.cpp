@@ -76,19 +76,21 @@ void BufferPool::link(BufferUser& user, BufferUser*& list, bool waits) noexcept 
 void BufferPool::wait_for_buffers(BufferUser& user) noexcept {
   SLUICE_ASSERT(!user.waiting());
   // A byte that somebody does not take holds its whole block: a few such connections would hold
-  // them all.
-  while (keepers_ != nullptr) {
+  // them all. Not where only the ring has used up what it was given at once.
+  const bool starves = !enough();
+  while (keepers_ != nullptr && starves) {
     BufferUser& keeper = *keepers_;
     keeper.leave();
     keeper.on_pressure_(keeper.context_);
   }
+  user.leave();  // it may keep some itself
   link(user, starved_, true);
   wake_starved();
 }
 
 void BufferPool::wake_starved() noexcept {
   // A woken one may use up what there is and wait again.
-  while (starved_ != nullptr && available_ * 8 >= blocks_.size()) {
+  while (starved_ != nullptr && enough()) {
     BufferUser& user = *starved_;
     user.leave();
     user.on_buffers_(user.context_);

@@ -49,11 +49,7 @@ class KernelRing final : public RingPort {
   [[nodiscard]] char* buffer_data(std::uint16_t buffer) override {
     return memory_ + static_cast<std::size_t>(buffer) * options_.buffer_block_bytes;
   }
-  void provide(std::uint16_t buffer) override {
-    io_uring_buf_ring_add(buffer_ring_, buffer_data(buffer), options_.buffer_block_bytes, buffer,
-                          io_uring_buf_ring_mask(options_.buffer_block_count), 0);
-    io_uring_buf_ring_advance(buffer_ring_, 1);
-  }
+  void provide(std::uint16_t buffer) override { idle_.push_back(buffer); }
 
  private:
   [[nodiscard]] std::size_t memory_bytes() const {
@@ -62,6 +58,7 @@ class KernelRing final : public RingPort {
   void open_files();
   Result<> enable(std::string& message);
   Result<> open_buffers(std::string& message);
+  void fill_buffer_ring();
   void probe_receive_limit();
   void set_file(int fd, int file);
   [[nodiscard]] bool is_kept(int fd) const {
@@ -78,6 +75,12 @@ class KernelRing final : public RingPort {
   bool receive_limit_ = false;
   io_uring_buf_ring* buffer_ring_ = nullptr;
   char* memory_ = nullptr;
+  /// Blocks that are provided. Only `ahead_` of them are in the kernel's ring, which uses them in
+  /// turn; of the others the one used last comes next: its memory is in the cache, and what a burst
+  /// needed once is not touched again.
+  std::vector<std::uint16_t> idle_;
+  std::uint32_t ahead_ = 0;
+  std::uint32_t in_ring_ = 0;
   /// The ring's table of files as it will be after the next submit: a kept descriptor at its own
   /// number, −1 elsewhere. The kernel reads it when it executes an update.
   std::vector<int> files_;
@@ -190,10 +193,23 @@ Result<> KernelRing::open_buffers(std::string& message) {
     message = "cannot register receive buffers: " + remedy(-rc);
     return fail(Errc::io, Source::self, Retry::no, -rc);
   }
-  for (std::uint32_t i = 0; i < options_.buffer_block_count; ++i) {
-    provide(static_cast<std::uint16_t>(i));
+  idle_.reserve(options_.buffer_block_count);
+  for (std::uint32_t i = options_.buffer_block_count; i > 0; --i) {
+    provide(static_cast<std::uint16_t>(i - 1));
   }
+  ahead_ = std::max(options_.buffer_block_count / 8, 2U);
   return {};
+}
+
+void KernelRing::fill_buffer_ring() {
+  int added = 0;
+  for (; in_ring_ < ahead_ && !idle_.empty(); ++in_ring_, ++added) {
+    const std::uint16_t block = idle_.back();
+    idle_.pop_back();
+    io_uring_buf_ring_add(buffer_ring_, buffer_data(block), options_.buffer_block_bytes, block,
+                          io_uring_buf_ring_mask(options_.buffer_block_count), added);
+  }
+  if (added > 0) io_uring_buf_ring_advance(buffer_ring_, added);
 }
 
 // A receive on no descriptor: an older kernel refuses the limit before it looks for the descriptor.
@@ -267,12 +283,17 @@ std::size_t KernelRing::take(std::span<Completion> out) {
                    .has_buffer = (cqe->flags & IORING_CQE_F_BUFFER) != 0,
                    .buffer_more = (cqe->flags & IORING_CQE_F_BUF_MORE) != 0,
                    .buffer = static_cast<std::uint16_t>(cqe->flags >> IORING_CQE_BUFFER_SHIFT)};
+    const Completion& completion = out[count - 1];
+    if (completion.has_buffer && !completion.buffer_more) --in_ring_;
+    // A turn that needed more than there were: the next one finds twice as many.
+    if (completion.result == -ENOBUFS) ahead_ = std::min(ahead_ * 2, options_.buffer_block_count);
   }
   io_uring_cq_advance(&ring_, static_cast<unsigned>(count));
   return count;
 }
 
 std::size_t KernelRing::enter(std::span<Completion> out, TimeNs wait_ns) {
+  fill_buffer_ring();
   int rc = 0;
   if (wait_ns <= 0) {
     // Nothing to submit and nothing waiting in the kernel: no system call.

@@ -218,6 +218,19 @@ TEST(BufferPool, KeepersAreAskedWhenSomebodyStarves) {
   EXPECT_EQ(first.asked, 1);
 }
 
+// The ring had others in reserve: nobody copies, and who keeps some goes on at once.
+TEST(BufferPool, NobodyIsAskedWhereOthersAreFree) {
+  Buffers ring(8);
+  BufferPool pool(ring);
+  Waiter keeper;
+  const Piece kept = pool.take(filled(0, 1, false));
+  pool.note_kept(keeper.receive);
+  pool.wait_for_buffers(keeper.receive);
+  EXPECT_EQ(keeper.pressed, 0);
+  EXPECT_EQ(keeper.called, 1);
+  EXPECT_FALSE(keeper.receive.listed());
+}
+
 // It starves itself while it keeps pieces: it gives them up, and then it waits.
 TEST(BufferPool, AKeeperMayStarve) {
   Buffers ring(8);

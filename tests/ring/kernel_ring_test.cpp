@@ -17,6 +17,7 @@
 #include <chrono>
 #include <cstdio>
 #include <filesystem>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -204,6 +205,25 @@ TEST_P(KernelRingTest, BuffersGoRoundWithoutLosingAByte) {
   EXPECT_EQ(pool.available(), pool.block_count());
 }
 
+// What a burst needed once is not touched by what comes after it: blocks used last are used next.
+TEST_P(KernelRingTest, LittleTrafficGoesThroughFewBlocks) {
+  const auto [here, there] = tcp_pair();
+  BufferPool pool(*ring_);
+  std::set<std::uint16_t> used;
+  ring_->prepare({.code = OpCode::recv_multishot, .fd = here, .user_data = 1});
+  const std::string text(2000, 'x');
+  for (int i = 0; i < 400; ++i) {
+    ASSERT_EQ(send(there, text.data(), text.size(), 0), static_cast<ssize_t>(text.size()));
+    for (const Completion& completion : turn()) {
+      ASSERT_TRUE(completion.more);
+      ASSERT_TRUE(completion.has_buffer);
+      used.insert(completion.buffer);
+      EXPECT_EQ(pool.take(completion).size(), static_cast<std::size_t>(completion.result));
+    }
+  }
+  EXPECT_LE(used.size(), ring_->buffer_count() / 8 + 2);
+}
+
 TEST_P(KernelRingTest, WithoutBuffersAReceiveSaysSo) {
   const auto [here, there] = tcp_pair();
   BufferPool pool(*ring_);
@@ -220,8 +240,9 @@ TEST_P(KernelRingTest, WithoutBuffersAReceiveSaysSo) {
     for (const Completion& completion : turn(kMillisecond)) {
       if (completion.has_buffer) kept.push_back(pool.take(completion));
       if (completion.result == -ENOBUFS) {
-        starved = true;
         EXPECT_FALSE(completion.more);
+        starved = pool.available() == 0;  // or it finds those in reserve
+        if (!starved) ring_->prepare({.code = OpCode::recv_multishot, .fd = here, .user_data = 1});
       }
     }
   }
@@ -288,8 +309,8 @@ bool kernel_has_receive_limit() {
 
 TEST_P(KernelRingTest, AReceiveEndsAtItsLimitWhereTheKernelKnowsOne) {
   const auto [here, there] = tcp_pair();
-  const std::string text(50'000, 'x');
-  ASSERT_EQ(send(there, text.data(), text.size(), 0), 50'000);
+  const std::string text(30'000, 'x');
+  ASSERT_EQ(send(there, text.data(), text.size(), 0), 30'000);
   ring_->prepare({.code = OpCode::recv_multishot, .fd = here, .length = 10'000, .user_data = 1});
   std::int32_t bytes = 0;
   bool more = true;
@@ -304,7 +325,7 @@ TEST_P(KernelRingTest, AReceiveEndsAtItsLimitWhereTheKernelKnowsOne) {
     EXPECT_LE(bytes, 32768);  // one buffer: the limit is looked at after each receive
     EXPECT_FALSE(more);
   } else {
-    EXPECT_EQ(bytes, 50'000);  // it goes on until all is there
+    EXPECT_EQ(bytes, 30'000);  // it goes on until all is there
   }
 }
 

@@ -110,7 +110,7 @@ class BufferPool {
   explicit BufferPool(RingPort& port);
 
   /// Calls `user` (not waiting) back once when an eighth of the blocks is available again; at once,
-  /// if that many are there after all who keep pieces were asked to copy them.
+  /// if that many are there, before or after all who keep pieces were asked to copy them.
   void wait_for_buffers(BufferUser& user) noexcept;
   /// `user` keeps pieces that nobody is about to take: it is asked to copy them when a receive
   /// finds no buffer.
@@ -121,7 +121,7 @@ class BufferPool {
   /// The piece that a receive completion filled.
   [[nodiscard]] Piece take(const Completion& completion);
 
-  /// Blocks that the ring holds now, out of block_count().
+  /// Blocks that nobody holds a piece of, or that the ring fills now, out of block_count().
   [[nodiscard]] std::size_t available() const noexcept { return available_; }
   [[nodiscard]] std::size_t block_count() const noexcept { return blocks_.size(); }
 
@@ -134,6 +134,7 @@ class BufferPool {
   };
   void release(std::uint16_t buffer) noexcept;
   void wake_starved() noexcept;
+  [[nodiscard]] bool enough() const noexcept { return available_ * 8 >= blocks_.size(); }
   static void link(BufferUser& user, BufferUser*& list, bool waits) noexcept;
 
   RingPort& port_;

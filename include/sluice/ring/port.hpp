@@ -71,7 +71,8 @@ class RingPort {
   [[nodiscard]] virtual std::size_t buffer_count() const = 0;
   [[nodiscard]] virtual std::size_t buffer_bytes() const = 0;
   [[nodiscard]] virtual char* buffer_data(std::uint16_t buffer) = 0;
-  /// Hands a block (back) to the ring for later receives.
+  /// Hands a block (back) to the ring for later receives. A receive that finds none says -ENOBUFS;
+  /// it may be that the port had others in reserve, and the next one finds them.
   virtual void provide(std::uint16_t buffer) = 0;
 };
 
