@@ -98,10 +98,10 @@ void Reactor::run_ready() {
 
 // What a sleep costs is shared by the completions of the turn after it: where turns have many, a
 // long spin costs more than it can save.
-bool Reactor::spin() {
+bool Reactor::spin(TimeNs wait_ns) {
   if (spin_now_ns_ <= 0) return false;
   const TimeNs shared_ns = options_.spin_ns * kLoadUnit / std::max(load_, kLoadUnit);
-  const TimeNs until_ns = now_ns_ + std::min(spin_now_ns_, shared_ns);
+  const TimeNs until_ns = now_ns_ + std::min({spin_now_ns_, shared_ns, wait_ns});
   do {
     for (int i = 0; i < 16; ++i) {
       if (port_.has_events()) {
@@ -140,7 +140,7 @@ void Reactor::run_turn(TimeNs wait_ns) {
   std::size_t count = 0;
   if (wait_ns <= 0 || options_.spin_ns > 0) count = port_.enter(completions_, 0);
   if (count == 0 && wait_ns > 0) {
-    if (spin()) {
+    if (spin(wait_ns)) {
       count = port_.enter(completions_, 0);
     } else {
       // Without a spin this is the turn's only system call: it submits, and returns at once when

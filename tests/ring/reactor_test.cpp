@@ -303,6 +303,14 @@ TEST_F(ReactorTest, SpinningLooksBeforeItSleepsAndSleepsInTheEnd) {
   EXPECT_EQ(reactor.stats().sleeps, 1U);  // the events were there: no sleep
 }
 
+TEST_F(ReactorTest, SpinsNoLongerThanATurnMayWait) {
+  TickingClock ticking;
+  Reactor reactor(ring_, ticking, {.spin_ns = 10 * kMillisecond, .operation_slots = 4});
+  const TimeNs before_ns = ticking.monotonic_ns();
+  reactor.run_turn(50 * kMicrosecond);
+  EXPECT_LE(ticking.monotonic_ns() - before_ns, 200 * kMicrosecond);
+}
+
 TEST_F(ReactorTest, SpinsLessTheMoreATurnHasToDo) {
   TickingClock ticking;
   Reactor reactor(ring_, ticking, {.spin_ns = 800 * kMicrosecond, .operation_slots = 16});

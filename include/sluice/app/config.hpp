@@ -63,7 +63,7 @@ struct Edge {
   std::string user;  ///< that shards run as when the edge is started by root; empty = unchanged
   std::string metrics_address = "127.0.0.1:9090";  ///< /metrics, /healthz, /readyz
   std::uint32_t shards = 1;
-  TimeNs spin_ns = 20 * kMicrosecond;  ///< busy wait before sleeping; 0 = off
+  TimeNs spin_ns = 0;  ///< busy wait before sleeping; 0 = off
   std::string ca_file = "/etc/ssl/certs/ca-certificates.crt";
   std::string ring_profile;  ///< "6.1" masks newer kernel features; empty = probe
   std::vector<int> cpus;     ///< shard i is pinned to cpus[i % size]; empty = not pinned

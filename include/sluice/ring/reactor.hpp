@@ -136,7 +136,7 @@ class Reactor {
   void fetch_owner(const Completion& completion) const noexcept;
   void add_slots(std::size_t count);
   void run_ready();
-  [[nodiscard]] bool spin();
+  [[nodiscard]] bool spin(TimeNs wait_ns);
 
   RingPort& port_;
   const Clock& clock_;
