@@ -34,6 +34,9 @@ class SecureLayer {
   /// Ciphertext was lost on its way: nothing may follow it.
   void break_sending(const Error& error);
 
+  /// Ciphertext that a send of the stream has not yet taken.
+  [[nodiscard]] ring::Piece& in_flight() { return in_flight_; }
+
   /// The engine has bytes of its own to send.
   [[nodiscard]] bool has_control() const { return !control_.empty(); }
   [[nodiscard]] std::string take_control() { return std::exchange(control_, {}); }
@@ -49,6 +52,7 @@ class SecureLayer {
 
   tls::Engine engine_;
   std::string control_;
+  ring::Piece in_flight_;
   Error send_error_;  ///< Errc::none while sending works
   Source peer_;
   bool flooded_ = false;

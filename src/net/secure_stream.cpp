@@ -61,7 +61,7 @@ void Stream::send_secured() noexcept {
     held_ = nullptr;
   }
   if (!cipher->empty()) {
-    aside_ = std::move(*cipher);
+    secure_->in_flight() = std::move(*cipher);
     start_secured_send();
     return;
   }
@@ -73,26 +73,26 @@ void Stream::send_secured() noexcept {
 void Stream::start_secured_send() noexcept {
   reactor_.start(send_op_, {.code = ring::OpCode::send,
                             .fd = fd_,
-                            .address = aside_.data(),
-                            .length = static_cast<std::uint32_t>(aside_.size()),
+                            .address = secure_->in_flight().data(),
+                            .length = static_cast<std::uint32_t>(secure_->in_flight().size()),
                             .msg_flags = MSG_NOSIGNAL});
 }
 
 void Stream::on_sent_secured(std::int32_t result) noexcept {
-  if (result > 0) aside_.drop_front(static_cast<std::size_t>(result));
+  if (result > 0) secure_->in_flight().drop_front(static_cast<std::size_t>(result));
   if (aborted_) {
     if (!sending_) return;
-    const bool all_out = aside_.empty() && outgoing_->count == 0;
+    const bool all_out = secure_->in_flight().empty() && outgoing_->count == 0;
     finish_send(all_out ? Result<>() : Result<>(fail(Errc::cancelled)));
     return;
   }
   // Progress moves the deadline; an interruption does not.
   if (sending_ && result > 0) arm_send_stall();
-  if (!aside_.empty()) {
+  if (!secure_->in_flight().empty()) {
     start_secured_send();
     return;
   }
-  aside_.reset();
+  secure_->in_flight().reset();
   send_secured();
   if (fin_after_send_ && !send_op_.in_flight()) shut_secured_send();
 }

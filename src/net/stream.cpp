@@ -295,10 +295,10 @@ void Stream::set_aside_rest() noexcept {
     std::memcpy(to, piece.iov_base, piece.iov_len);
     to += piece.iov_len;
   }
-  aside_ = std::move(aside);
+  out.aside = std::move(aside);
   out.first = 0;
   out.count = 1;
-  out.pieces[0] = {aside_.data(), aside_.size()};
+  out.pieces[0] = {out.aside.data(), out.aside.size()};
   held_->clear();
   held_ = nullptr;
 }
@@ -363,7 +363,7 @@ void Stream::finish_send(Result<> result) noexcept {
   sending_ = false;
   connecting_ = false;
   send_timer_.disarm();
-  aside_.reset();
+  if (secure_) secure_->in_flight().reset();
   held_ = nullptr;
   outgoing_.reset();
   send_result_ = result;

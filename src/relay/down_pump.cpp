@@ -264,6 +264,7 @@ Result<> DownPump::Flush::await_resume() {
 void DownPump::note_sent(const Result<>& sent) {
   queue_.clear();
   head_.reset();
+  context_.response.forwarded.reset();
   context_.delivery.note_sent(sent.has_value());
 }
 

@@ -38,7 +38,7 @@ struct PumpContext {
   net::Stream& upstream;
   Hold* hold;  ///< null for calls that cost nothing
   const RequestHeadFacts& request;
-  const ResponseFacts& response;
+  ResponseFacts& response;  ///< its lines are given back when they are out
   const bool& client_left;                 ///< set when the client has gone
   const bool& ended;                       ///< set when the gateway has ended the request
   bool drain_after_client;                 ///< read on for the usage when the client has gone

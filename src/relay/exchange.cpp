@@ -241,12 +241,12 @@ std::optional<Refusal> Exchange::authenticate() {
     return Refusal{.kind = ErrorKind::unavailable,
                    .message = "The gateway is not ready; try again soon."};
   }
-  if (!request_.head.has_key) {
+  const std::unique_ptr<KeyDigests> key = std::move(request_.head.key);
+  if (!key) {
     return Refusal{.kind = ErrorKind::unauthenticated,
                    .message = "You did not provide an API key."};
   }
-  if (const auto refusal = look_up_key(services_, request_.head.key, client_.address_v6, key_))
-    return refusal;
+  if (const auto refusal = look_up_key(services_, *key, client_.address_v6, key_)) return refusal;
   if (const policy::Denial* denied = policy::check_key(
           key_, *snapshot_->catalog, client_.address_v6, request_.head.received_realtime_ns)) {
     return refusal_of(*denied);

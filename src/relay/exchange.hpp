@@ -65,11 +65,11 @@ class Exchange {
   [[nodiscard]] Refusal refusal_of_reserve(const state::Outcome& outcome);
   [[nodiscard]] Result<UpstreamTarget> prepare_attempt(const Way& way);
   [[nodiscard]] ring::Task<Result<ResponseFacts>> open(const Way& way);
-  [[nodiscard]] ring::Task<Verdict> relay(const ResponseFacts& response);
+  [[nodiscard]] ring::Task<Verdict> relay(ResponseFacts& response);
   [[nodiscard]] ring::Task<Verdict> relay_error(const ResponseFacts& response);
   [[nodiscard]] ring::Task<bool> next_model();
   [[nodiscard]] ring::Task<> answer_failure();
-  [[nodiscard]] PumpContext pump_context(const ResponseFacts& response, bool may_retry);
+  [[nodiscard]] PumpContext pump_context(ResponseFacts& response, bool may_retry);
   [[nodiscard]] Ending describe(PumpEnd end, const Meter& meter);
   [[nodiscard]] ring::Task<> close_hold(price::End end, const Meter* meter, Tokens counted);
   [[nodiscard]] Verdict after_break(const Error& error);

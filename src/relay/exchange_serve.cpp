@@ -51,7 +51,7 @@ ring::Task<> Exchange::serve() {
         verdict = goes_on ? Verdict::try_next : Verdict::failed;
         continue;
       }
-      const Result<ResponseFacts> response = co_await open(*way);
+      Result<ResponseFacts> response = co_await open(*way);
       if (!response) {
         verdict = after_break(response.error());
       } else if (response->status >= 200 && response->status < 300) {
@@ -250,7 +250,7 @@ Exchange::Ending Exchange::describe(PumpEnd end, const Meter& meter) {
   return {price::End::cut, ErrorKind::internal, "The gateway failed."};
 }
 
-PumpContext Exchange::pump_context(const ResponseFacts& response, bool may_retry) {
+PumpContext Exchange::pump_context(ResponseFacts& response, bool may_retry) {
   return {.services = services_,
           .delivery = delivery_,
           .failover = *failover_,
@@ -271,7 +271,7 @@ PumpContext Exchange::pump_context(const ResponseFacts& response, bool may_retry
           .sent_ns = attempt_->sent_ns()};
 }
 
-ring::Task<Exchange::Verdict> Exchange::relay(const ResponseFacts& response) {
+ring::Task<Exchange::Verdict> Exchange::relay(ResponseFacts& response) {
   const dialect::Route& route = request_.head.route;
   const bool whole = !response.event_stream && !route.json_array;
   const bool may_retry = may_retry_sent();

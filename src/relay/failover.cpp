@@ -120,9 +120,10 @@ void Failover::abandoned() {
 
 void Failover::note_attempt(const AttemptEnd& end) {
   const std::uint32_t place = attempts_ - 1;
-  if (place >= failures_.size()) return;
+  if (place >= state::kFailedAttempts) return;
   const TimeNs lasted_ns = services_.reactor.now_ns() - began_ns_;
-  failures_[place] = {.channel_id = channel_->id,
+  if (!failures_) failures_ = std::make_unique<Failures>();
+  failures_->attempts[place] = {.channel_id = channel_->id,
                       .channel_key_id = channel_key_id_,
                       .status = end.status,
                       .fault = static_cast<std::uint8_t>(end.fault),

@@ -2,12 +2,13 @@
 // keys of each, what the health board says of them, and how much may be tried again (design §12).
 #pragma once
 
-#include <array>
+#include <memory>
 #include <optional>
 
 #include "plan.hpp"
 #include "sluice/policy/breaker.hpp"
 #include "sluice/relay/services.hpp"
+#include "sluice/ring/frame_pool.hpp"
 #include "sluice/state/records.hpp"
 
 namespace sluice::relay {
@@ -65,7 +66,9 @@ class Failover {
   [[nodiscard]] const state::ChannelEntry* channel() const { return channel_; }
   [[nodiscard]] std::uint32_t channel_key_id() const { return channel_key_id_; }
   /// Those that failed, in order.
-  [[nodiscard]] const state::FailedAttempts& failures() const { return failures_; }
+  [[nodiscard]] state::FailedAttempts failures() const {
+    return failures_ ? failures_->attempts : state::FailedAttempts{};
+  }
 
  private:
   [[nodiscard]] policy::ChoiceInput choice_input() const;
@@ -93,7 +96,10 @@ class Failover {
   bool may_leave_model_ = false;
   bool last_ = false;  ///< is_last() has said so
   TimeNs began_ns_ = 0;
-  state::FailedAttempts failures_{};
+  struct Failures : ring::Pooled {
+    state::FailedAttempts attempts{};
+  };
+  std::unique_ptr<Failures> failures_;  ///< none while nothing has failed
 };
 
 }  // namespace sluice::relay

@@ -76,8 +76,9 @@ void wipe(std::string_view received) {
 void take_key(Services& services, const http::RequestHead& head, const dialect::AuthHeaders& auth,
               RequestHeadFacts& facts) {
   const std::string_view key = dialect::find_api_key(auth, head.query());
-  facts.has_key = !key.empty();
-  if (facts.has_key) facts.key = hash_key(services, take_pin(key, facts.wish.channel));
+  if (!key.empty()) {
+    facts.key = std::make_unique<KeyDigests>(hash_key(services, take_pin(key, facts.wish.channel)));
+  }
   for (const std::string_view secret : {auth.authorization, auth.x_api_key, auth.x_goog_api_key,
                                         dialect::find_api_key({}, head.query())}) {
     if (!secret.empty()) wipe(secret);

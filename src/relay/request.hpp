@@ -14,6 +14,7 @@
 #include "sluice/base/units.hpp"
 #include "sluice/dialect/route.hpp"
 #include "sluice/http/request.hpp"
+#include "sluice/ring/frame_pool.hpp"
 #include "sluice/state/records.hpp"
 
 namespace sluice::relay {
@@ -63,7 +64,7 @@ struct RouteWish {
 };
 
 /// A client's key, hashed.
-struct KeyDigests {
+struct KeyDigests : ring::Pooled {
   Digest256 newest{};            ///< under the newest pepper
   std::vector<Digest256> older;  ///< under those before it that are still in force: mostly none
 };
@@ -77,10 +78,9 @@ struct RequestHeadFacts {
   bool keep_alive = false;
   bool expects_continue = false;
   bool http_1_0 = false;
-  bool has_key = false;
   bool encoded = false;                ///< the body is compressed
   bool forwards_content_type = false;  ///< `forwarded` names it
-  KeyDigests key;                      ///< of the API key, if has_key
+  std::unique_ptr<KeyDigests> key;     ///< until the key was looked up; none: it names none
   RequestId id{};
   std::string query;  ///< behind "?", as sent
   Body forwarded;     ///< "name: value\r\n" lines that go upstream

@@ -1,5 +1,6 @@
 #include "sluice/ring/piece_queue.hpp"
 
+#include <array>
 #include <new>
 #include <utility>
 
@@ -29,10 +30,10 @@ void PieceQueue::drop_first_block() noexcept {
 
 void PieceQueue::push(Piece piece) {
   bytes_ += piece.size();
-  if (count_ < kInline) {
-    inline_[count_] = std::move(piece);
+  if (count_ == 0) {
+    front_ = std::move(piece);
   } else {
-    const std::size_t place = (first_index_ + count_ - kInline) % Block::kPieces;
+    const std::size_t place = (first_index_ + count_ - 1) % Block::kPieces;
     if (place == 0 || last_ == nullptr) add_block();
     last_->pieces[place] = std::move(piece);
   }
@@ -41,12 +42,11 @@ void PieceQueue::push(Piece piece) {
 
 Piece PieceQueue::pop() noexcept {
   SLUICE_ASSERT(count_ > 0);
-  Piece oldest = std::move(inline_[0]);
-  if (count_ > 1) inline_[0] = std::move(inline_[1]);
-  if (count_ > kInline) {
-    inline_[1] = std::move(first_->pieces[first_index_++]);
+  Piece oldest = std::move(front_);
+  if (count_ > 1) {
+    front_ = std::move(first_->pieces[first_index_++]);
     // The last piece of a block, or of all: an idle stream holds no block.
-    if (first_index_ == Block::kPieces || count_ == kInline + 1) drop_first_block();
+    if (first_index_ == Block::kPieces || count_ == 2) drop_first_block();
   }
   --count_;
   bytes_ -= oldest.size();
@@ -55,8 +55,8 @@ Piece PieceQueue::pop() noexcept {
 
 const Piece& PieceQueue::operator[](std::size_t index) const noexcept {
   SLUICE_ASSERT(index < count_);
-  if (index < kInline) return inline_[index];
-  std::size_t place = first_index_ + index - kInline;
+  if (index == 0) return front_;
+  std::size_t place = first_index_ + index - 1;
   const Block* block = first_;
   for (; place >= Block::kPieces; place -= Block::kPieces) block = block->next;
   return block->pieces[place];
@@ -67,7 +67,7 @@ void PieceQueue::clear() noexcept {
 }
 
 void PieceQueue::swap(PieceQueue& other) noexcept {
-  std::swap(inline_, other.inline_);
+  std::swap(front_, other.front_);
   std::swap(first_, other.first_);
   std::swap(last_, other.last_);
   std::swap(first_index_, other.first_index_);

@@ -188,6 +188,7 @@ class Stream {
   bool receive_stopping_ = false;  ///< its cancel is under way
   bool watch_bytes_ = false;
   bool shaking_hands_ = false;  ///< start_tls() waits, not receive()
+  bool fin_after_send_ = false;
   Error end_;
   Result<> send_result_;
 
@@ -211,8 +212,6 @@ class Stream {
 
   TimeNs stall_ns_ = 0;
   ring::PieceQueue* held_ = nullptr;
-  ring::Piece aside_;
-  bool fin_after_send_ = false;
   std::unique_ptr<SecureLayer> secure_;  ///< null on plain connections
   struct Outgoing;
   std::unique_ptr<Outgoing> outgoing_;  ///< message header and vector of the send in flight

@@ -1,8 +1,7 @@
-// A queue of pieces: usually holds one or two, so that many fit inline; more go to blocks of the
-// frame pool, which are given back as they empty.
+// A queue of pieces: usually holds one, which is inline; more go to blocks of the frame pool, which
+// are given back as they empty.
 #pragma once
 
-#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <utility>
@@ -36,13 +35,12 @@ class PieceQueue {
   friend void swap(PieceQueue& a, PieceQueue& b) noexcept { a.swap(b); }
 
  private:
-  static constexpr std::size_t kInline = 2;
   struct Block;
   void add_block();
   void drop_first_block() noexcept;
 
-  std::array<Piece, kInline> inline_;
-  Block* first_ = nullptr;  ///< pieces after the inline ones
+  Piece front_;             ///< the oldest
+  Block* first_ = nullptr;  ///< those behind it
   Block* last_ = nullptr;
   std::uint32_t first_index_ = 0;  ///< of the oldest piece of the first block
   std::uint32_t count_ = 0;
