@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <condition_variable>
 #include <cstdio>
@@ -18,6 +19,9 @@
 
 namespace sluice::reconcile {
 namespace {
+
+// Of one call: a kernel that is not preemptible lets nobody else have the core meanwhile.
+constexpr std::size_t kWriteBytes = 16 * 1024;
 
 std::string day_text(std::int64_t day) {
   const CivilDate date = date_of(day);
@@ -80,9 +84,9 @@ struct RecordFiles::Shared {
     }
   }
   void write_out(std::string_view text) {
+    if (!open_file()) return;
     while (!text.empty()) {
-      if (!open_file()) return;
-      const ssize_t bytes = write(fd, text.data(), text.size());
+      const ssize_t bytes = write(fd, text.data(), std::min(text.size(), kWriteBytes));
       if (bytes < 0 && errno == EINTR) continue;
       if (bytes <= 0) return complain("cannot write " + path() + ": " + std::strerror(errno));
       complained = false;

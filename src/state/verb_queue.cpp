@@ -14,6 +14,8 @@ namespace {
 
 constexpr TimeNs kTryOnlyNs =
     kMillisecond;  // how long a turn may find the gate taken before it blocks
+/// Most are inside for less: whoever sleeps instead is back after a multiple of it.
+constexpr TimeNs kGateSpinNs = 100 * kMicrosecond;
 constexpr TimeNs kMostBlockedNs =
     50 * kMillisecond;  // a stopped holder must not stop every shard for good
 
@@ -77,6 +79,7 @@ struct VerbQueue::Impl {
   }
   void count(Metric metric, std::uint64_t by = 1) { parts.block->add(metric, by); }
 
+  Gate::Entry look_at_gate();
   bool enter_gate(TimeNs now);
   [[nodiscard]] TimeNs oldest_queued() const;
   std::size_t refuse_while_stopped(TimeNs now);
@@ -105,11 +108,22 @@ TimeNs VerbQueue::Impl::oldest_queued() const {
   return oldest;
 }
 
+Gate::Entry VerbQueue::Impl::look_at_gate() {
+  Gate::Entry entry = parts.gate->try_enter(parts.slot);
+  if (entry != Gate::Entry::busy) return entry;
+  const TimeNs until_ns = system_clock().monotonic_ns() + kGateSpinNs;
+  while (entry == Gate::Entry::busy && system_clock().monotonic_ns() < until_ns) {
+    for (int i = 0; i < 16; ++i) __builtin_ia32_pause();
+    entry = parts.gate->try_enter(parts.slot);
+  }
+  return entry;
+}
+
 /// Tries; blocks only when something has waited for 1 ms already (facts/state.md M6: a stalled loop
 /// costs more than a verb that waits a turn).
 bool VerbQueue::Impl::enter_gate(TimeNs now) {
   Gate& gate = *parts.gate;
-  Gate::Entry entry = gate.try_enter(parts.slot);
+  Gate::Entry entry = look_at_gate();
   if (entry == Gate::Entry::busy) {
     if (now - oldest_queued() < kTryOnlyNs) {
       count(Metric::gate_busy_turns);

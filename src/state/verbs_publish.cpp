@@ -124,7 +124,7 @@ Result<DeleteOutcome> apply(Tables& tables, const DeleteDrainedVerb& verb) {
     const Result<OutboxId> id = parse_outbox_key(row->key);
     if (!id) return std::unexpected(id.error());
     if (id->slot != verb.slot || id->seq > verb.up_to_seq) return outcome;
-    if (outcome.deleted == kMaxRowsPerTxn) {
+    if (outcome.deleted == verb.most) {
       outcome.more = true;
       return outcome;
     }

@@ -18,6 +18,10 @@ constexpr TimeNs kGateWaitNs = 5 * kSecond;
 // Longer than it takes to wake whoever waits for the gate: who gives it back and takes it again at
 // once keeps it, as a waiter is still waking when it is gone.
 constexpr auto kBetweenChunks = std::chrono::microseconds(200);
+// Rows of a deletion's first transactions, and how many rows go that way: a shard that finds the
+// gate taken waits for one of them. Whoever has more to delete would not come to an end so.
+constexpr std::size_t kShortChunk = 16;
+constexpr std::uint64_t kShortChunksRows = 10 * kShortChunk;
 
 /// One transaction inside the gate: `work(tables)` gives a Result; an error aborts.
 template <class Work>
@@ -148,7 +152,8 @@ Result<std::uint64_t> Writer::delete_drained(SlotId slot, std::uint64_t up_to_se
   std::uint64_t deleted = 0;
   for (;;) {
     const Result<DeleteOutcome> outcome = transact(environment_, [&](Tables& tables) {
-      return apply(tables, DeleteDrainedVerb{slot, up_to_seq});
+      const std::size_t most = deleted < kShortChunksRows ? kShortChunk : kMaxRowsPerTxn;
+      return apply(tables, DeleteDrainedVerb{slot, up_to_seq, most});
     });
     if (!outcome) return std::unexpected(outcome.error());
     deleted += outcome->deleted;

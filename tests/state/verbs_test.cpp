@@ -390,8 +390,11 @@ TEST_F(Verbs, DrainedRowsGoUpToTheCursor) {
   DeleteOutcome outcome = model.delete_drained({Model::kSlot, 90}).value();
   EXPECT_EQ(outcome.deleted, 64U);
   EXPECT_TRUE(outcome.more);
+  outcome = model.delete_drained({.slot = Model::kSlot, .up_to_seq = 90, .most = 16}).value();
+  EXPECT_EQ(outcome.deleted, 16U);
+  EXPECT_TRUE(outcome.more);
   outcome = model.delete_drained({Model::kSlot, 90}).value();
-  EXPECT_EQ(outcome.deleted, 26U);
+  EXPECT_EQ(outcome.deleted, 10U);
   EXPECT_FALSE(outcome.more);
   EXPECT_EQ(model.tables().rows(Table::outbox), 11U);
   EXPECT_FALSE(model.outbox(90));

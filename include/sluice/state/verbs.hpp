@@ -196,6 +196,7 @@ struct WalletPublish {
 struct DeleteDrainedVerb {
   SlotId slot = 0;
   std::uint64_t up_to_seq = 0;  ///< inclusive: the ledger's cursor
+  std::size_t most = kMaxRowsPerTxn;
 };
 struct DeleteOutcome {
   std::uint32_t deleted = 0;
