@@ -13,6 +13,7 @@
 #include <array>
 #include <cerrno>
 #include <charconv>
+#include <cstring>
 #include <ctime>
 #include <utility>
 
@@ -169,6 +170,9 @@ void Driver::connect(Client& client) {
   client.fd = ::socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   const int on = 1;
   ::setsockopt(client.fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+  if (options_.kernel_time) {
+    ::setsockopt(client.fd, SOL_SOCKET, SO_TIMESTAMPNS, &on, sizeof on);
+  }
   if (::connect(client.fd, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0 &&
       errno != EINPROGRESS) {
     ++results_.connect_errors;
@@ -235,8 +239,31 @@ void Driver::flush(Client& client) {
   epoll_ctl(epoll_fd_, EPOLL_CTL_MOD, client.fd, &event);
 }
 
+// Reads into buffer_; `at_ns` is when the last of it came.
+std::int64_t Driver::receive(int fd, std::int64_t& at_ns) {
+  iovec piece{.iov_base = buffer_.data(), .iov_len = buffer_.size()};
+  alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(timespec))> control{};
+  msghdr message{};
+  message.msg_iov = &piece;
+  message.msg_iovlen = 1;
+  message.msg_control = control.data();
+  message.msg_controllen = options_.kernel_time ? control.size() : 0;
+  const ssize_t count = ::recvmsg(fd, &message, 0);
+  at_ns = monotonic_ns();
+  const cmsghdr* const stamp = count > 0 ? CMSG_FIRSTHDR(&message) : nullptr;
+  if (stamp != nullptr && stamp->cmsg_type == SO_TIMESTAMPNS) {
+    timespec came{};
+    std::memcpy(&came, CMSG_DATA(stamp), sizeof came);
+    timespec now{};
+    clock_gettime(CLOCK_REALTIME, &now);
+    at_ns -= (now.tv_sec - came.tv_sec) * 1'000'000'000 + now.tv_nsec - came.tv_nsec;
+  }
+  return count;
+}
+
 void Driver::read(Client& client) {
-  const ssize_t count = ::recv(client.fd, buffer_.data(), buffer_.size(), 0);
+  std::int64_t at_ns = 0;
+  const std::int64_t count = receive(client.fd, at_ns);
   if (count < 0 && (errno == EAGAIN || errno == EINTR)) return;
   if (count <= 0) {
     if (client.connecting) {
@@ -249,7 +276,7 @@ void Driver::read(Client& client) {
     }
     return drop(client);
   }
-  now_ns_ = monotonic_ns();
+  now_ns_ = at_ns;
   const std::string_view bytes(buffer_.data(), static_cast<std::size_t>(count));
   if (!client.tls) return received(client, bytes);
   const bool was_open = client.tls->open();

@@ -37,6 +37,7 @@ struct Options {
   std::string ca_file;  ///< TLS: who vouches for the target; empty = plain
   std::string tls_name = "localhost";  ///< TLS: the name in its certificate
   bool fresh = false;                  ///< a new connection for each request
+  bool kernel_time = false;  ///< an answer's time is when the kernel had it, not when it was read
   double rate = 0;                     ///< requests a second of all connections; 0 = closed loop
   std::size_t body_bytes = 200;        ///< about: the prompt is filled up to it
 };
@@ -92,6 +93,7 @@ class Driver {
   void send_next(Client& client);
   void flush(Client& client);
   void read(Client& client);
+  [[nodiscard]] std::int64_t receive(int fd, std::int64_t& at_ns);
   void received(Client& client, std::string_view bytes);
   [[nodiscard]] bool start_tls(Client& client);
   void answered(Client& client);

@@ -24,14 +24,15 @@ def one_request(port, key):
 
 
 class Sluice:
-    """One edge with one shard, and its reconciler on another core. `spin` and `keys` make variants."""
+    """One edge with one shard, and its reconciler on another core. `spin` and `keys` make variants; `in_memory` keeps
+    the ledger off the disk."""
 
     def __init__(self, processes, directory, mock, core, side_core, programs, certificate, name="sluice", keys=64,
-                 spin="20us", models=()):
+                 spin="0", models=(), in_memory=False):
         self.name = name
         self.processes = processes
-        self.directory = os.path.join(directory, name)
         self.state = f"/dev/shm/sluice-bench-{os.getpid()}-{name}"
+        self.directory = f"{self.state}-ledger" if in_memory else os.path.join(directory, name)
         os.makedirs(self.directory, exist_ok=True)
         self.mock = mock
         self.core = core
@@ -68,7 +69,11 @@ class Sluice:
         for process in (self.edge, self.reconciler):
             if process is not None:
                 self.processes.stop(process)
-        shutil.rmtree(self.state, ignore_errors=True)
+        self.remove()
+
+    def remove(self):
+        for directory in (self.state, self.directory):
+            shutil.rmtree(directory, ignore_errors=True)
 
     def delays(self, name):
         """A histogram of /metrics over all shards: {upper bound in seconds: count up to it}."""
