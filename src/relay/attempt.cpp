@@ -14,6 +14,10 @@
 namespace sluice::relay {
 namespace {
 
+// An end that was on its way meets the request within a round trip; a provider that worked on the
+// request and failed takes longer.
+constexpr TimeNs kStaleNs = kSecond;
+
 net::Address socket_address(const state::PinnedAddress& pinned) {
   net::Address address;
   if (pinned.family == 4) {
@@ -141,11 +145,13 @@ Result<> Attempt::prepare(const UpstreamTarget& target, const dialect::EditList&
   return upstream_request_->build(services_, request_, edits, target);
 }
 
-ring::Task<Result<>> Attempt::start(const UpstreamTarget& target, const Timeouts& timeouts) {
+ring::Task<Result<>> Attempt::start(const UpstreamTarget& target, const Timeouts& timeouts,
+                                    bool fresh) {
   key_ = {.endpoint = target.channel.id, .generation = target.snapshot.pool_generation};
   if (hold_ != nullptr) hold_->begin_attempt(target.channel.id);
-  stream_ = services_.pool.take(key_);
-  if (stream_) {
+  if (!fresh) stream_ = services_.pool.take(key_);
+  reused_ = stream_ != nullptr;
+  if (reused_) {
     services_.count(Counter::upstream_reuses);
   } else {
     const Result<> connected = co_await connect(target, timeouts);
@@ -162,6 +168,12 @@ ring::Task<Result<>> Attempt::start(const UpstreamTarget& target, const Timeouts
 
 ring::Task<Result<ResponseFacts>> Attempt::read_head(TimeNs deadline_ns) {
   return read_response_head(services_, *stream_, request_.head.method, slow_head_, deadline_ns);
+}
+
+bool Attempt::is_stale(const Error& error) const {
+  const bool ended = error.code == Errc::closed || error.code == Errc::reset ||
+                     error.code == Errc::truncated;  // TLS without close_notify
+  return reused_ && ended && !slow_head_ && services_.reactor.now_ns() - sent_ns_ < kStaleNs;
 }
 
 void Attempt::abort() noexcept {

@@ -23,12 +23,19 @@ class Attempt {
   /// Makes the request's bytes. Before start(). Errors: as UpstreamRequest::build.
   [[nodiscard]] Result<> prepare(const UpstreamTarget& target, const dialect::EditList& edits);
 
-  /// Connects or reuses, and begins to send: that goes on beside reading (an upstream may answer
-  /// before it has read everything). Errors: of connect; source upstream. cancelled after abort().
-  [[nodiscard]] ring::Task<Result<>> start(const UpstreamTarget& target, const Timeouts& timeouts);
+  /// Connects or, unless `fresh`, reuses, and begins to send: that goes on beside reading (an
+  /// upstream may answer before it has read everything). Errors: of connect; source upstream.
+  /// cancelled after abort().
+  [[nodiscard]] ring::Task<Result<>> start(const UpstreamTarget& target, const Timeouts& timeouts,
+                                           bool fresh);
   /// Reads the answer's head. After timed_out it may be called again. Errors: of the head; source
   /// upstream. cancelled after abort().
   [[nodiscard]] ring::Task<Result<ResponseFacts>> read_head(TimeNs deadline_ns);
+
+  /// Whether this error of read_head() says nothing of the provider: a connection that had served
+  /// before ended as the request was sent, without a byte of an answer. It was closed between two
+  /// requests, and the end and the request have passed each other on their way.
+  [[nodiscard]] bool is_stale(const Error& error) const;
 
   /// Ends whatever waits, soon. Used when the client has gone.
   void abort() noexcept;
@@ -60,6 +67,7 @@ class Attempt {
   SlowResponse slow_head_;
   ring::Scope sender_;
   bool aborted_ = false;
+  bool reused_ = false;
   bool sent_any_ = false;
   bool sent_all_ = false;
   TimeNs connected_ns_ = 0;

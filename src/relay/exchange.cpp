@@ -106,6 +106,7 @@ void Exchange::release_body() {
 // What only the last candidate's request needed is not kept while its answer streams.
 void Exchange::release_sent() {
   release_body();
+  plan_->scan.reset();
   request_.head.forwarded.reset();
   std::string().swap(request_.head.query);
 }

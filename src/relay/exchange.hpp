@@ -81,6 +81,7 @@ class Exchange {
   void release_body();
   void release_sent();
   [[nodiscard]] bool may_retry_sent() const;
+  [[nodiscard]] bool may_send_anew(const Error& error) const;
   void note_refused(const Refusal& refusal);
 
   Services& services_;

@@ -128,37 +128,54 @@ Result<UpstreamTarget> Exchange::prepare_attempt(const Way& way) {
     attempt_.reset();
     return std::unexpected(made.error());
   }
-  if (failover_->is_last()) plan_->scan.reset();
   upstream_reusable_ = false;
   return target;
 }
 
 // Sends the request one way and waits for the head of its answer; a stream is kept alive meanwhile.
+// Where the provider had closed the connection meanwhile, the same way is taken once more on a new
+// one.
 ring::Task<Result<ResponseFacts>> Exchange::open(const Way& way) {
-  const Result<UpstreamTarget> target = prepare_attempt(way);
-  if (!target) co_return std::unexpected(target.error());
-  const Result<> started = co_await attempt_->start(*target, timeouts_);
-  facts_.connected_ns = attempt_->connected_ns();
-  facts_.bytes_in = request_.body.size();
-  if (!started) co_return std::unexpected(started.error());
-  const TimeNs total_ns = request_.head.received_ns + timeouts_.total_ns;
-  const TimeNs deadline_ns =
-      std::min(total_ns, services_.reactor.now_ns() + timeouts_.first_byte_ns);
-  for (;;) {
-    const bool pings = plan_->stream && !client_left_;
-    const TimeNs wake_ns = pings ? std::min(deadline_ns, delivery_.ping_due_ns()) : deadline_ns;
-    Result<ResponseFacts> response = co_await attempt_->read_head(wake_ns);
-    const bool waits = !response && response.error().code == Errc::timed_out &&
-                       services_.reactor.now_ns() < deadline_ns && !ended_;
-    if (!waits) {
+  for (bool fresh = false;; fresh = true) {
+    const Result<UpstreamTarget> target = prepare_attempt(way);
+    if (!target) co_return std::unexpected(target.error());
+    const Result<> started = co_await attempt_->start(*target, timeouts_, fresh);
+    facts_.connected_ns = attempt_->connected_ns();
+    facts_.bytes_in = request_.body.size();
+    if (!started) co_return std::unexpected(started.error());
+    const TimeNs total_ns = request_.head.received_ns + timeouts_.total_ns;
+    const TimeNs deadline_ns =
+        std::min(total_ns, services_.reactor.now_ns() + timeouts_.first_byte_ns);
+    Result<ResponseFacts> response;
+    for (;;) {
+      const bool pings = plan_->stream && !client_left_;
+      const TimeNs wake_ns = pings ? std::min(deadline_ns, delivery_.ping_due_ns()) : deadline_ns;
+      response = co_await attempt_->read_head(wake_ns);
+      const bool waits = !response && response.error().code == Errc::timed_out &&
+                         services_.reactor.now_ns() < deadline_ns && !ended_;
+      if (!waits) break;
+      if (client_left_) continue;  // it is read on for the usage
+      const Result<> sent = co_await delivery_.ping(nullptr);
+      static_cast<void>(sent);  // a client that has gone is noticed as such
+    }
+    const bool stale = !response && attempt_->is_stale(response.error());
+    if (stale) services_.count(Counter::upstream_stale);
+    if (!stale || !may_send_anew(response.error())) {
       if (response) facts_.first_byte_ns = services_.reactor.now_ns();
       if (failover_->is_last() && attempt_->sent_all()) release_sent();
+      if (stale) co_return fail(response.error().code, Source::upstream, Retry::yes);
       co_return response;
     }
-    if (client_left_) continue;  // it is read on for the usage
-    const Result<> sent = co_await delivery_.ping(nullptr);
-    static_cast<void>(sent);  // a client that has gone is noticed as such
+    co_await attempt_->finish(false);
+    if (client_left_ || ended_) co_return fail(Errc::cancelled);
   }
+}
+
+// What may have been read all the same. A provider that resets has perhaps read it: who closes what
+// it no longer uses ends it in order.
+bool Exchange::may_send_anew(const Error& error) const {
+  return error.code != Errc::reset && !client_left_ && !ended_ &&
+         (plan_->model->flags & state::kModelRetryAfterSend) != 0;
 }
 
 bool Exchange::may_retry_sent() const {
@@ -175,6 +192,8 @@ Exchange::Verdict Exchange::after_break(const Error& error) {
   }
   facts_.error = error.code;
   AttemptEnd end{.sent = attempt_->sent_any()};
+  // Sent, and yet it might be sent again: the provider had closed the connection before.
+  if (end.sent && error.retry == Retry::yes) end.fault = policy::Fault::none;
   if (error.source == Source::self && error.code == Errc::full) {  // no descriptor, no port
     failure_ = Failure{ErrorKind::unavailable, "The gateway is at its limit; try again soon."};
     end.fault = policy::Fault::none;

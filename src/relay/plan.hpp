@@ -18,7 +18,7 @@ namespace sluice::relay {
 struct PooledScan : dialect::RequestScan, ring::Pooled {};
 
 struct Plan : ring::Pooled {
-  std::unique_ptr<PooledScan> scan;  ///< until the last candidate's request is made
+  std::unique_ptr<PooledScan> scan;  ///< until no request has to be made any more
   dialect::Operation operation = dialect::Operation::openai_chat;
   std::string_view asked;  ///< the name that the client has asked for; a view into scan or head
   const state::ModelEntry* model = nullptr;

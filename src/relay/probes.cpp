@@ -150,7 +150,8 @@ ring::Task<> Probes::ask(const Snapshot& snapshot, const Target& target, Attempt
   timeouts.connect_ns = channel.connect_timeout_ms != 0 ? channel.connect_timeout_ms * kMillisecond
                                                         : services_.settings.connect_ns;
   timeouts.tls_ns = services_.settings.tls_ns;
-  const Result<> started = co_await attempt.start(upstream, timeouts);
+  // On a connection of its own: it shows that the way works, and takes none from the pool.
+  const Result<> started = co_await attempt.start(upstream, timeouts, true);
   if (!started) co_return;
   const Result<ResponseFacts> response =
       co_await attempt.read_head(services_.reactor.now_ns() + kAnswerNs);

@@ -79,6 +79,8 @@ const char* to_string(Counter counter) {
       return "sluice_upstream_errors_caller_total";
     case Counter::errors_unknown:
       return "sluice_upstream_errors_unknown_total";
+    case Counter::upstream_stale:
+      return "sluice_upstream_stale_total";
     case Counter::count_:
       break;
   }

@@ -144,6 +144,109 @@ TEST(Failover, WhatCannotBeReachedCostsNothingAndIsAlwaysPassed) {
   EXPECT_EQ(node.only_record().failed[0].cost, 0);
 }
 
+// ---- connections that were closed between two requests
+
+/// Serves one request of its first connection and ends it at the second one, `reset` or in order;
+/// `after` is called in between. Further connections serve, or end at each request too.
+ScriptedUpstream::Script closing_at_the_second(
+    bool reset, bool recovers, std::function<void()> after = [] {}) {
+  return [=](Socket& client, int connection) {
+    for (int i = 0;; ++i) {
+      if (client.receive_message().empty()) return;
+      if (connection == 0 ? i == 1 : !recovers) break;
+      client.send(with_length(kJsonHead, kAnswer));
+    }
+    after();
+    if (reset) {
+      client.reset();
+    } else {
+      client.close();
+    }
+  };
+}
+
+TEST(StaleConnection, IsReplacedAndNothingIsHeldAgainstItsChannel) {
+  ScriptedUpstream upstream(closing_at_the_second(false, true));
+  ScriptedUpstream other(serving());
+  TestNode node({.upstream_port = upstream.port(), .more_upstreams = {other.port()}});
+  for (int i = 0; i < 3; ++i) EXPECT_TRUE(ask(node).ends_with(kAnswer)) << i;
+  EXPECT_EQ(node.counted(relay::Counter::upstream_stale), 1U);
+  EXPECT_EQ(node.counted(relay::Counter::upstream_failures), 0U);
+  EXPECT_EQ(node.health(HealthKind::channel, 1).faults.load(), 0U);
+  node.stop();
+  EXPECT_EQ(upstream.connections(), 2);
+  EXPECT_EQ(other.connections(), 0);
+  ASSERT_EQ(node.left().outbox.size(), 3U);
+  const state::OutboxRecord& record = node.left().outbox[1].record;
+  EXPECT_EQ(record.attempts, 1);
+  EXPECT_EQ(record.failed[0].channel_id, 0U);
+  EXPECT_EQ(record.charged, kCost);
+}
+
+// U18: who resets may have read it.
+TEST(StaleConnection, ThatIsResetIsNoFaultAndNotSentToTheSameProviderAgain) {
+  ScriptedUpstream upstream(closing_at_the_second(true, true));
+  TestNode node({.upstream_port = upstream.port()});
+  EXPECT_TRUE(ask(node).ends_with(kAnswer));
+  EXPECT_TRUE(ask(node).starts_with("HTTP/1.1 502 "));
+  EXPECT_EQ(upstream.connections(), 1);
+  EXPECT_EQ(node.health(HealthKind::channel, 1).faults.load(), 0U);
+  EXPECT_TRUE(ask(node).ends_with(kAnswer));
+  node.stop();
+}
+
+TEST(StaleConnection, IsReplacedOnce) {
+  ScriptedUpstream upstream(closing_at_the_second(false, false));
+  TestNode node({.upstream_port = upstream.port()});
+  EXPECT_TRUE(ask(node).ends_with(kAnswer));
+  EXPECT_TRUE(ask(node).starts_with("HTTP/1.1 502 "));
+  EXPECT_EQ(node.health(HealthKind::channel, 1).faults.load(), 1U) << "the new one broke too";
+  node.stop();
+  EXPECT_EQ(upstream.connections(), 2);
+  EXPECT_EQ(node.wallet().available, 10 * kNanosPerUsd - kCost);
+}
+
+TEST(StaleConnection, IsNoFaultEitherWhereTheModelForbidsToSendAgain) {
+  ScriptedUpstream upstream(closing_at_the_second(false, true));
+  TestNode node({.upstream_port = upstream.port(),
+                 .model_flags = state::kModelEnabled | state::kModelListed});
+  EXPECT_TRUE(ask(node).ends_with(kAnswer));
+  EXPECT_TRUE(ask(node).starts_with("HTTP/1.1 502 "));
+  EXPECT_EQ(node.health(HealthKind::channel, 1).faults.load(), 0U);
+  EXPECT_TRUE(ask(node).ends_with(kAnswer));
+  node.stop();
+  EXPECT_EQ(upstream.connections(), 2);
+}
+
+TEST(StaleConnection, IsNotOneThatHasBegunToAnswer) {
+  ScriptedUpstream upstream([](Socket& client, int) {
+    client.receive_message();
+    client.send(with_length(kJsonHead, kAnswer));
+    client.receive_message();
+    client.send(std::string(kJsonHead) + "Content-Length: 100\r\n\r\n{");
+  });
+  TestNode node({.upstream_port = upstream.port()});
+  EXPECT_TRUE(ask(node).ends_with(kAnswer));
+  EXPECT_FALSE(ask(node).ends_with(kAnswer));
+  EXPECT_EQ(node.health(HealthKind::channel, 1).faults.load(), 1U);
+  EXPECT_EQ(node.counted(relay::Counter::upstream_stale), 0U);
+  node.stop();
+  EXPECT_EQ(upstream.connections(), 1);
+}
+
+TEST(StaleConnection, IsNotOneThatEndsWhileTheProviderMayBeAtWork) {
+  TestNode* late = nullptr;
+  ScriptedUpstream upstream(
+      closing_at_the_second(false, true, [&] { late->skip(1500 * kMillisecond); }));
+  TestNode node({.upstream_port = upstream.port()});
+  late = &node;
+  EXPECT_TRUE(ask(node).ends_with(kAnswer));
+  EXPECT_TRUE(ask(node).starts_with("HTTP/1.1 502 "));
+  EXPECT_EQ(node.health(HealthKind::channel, 1).faults.load(), 1U);
+  node.stop();
+  EXPECT_EQ(upstream.connections(), 1);
+}
+
 // ---- keys
 
 TEST(ProviderKeys, OneThatIsRefusedIsCooledAndTheOtherServes) {  // D2

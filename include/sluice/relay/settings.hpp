@@ -65,6 +65,7 @@ enum class Counter : std::uint32_t {
   errors_overloaded,
   errors_caller,
   errors_unknown,
+  upstream_stale,  ///< pooled connections that the provider had closed when they were reused
   count_,
 };
 
