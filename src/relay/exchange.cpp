@@ -11,6 +11,7 @@
 #include "scratch.hpp"
 #include "sluice/dialect/credentials.hpp"
 #include "sluice/dialect/model_list.hpp"
+#include "verb_awaiter.hpp"
 
 namespace sluice::relay {
 namespace {
@@ -157,7 +158,11 @@ ring::Task<bool> Exchange::admit() {
   }
   take_body(std::move(*body));
   if (is_free_answer(request_.head.route.operation)) {
-    co_await answer_models();
+    if (const auto refused = co_await take_request()) {
+      co_await refuse(*refused);
+    } else {
+      co_await answer_models();
+    }
     co_return false;
   }
   if (dialect::is_account(request_.head.route.operation)) {
@@ -179,6 +184,8 @@ ring::Task<bool> Exchange::admit() {
                    request_.body.view().substr(metadata.offset, metadata.size));
     }
     refused = co_await reserve();
+  } else {
+    refused = co_await take_request();
   }
   if (refused) co_await refuse(*refused);
   co_return !refused;
@@ -298,7 +305,8 @@ ring::Task<> Exchange::answer_models() {
     }
     dialect::render_model(route.format, *found, body);
   }
-  reusable_ = co_await send_json(services_, *client_.stream, request_.head, 200, body, {}, true);
+  reusable_ = co_await send_json(services_, *client_.stream, request_.head, 200, body,
+                                 delivery_.limits(), true);
 }
 
 ring::Task<> Exchange::answer_account() {
@@ -358,6 +366,19 @@ ring::Task<std::optional<Refusal>> Exchange::reserve() {
       co_return refusal_of_reserve(*outcome);
     }
   }
+}
+
+// What costs nothing takes one request a minute of key and customer all the same (design §12).
+ring::Task<std::optional<Refusal>> Exchange::take_request() {
+  state::PendingVerb pending;
+  pending.verb = state::RequestVerb{
+      .wallet_id = key_.wallet_id, .key_id = key_.key_id, .now_ns = services_.reactor.now_ns()};
+  co_await VerbAwaiter(services_, pending);
+  if (pending.error.code != Errc::none) co_return relay::refusal_of(pending.error);
+  delivery_.set_limits(limit_lines(request_.head.route.format, pending.outcome.rates,
+                                   request_.head.received_realtime_ns));
+  if (pending.outcome.verdict == state::Verdict::done) co_return std::nullopt;
+  co_return refusal_of_reserve(pending.outcome);
 }
 
 // A budget that begins anew says when.

@@ -62,6 +62,7 @@ class Exchange {
   [[nodiscard]] ring::Task<> answer_models();
   [[nodiscard]] ring::Task<> answer_account();
   [[nodiscard]] ring::Task<std::optional<Refusal>> reserve();
+  [[nodiscard]] ring::Task<std::optional<Refusal>> take_request();
   [[nodiscard]] Refusal refusal_of_reserve(const state::Outcome& outcome);
   [[nodiscard]] Result<UpstreamTarget> prepare_attempt(const Way& way);
   [[nodiscard]] ring::Task<Result<ResponseFacts>> open(const Way& way);

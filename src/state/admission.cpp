@@ -99,26 +99,34 @@ Nanos spendable(const WalletRecord& wallet) {
   return add_to_most(wallet.available, wallet.overdraft_limit);
 }
 
+RateDecision take_request(CounterRecord& counters, TimeNs now_ns) {
+  const Limits& limits = counters.limits;
+  if (limits.requests_per_minute == 0) return {};
+  const Bucket bucket = take(counters.requests_tat_ns, now_ns, request_cost(limits),
+                             scaled_minute(request_burst(limits), limits.requests_per_minute));
+  if (bucket.wait_ns > 0) return {limit_names(counters.kind).requests, bucket.wait_ns};
+  counters.requests_tat_ns = bucket.tat;
+  return {};
+}
+
 RateDecision take_rates(CounterRecord& counters, Tokens rate_tokens, TimeNs now_ns) {
   const LimitNames& names = limit_names(counters.kind);
   const Limits& limits = counters.limits;
   if (limits.in_flight != 0 && counters.in_flight >= limits.in_flight) return {names.in_flight, 0};
-  TimeNs requests_tat = counters.requests_tat_ns;
-  if (limits.requests_per_minute != 0) {
-    const Bucket bucket = take(requests_tat, now_ns, request_cost(limits),
-                               scaled_minute(request_burst(limits), limits.requests_per_minute));
-    if (bucket.wait_ns > 0) return {names.requests, bucket.wait_ns};
-    requests_tat = bucket.tat;
-  }
+  const TimeNs requests_tat = counters.requests_tat_ns;
+  if (const RateDecision request = take_request(counters, now_ns); request.limit != Limit::none)
+    return request;
   TimeNs tokens_tat = counters.tokens_tat_ns;
   if (limits.tokens_per_minute != 0 && rate_tokens > 0) {
     const TimeNs cost =
         scaled_minute(static_cast<std::uint64_t>(rate_tokens), limits.tokens_per_minute);
     const Bucket bucket = take(tokens_tat, now_ns, cost, kMinute);
-    if (bucket.wait_ns > 0) return {names.tokens, bucket.wait_ns};
+    if (bucket.wait_ns > 0) {
+      counters.requests_tat_ns = requests_tat;
+      return {names.tokens, bucket.wait_ns};
+    }
     tokens_tat = bucket.tat;
   }
-  counters.requests_tat_ns = requests_tat;
   counters.tokens_tat_ns = tokens_tat;
   return {};
 }

@@ -42,6 +42,8 @@ void show_rates(const CounterRecord& counters, TimeNs now_ns, RateView& view);
 /// few are charged now.
 void correct_tokens(CounterRecord& counters, Tokens reserved, Tokens used, TimeNs now_ns,
                     TimeNs held_ns);
+/// Checks the request bucket alone, and charges it when it passes.
+[[nodiscard]] RateDecision take_request(CounterRecord& counters, TimeNs now_ns);
 /// Checks in-flight and both buckets; charges the buckets in `counters` when all pass.
 [[nodiscard]] RateDecision take_rates(CounterRecord& counters, Tokens rate_tokens, TimeNs now_ns);
 

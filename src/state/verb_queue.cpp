@@ -75,7 +75,7 @@ struct VerbQueue::Impl {
   }
 
   [[nodiscard]] std::size_t size() const {
-    return alone.size + closers.size + extends.size + reserves.size;
+    return alone.size + closers.size + changes.size + reserves.size;
   }
   void count(Metric metric, std::uint64_t by = 1) { parts.block->add(metric, by); }
 
@@ -96,13 +96,13 @@ struct VerbQueue::Impl {
   QueueParts parts;
   List alone;    ///< settles and voids whose transaction failed: repeated one by one
   List closers;  ///< settle, void
-  List extends;
+  List changes;  ///< extend, request: of rows that are there
   List reserves;
 };
 
 TimeNs VerbQueue::Impl::oldest_queued() const {
   TimeNs oldest = std::numeric_limits<TimeNs>::max();
-  for (const List* list : {&alone, &closers, &extends, &reserves}) {
+  for (const List* list : {&alone, &closers, &changes, &reserves}) {
     if (list->head != nullptr) oldest = std::min(oldest, list->head->queued_at_ns_);
   }
   return oldest;
@@ -167,6 +167,7 @@ Result<Outcome> VerbQueue::Impl::apply_one(Tables& tables, PendingVerb& pending,
     count(Metric::extends);
     return apply(tables, *extend);
   }
+  if (const auto* request = std::get_if<RequestVerb>(&pending.verb)) return apply(tables, *request);
   const auto& reserve = std::get<ReserveVerb>(pending.verb);
   count(Metric::reserves);
   if (crowded) {
@@ -302,10 +303,10 @@ void VerbQueue::submit(PendingVerb& verb, TimeNs now_monotonic_ns) {
   verb.queued_at_ns_ = now_monotonic_ns;
   if (closes(verb)) {
     impl_->closers.push(verb);
-  } else if (std::holds_alternative<ExtendVerb>(verb.verb)) {
-    impl_->extends.push(verb);
-  } else {
+  } else if (std::holds_alternative<ReserveVerb>(verb.verb)) {
     impl_->reserves.push(verb);
+  } else {
+    impl_->changes.push(verb);
   }
 }
 
@@ -327,7 +328,7 @@ VerbQueue::Turn VerbQueue::commit_turn(TimeNs now_monotonic_ns) {
     worked = q.run(batch);
   } else {
     batch.take_from(q.closers);
-    batch.take_from(q.extends);
+    batch.take_from(q.changes);
     batch.take_from(q.reserves);
     worked = q.run(batch);
   }
@@ -346,7 +347,7 @@ VerbQueue::Turn VerbQueue::commit_turn(TimeNs now_monotonic_ns) {
 /// waiting.
 void VerbQueue::Impl::fail_waiting(Batch& batch) {
   batch = {};
-  batch.take_from(extends);
+  batch.take_from(changes);
   batch.take_from(reserves);
   for (PendingVerb* pending : batch.span()) {
     pending->error = {Errc::unavailable};

@@ -102,20 +102,22 @@ HoldRecord new_hold(const ReserveVerb& verb, const Account& account) {
 }
 
 /// Rates of both parties, or neither: what the key was charged is taken back when the wallet
-/// refuses.
-RateDecision take_all_rates(Account& account, const ReserveVerb& verb, RateView& view) {
-  const TimeNs requests_ns = account.key.requests_tat_ns;
-  const TimeNs tokens_ns = account.key.tokens_tat_ns;
-  RateDecision rates = take_rates(account.key, verb.rate_tokens, verb.now_ns);
+/// refuses. `take` is asked for one party after the other.
+template <class Take>
+RateDecision take_of_both(CounterRecord& key, CounterRecord& of_wallet, TimeNs now_ns,
+                          RateView& view, Take take) {
+  const TimeNs requests_ns = key.requests_tat_ns;
+  const TimeNs tokens_ns = key.tokens_tat_ns;
+  RateDecision rates = take(key);
   if (rates.limit == Limit::none) {
-    rates = take_rates(account.of_wallet, verb.rate_tokens, verb.now_ns);
+    rates = take(of_wallet);
     if (rates.limit != Limit::none) {
-      account.key.requests_tat_ns = requests_ns;
-      account.key.tokens_tat_ns = tokens_ns;
+      key.requests_tat_ns = requests_ns;
+      key.tokens_tat_ns = tokens_ns;
     }
   }
-  show_rates(account.key, verb.now_ns, view);
-  show_rates(account.of_wallet, verb.now_ns, view);
+  show_rates(key, now_ns, view);
+  show_rates(of_wallet, now_ns, view);
   return rates;
 }
 
@@ -151,7 +153,9 @@ Result<Outcome> apply(Tables& tables, SlotId slot_id, std::uint64_t epoch,
     outcome.affordable = std::max<Nanos>(headroom.nanos, 0);
     return outcome;
   }
-  const RateDecision rates = take_all_rates(*account, verb, outcome.rates);
+  const RateDecision rates = take_of_both(
+      account->key, account->of_wallet, verb.now_ns, outcome.rates,
+      [&](CounterRecord& counters) { return take_rates(counters, verb.rate_tokens, verb.now_ns); });
   if (rates.limit != Limit::none) {
     outcome = refuse(rates.limit, account->wallet.available, outcome);
     outcome.retry_after_ns = rates.retry_after_ns;
@@ -179,6 +183,26 @@ Result<Outcome> apply(Tables& tables, SlotId slot_id, std::uint64_t epoch,
   }
   outcome.hold = id;
   outcome.available = account->wallet.available;
+  return outcome;
+}
+
+// No row of the state machine: no money moves, and a bucket that was charged twice for a reply that
+// was lost is one request less.
+Result<Outcome> apply(Tables& tables, const RequestVerb& verb) {
+  Result<Account> account = load_account(tables, verb.wallet_id, verb.key_id);
+  if (!account) return std::unexpected(account.error());
+  Outcome outcome;
+  const RateDecision rates =
+      take_of_both(account->key, account->of_wallet, verb.now_ns, outcome.rates,
+                   [&](CounterRecord& counters) { return take_request(counters, verb.now_ns); });
+  if (rates.limit != Limit::none) {
+    outcome = refuse(rates.limit, account->wallet.available, outcome);
+    outcome.retry_after_ns = rates.retry_after_ns;
+    return outcome;
+  }
+  outcome.available = account->wallet.available;
+  if (outcome.rates.requests.limit == 0) return outcome;  // there is no bucket: nothing has changed
+  if (Result<> put = store_account(tables, *account); !put) return std::unexpected(put.error());
   return outcome;
 }
 

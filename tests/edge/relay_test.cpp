@@ -7,6 +7,7 @@
 
 #include "messages.hpp"
 #include "scripted_upstream.hpp"
+#include "sluice/dialect/format.hpp"
 #include "test_node.hpp"
 
 namespace sluice::test {
@@ -346,6 +347,44 @@ TEST(Relay, ModelsAreListedForTheKey) {
   const std::string answer = client.receive_message();
   EXPECT_TRUE(answer.starts_with("HTTP/1.1 200 ")) << answer;
   EXPECT_NE(answer.find("\"id\":\"m\""), std::string::npos) << answer;
+  EXPECT_EQ(answer.find("ratelimit"), std::string::npos) << "there is no limit";
+}
+
+TEST(Relay, WhatIsFreeTakesARequestAMinuteAndNoToken) {
+  ScriptedUpstream upstream([](Socket& client, int) {
+    while (!client.receive_message().empty())
+      client.send(with_length(kJsonHead, R"({"input_tokens":7})"));
+  });
+  NodePlan plan{.upstream_port = upstream.port(), .balance = 0};
+  plan.limits = {.requests_per_minute = 3, .tokens_per_minute = 100};
+  plan.upstream_format = static_cast<std::uint8_t>(dialect::Format::claude);
+  TestNode node(plan);
+  Socket client = Socket::connect_to(node.port());
+  const std::string head = " HTTP/1.1\r\nHost: a\r\nx-api-key: sk-test\r\n";
+  client.send("GET /v1/models" + head + "anthropic-version: 2023-06-01\r\n\r\n");
+  const std::string listed = client.receive_message();
+  EXPECT_TRUE(listed.starts_with("HTTP/1.1 200 ")) << listed;
+  EXPECT_NE(listed.find("anthropic-ratelimit-requests-remaining: 2\r\n"), std::string::npos);
+  const std::string_view body = R"({"model":"m","messages":[{"role":"user","content":"hi"}]})";
+  const std::string count = "POST /v1/messages/count_tokens" + head +
+                            "Content-Length: " + std::to_string(body.size()) + "\r\n\r\n" +
+                            std::string(body);
+  client.send(count);
+  const std::string counted = client.receive_message();
+  EXPECT_TRUE(counted.starts_with("HTTP/1.1 200 ")) << counted;
+  EXPECT_NE(counted.find("anthropic-ratelimit-requests-remaining: 1\r\n"), std::string::npos);
+  EXPECT_NE(counted.find("anthropic-ratelimit-tokens-remaining: 100\r\n"), std::string::npos);
+  client.send("GET /v1/models/m" + head + "\r\n");
+  EXPECT_TRUE(client.receive_message().starts_with("HTTP/1.1 200 "));
+  client.send(count);
+  const std::string refused = client.receive_message();
+  EXPECT_TRUE(refused.starts_with("HTTP/1.1 429 ")) << refused;
+  EXPECT_NE(refused.find("retry-after: 20\r\n"), std::string::npos) << refused;
+  EXPECT_NE(refused.find("rate_limit_error"), std::string::npos);
+  client.close();
+  node.stop();
+  EXPECT_EQ(upstream.connections(), 1);
+  EXPECT_TRUE(node.left().outbox.empty());
 }
 
 }  // namespace

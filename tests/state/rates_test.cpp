@@ -74,6 +74,56 @@ TEST_F(Rates, ARefusalOfTheWalletTakesNothingOfTheKeysBuckets) {
   EXPECT_EQ(model.counters(CounterKind::key, 1, 10).requests_tat_ns, kStart + 72 * kSecond);
 }
 
+TEST_F(Rates, WhatIsFreeTakesOneRequestOfBothPartiesAndNothingElse) {
+  // Nothing but requests is looked at: no money is left, a request is under way, no token is free.
+  set({.budget_total = 0, .in_flight = 1, .requests_per_minute = 2, .tokens_per_minute = 1},
+      {.requests_per_minute = 10});
+  ReserveVerb running = request(10, 1, 0);
+  running.now_ns = kStart;
+  running.rate_tokens = 100;
+  ASSERT_EQ(model.reserve(running)->verdict, Verdict::done);
+  const auto take = [&] {
+    return model.transact([&] { return apply(model.tables(), RequestVerb{1, 10, kStart}); })
+        .value();
+  };
+  const CounterRecord before = model.counters(CounterKind::key, 1, 10);
+  const WalletRecord money = model.wallet(1);
+  const Outcome first = take();
+  EXPECT_EQ(first.verdict, Verdict::done);
+  EXPECT_EQ(first.rates.requests.limit, 2U);
+  EXPECT_EQ(first.rates.requests.remaining, 0U);
+  EXPECT_EQ(first.rates.tokens.limit, 1U);
+  const CounterRecord after = model.counters(CounterKind::key, 1, 10);
+  EXPECT_EQ(after.requests_tat_ns, before.requests_tat_ns + 30 * kSecond);
+  EXPECT_EQ(after.tokens_tat_ns, before.tokens_tat_ns);
+  EXPECT_EQ(after.in_flight, before.in_flight);
+  EXPECT_EQ(after.total.reserved, before.total.reserved);
+  EXPECT_EQ(model.wallet(1).available, money.available);
+  EXPECT_EQ(model.counters(CounterKind::wallet, 1, 1).requests_tat_ns, kStart + 12 * kSecond);
+  const Outcome refused = take();
+  EXPECT_EQ(refused.limit, Limit::key_requests);
+  EXPECT_EQ(refused.retry_after_ns, 30 * kSecond);
+  EXPECT_EQ(refused.rates.requests.remaining, 0U);
+  EXPECT_EQ(model.counters(CounterKind::wallet, 1, 1).requests_tat_ns, kStart + 12 * kSecond);
+}
+
+TEST_F(Rates, WhereNothingIsLimitedWhatIsFreeWritesNothing) {
+  set({.tokens_per_minute = 5});
+  const CounterRecord before = model.counters(CounterKind::key, 1, 10);
+  model.tables().fail_at(1);
+  const auto outcome =
+      model.transact([&] { return apply(model.tables(), RequestVerb{1, 10, kStart}); });
+  model.tables().fail_at(0);
+  ASSERT_TRUE(outcome);
+  EXPECT_EQ(outcome->rates.requests.limit, 0U);
+  EXPECT_EQ(outcome->rates.tokens.remaining, 5U);
+  EXPECT_EQ(model.counters(CounterKind::key, 1, 10).tokens_tat_ns, before.tokens_tat_ns);
+  EXPECT_EQ(model.transact([&] { return apply(model.tables(), RequestVerb{1, 99, kStart}); })
+                .error()
+                .code,
+            Errc::not_found);
+}
+
 TEST_F(Rates, TokensThatWereNotUsedComeBack) {
   set({.tokens_per_minute = 6000});
   const HoldId hold = reserve(kStart, 6000).hold;

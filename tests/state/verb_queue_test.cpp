@@ -40,7 +40,7 @@ class Queue : public ::testing::Test {
     if (asked->order != nullptr) asked->order->push_back(asked);
   }
 
-  std::unique_ptr<Asked> ask(std::variant<ReserveVerb, ExtendVerb, SettleVerb, VoidVerb> verb,
+  std::unique_ptr<Asked> ask(decltype(PendingVerb::verb) verb,
                              std::uint32_t board_index = kNoBoardEntry) {
     auto asked = std::make_unique<Asked>();
     asked->verb.verb = verb;
@@ -233,9 +233,11 @@ TEST_F(Queue, StoppedAdmissionRefusesReservesAndStillSettles) {
   admission.stop.store(kStopUndrained);
   auto reserve = ask(request(10, 1, 5));
   auto extend = ask(ExtendVerb{hold, 7, 0, {5, 2}, {5, 2}});
+  auto free = ask(RequestVerb{1, 10, now});
   auto close = settle(hold, 5);
   queue->commit_turn(now);
   EXPECT_EQ(reserve->verb.outcome.limit, Limit::undrained);
+  EXPECT_EQ(free->verb.outcome.verdict, Verdict::done) << "it asks for no money";
   EXPECT_EQ(close->verb.outcome.verdict, Verdict::done);
   EXPECT_EQ(extend->verb.outcome.verdict, Verdict::already_closed) << "settle goes first";
   admission.stop.store(0);
@@ -243,6 +245,14 @@ TEST_F(Queue, StoppedAdmissionRefusesReservesAndStillSettles) {
   auto crowded = ask(request(10, 1, 5));
   queue->commit_turn(now);
   EXPECT_EQ(crowded->verb.outcome.limit, Limit::map_full);
+}
+
+TEST_F(Queue, ARequestWhoseCommitFailedIsNotKnownToBeTaken) {
+  auto free = ask(RequestVerb{1, 10, now});
+  store.fail_next_commit(MemoryStore::CommitFault::kept);
+  EXPECT_TRUE(queue->drain(kSecond));
+  EXPECT_EQ(free->completed, 1);
+  EXPECT_EQ(free->verb.error.code, Errc::unavailable);
 }
 
 // C1: a thousand calls race for credit that pays for ten.

@@ -19,7 +19,7 @@ inline constexpr std::uint32_t kNoBoardEntry = 0xFFFF'FFFF;
 /// A verb on its way. Owned by the caller (a coroutine's frame), which keeps it alive until `done`
 /// was called.
 struct PendingVerb {
-  std::variant<ReserveVerb, ExtendVerb, SettleVerb, VoidVerb> verb;
+  std::variant<ReserveVerb, RequestVerb, ExtendVerb, SettleVerb, VoidVerb> verb;
   /// Reserve: entry of the meter board that is opened before the commit. Settle and void: closed
   /// after it.
   std::uint32_t board_index = kNoBoardEntry;
@@ -63,7 +63,7 @@ class VerbQueue {
 
   /// Queues; `verb.done` comes from a later commit_turn(). No allocation. A reserve is not sent to
   /// LMDB while admission is stopped (it is refused with Limit::undrained or map_full in the next
-  /// turn).
+  /// turn); a request, which asks for no money and no room, is.
   void submit(PendingVerb& verb, TimeNs now_monotonic_ns);
   [[nodiscard]] bool empty() const;
   [[nodiscard]] std::size_t size() const;

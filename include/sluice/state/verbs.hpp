@@ -83,7 +83,7 @@ struct Outcome {
   price::Charge charge;          ///< settle, late settle: how the cost was split
   std::uint64_t outbox_seq = 0;  ///< settle, void with a record: its number
   bool late = false;             ///< settle of an expired hold (row 7)
-  RateView rates;                ///< reserve
+  RateView rates;                ///< reserve, request
   FirstUse first;                ///< reserve refused as repeated
 };
 
@@ -108,6 +108,14 @@ struct ReserveVerb {
   Tokens input_estimate = 0;
   Tokens rate_tokens = 0;  ///< tokens counted against tokens a minute, until the end says better
   IdemHash idem{};         ///< of the client's Idempotency-Key
+};
+
+/// One request of the buckets, and nothing else: for what costs no money and is no load on a
+/// provider. Budgets, tokens, requests at once and the state of key and wallet are not looked at.
+struct RequestVerb {
+  WalletId wallet_id = 0;
+  KeyId key_id = 0;
+  TimeNs now_ns = 0;  ///< monotonic
 };
 
 /// Row 2.
@@ -208,6 +216,7 @@ struct DeleteOutcome {
 // wallet, key or hold), conflict (delta number, extension number ahead).
 [[nodiscard]] Result<Outcome> apply(Tables& tables, SlotId slot, std::uint64_t epoch,
                                     const ReserveVerb& verb);
+[[nodiscard]] Result<Outcome> apply(Tables& tables, const RequestVerb& verb);
 [[nodiscard]] Result<Outcome> apply(Tables& tables, const ExtendVerb& verb);
 [[nodiscard]] Result<Outcome> apply(Tables& tables, const SettleVerb& verb);
 [[nodiscard]] Result<Outcome> apply(Tables& tables, const VoidVerb& verb);

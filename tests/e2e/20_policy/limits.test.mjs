@@ -91,6 +91,36 @@ for (const [name, make, code, refillsEach] of LIMITS) {
   })
 }
 
+test('model lists and token counts take a request a minute, and neither tokens nor money', async () => {
+  const key = await system.customer('free', { credit: '0', key: { requests_per_minute: 4, tokens_per_minute: 1000 } })
+  const free = [
+    ['GET', '/v1/models', {}],
+    ['GET', '/claude/v1/models', { 'anthropic-version': '2023-06-01' }],
+    ['POST', '/claude/v1/messages/count_tokens', { 'anthropic-version': '2023-06-01' }],
+    ['POST', '/gemini/v1beta/models/mock-c5:countTokens', {}],
+  ]
+  const body = { '/claude/v1/messages/count_tokens': chat('mock-c5'),
+    '/gemini/v1beta/models/mock-c5:countTokens': '{"contents":[{"parts":[{"text":"hello there"}]}]}' }
+  let left = 4
+  for (const [method, path, headers] of free) {
+    const answer = await call(system, method, path, { key, headers, body: body[path] })
+    assert.equal(answer.status, 200, `${path}: ${answer.body}`)
+    left -= 1
+    const said = answer.headers['x-ratelimit-remaining-requests'] ?? answer.headers['anthropic-ratelimit-requests-remaining']
+    if (!path.startsWith('/gemini')) assert.equal(Number(said), left, path)
+    const tokens = answer.headers['x-ratelimit-remaining-tokens'] ?? answer.headers['anthropic-ratelimit-tokens-remaining']
+    if (!path.startsWith('/gemini')) assert.equal(Number(tokens), 1000, path)
+  }
+  for (const [method, path, headers] of free) {
+    const answer = await call(system, method, path, { key, headers, body: body[path] })
+    assert.equal(answer.status, 429, path)
+    assert.ok(Number(answer.headers['retry-after'] ?? 15) <= 15, `${path}: ${answer.headers['retry-after']}`)
+  }
+  const { customer } = await balance(key)
+  assert.equal(customer.in_flight, 0, 'asking for the balance is never limited')
+  assert.deepEqual(await system.usage('--customer', 'free'), [])
+})
+
 test('a budget is used to its last nano and not beyond, one request after another', async () => {
   const key = await system.customer('to-the-end', { key: { budget_day: usd(held * 3n), clamp: false } })
   let served = 0
