@@ -46,15 +46,18 @@ class Attributes {
   bool first_ = true;
 };
 
-std::string_view operation_name(std::uint8_t format) {
-  return format_name(format) == "gemini" ? "generate_content" : "chat";
+/// Where the record does not say: what is asked for most in its format.
+std::string_view operation_name(const state::OutboxRecord& record) {
+  const std::string_view name = to_string(record.work);
+  if (!name.empty()) return name;
+  return format_name(record.format_in) == "gemini" ? "generate_content" : "chat";
 }
 
 void append_attributes(std::string& out, const SpanFacts& facts) {
   const state::OutboxRecord& record = facts.record;
   const price::TokenCounts& counts = record.counts;
   Attributes add(out);
-  add.text("gen_ai.operation.name", operation_name(record.format_in));
+  add.text("gen_ai.operation.name", operation_name(record));
   add.text("gen_ai.provider.name", provider_name(facts.provider));
   add.text("gen_ai.request.model", facts.model);
   add.flag("gen_ai.request.stream", record.stream != 0);
@@ -86,7 +89,7 @@ void append_span(std::string& out, const SpanFacts& facts) {
   out += R"({"traceId":")" + hex(record.request_id);
   out += R"(","spanId":")" + hex(std::span(record.request_id).subspan(8));
   out += R"(","name":")";
-  out += operation_name(record.format_in);
+  out += operation_name(record);
   if (!facts.model.empty()) out += ' ';
   append_escaped(out, facts.model);
   out += R"(","kind":)" + std::to_string(kClient);

@@ -4,6 +4,29 @@
 #include <cstring>
 
 namespace sluice::relay {
+namespace {
+
+state::WorkKind work_of(dialect::Operation operation) {
+  using dialect::Operation;
+  switch (operation) {
+    case Operation::openai_chat:
+    case Operation::openai_responses:
+    case Operation::claude_messages:
+      return state::WorkKind::chat;
+    case Operation::openai_completions:
+      return state::WorkKind::text_completion;
+    case Operation::openai_embeddings:
+    case Operation::gemini_embed:
+      return state::WorkKind::embeddings;
+    case Operation::gemini_generate:
+    case Operation::gemini_stream_generate:
+      return state::WorkKind::generate_content;
+    default:
+      return state::WorkKind::unknown;  // nothing else is billed
+  }
+}
+
+}  // namespace
 
 // Whose it is (key, wallet, price) comes from the hold.
 state::OutboxRecord usage_record(const RequestHeadFacts& head, const Plan& plan,
@@ -16,6 +39,7 @@ state::OutboxRecord usage_record(const RequestHeadFacts& head, const Plan& plan,
   record.format_in = static_cast<std::uint8_t>(head.route.format);
   record.format_out = record.format_in;
   record.stream = plan.stream ? 1 : 0;
+  record.work = work_of(plan.operation);
   record.http_status = facts.status;
   if (failover.channel() != nullptr) record.channel_id = failover.channel()->id;
   record.channel_key_id = failover.channel_key_id();

@@ -22,6 +22,22 @@ std::string_view to_string(Fault fault) {
   return "unknown";
 }
 
+std::string_view to_string(WorkKind kind) {
+  switch (kind) {
+    case WorkKind::chat:
+      return "chat";
+    case WorkKind::text_completion:
+      return "text_completion";
+    case WorkKind::embeddings:
+      return "embeddings";
+    case WorkKind::generate_content:
+      return "generate_content";
+    case WorkKind::unknown:
+      break;
+  }
+  return {};
+}
+
 std::string_view to_string(RouteReason reason) {
   switch (reason) {
     case RouteReason::unknown:

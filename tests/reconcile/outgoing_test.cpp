@@ -103,6 +103,24 @@ TEST(Spans, OfFailedRequestsSayWhy) {
   EXPECT_EQ(attributes_of(spans.at(1))["error.type"], "429");
 }
 
+TEST(Spans, SayWhatWasAskedFor) {
+  using state::WorkKind;
+  for (const auto& [work, name] :
+       {std::pair{WorkKind::chat, "chat"}, std::pair{WorkKind::text_completion, "text_completion"},
+        std::pair{WorkKind::embeddings, "embeddings"},
+        std::pair{WorkKind::generate_content, "generate_content"},
+        std::pair{WorkKind{9}, "chat"}}) {
+    SpanFacts facts = example();
+    facts.record.work = work;
+    simdjson::dom::parser parser;
+    const std::string text = spans_json({&facts, 1}, 1);
+    const simdjson::dom::element span =
+        parser.parse(text)["resourceSpans"].at(0)["scopeSpans"].at(0)["spans"].at(0);
+    EXPECT_EQ(std::string_view(span["name"]), std::string(name) + " deepseek-flash");
+    EXPECT_EQ(attributes_of(span)["gen_ai.operation.name"], name);
+  }
+}
+
 TEST(Spans, NameProvidersAsTheConventionsDo) {
   EXPECT_EQ(provider_name("gemini"), "gcp.gemini");
   EXPECT_EQ(provider_name("xai"), "x_ai");

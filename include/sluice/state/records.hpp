@@ -15,6 +15,7 @@
 #include "sluice/price/charge.hpp"
 #include "sluice/price/cost.hpp"
 #include "sluice/state/ids.hpp"
+#include "sluice/state/routing.hpp"
 
 namespace sluice::state {
 
@@ -262,7 +263,8 @@ struct OutboxRecord {
   std::uint32_t multiplier = price::kOne;
   WindowIds key_windows;
   WindowIds wallet_windows;
-  std::uint32_t client_address_kind = 0;  ///< 0 none, 4, 6
+  std::uint16_t client_address_kind = 0;  ///< 0 none, 4, 6
+  WorkKind work = WorkKind::unknown;      ///< what was asked for
   std::array<std::uint8_t, 16> client_address{};
   TimeNs started_at_ns = 0;    ///< realtime
   std::uint64_t queue_ns = 0;  ///< durations since the start of the request; 0 = not reached

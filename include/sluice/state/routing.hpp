@@ -18,6 +18,18 @@ enum class Fault : std::uint8_t {
 };
 [[nodiscard]] std::string_view to_string(Fault fault);
 
+/// What a request asked for, as the GenAI conventions of OpenTelemetry tell operations apart
+/// (gen_ai.operation.name).
+enum class WorkKind : std::uint16_t {
+  unknown = 0,  ///< not said: of a request whose shard died, or of an older program
+  chat = 1,
+  text_completion = 2,
+  embeddings = 3,
+  generate_content = 4,
+};
+/// The conventions' name; empty for unknown.
+[[nodiscard]] std::string_view to_string(WorkKind kind);
+
 /// Why an attempt went where it went.
 enum class RouteReason : std::uint8_t {
   unknown = 0,

@@ -160,6 +160,21 @@ describe('spans', () => {
     await until(async () => (await metric(system, 'sluice_spans_sent_total')) === 3, 'the counter of spans')
   })
 
+  test('says what was asked for, by the names of the conventions', async () => {
+    const seen = collector.seen.length
+    const { raw } = openai.connect(system.url, key)
+    await raw.embeddings.create({ model: 'mock-c5', input: ['a', 'b'] })
+    await raw.completions.create({ model: 'mock-c5', prompt: 'hello' })
+    await raw.responses.create({ model: 'mock-c5', input: 'hello' })
+    const gemini = sdks.find(sdk => sdk.name === 'gemini').connect(system.url, key)
+    await gemini.whole('mock-c5')
+    await until(() => spansOf(collector.seen.slice(seen)).length >= 4, 'four spans')
+    const spans = spansOf(collector.seen.slice(seen))
+    assert.deepEqual(spans.map(span => span.name).sort(),
+      ['chat mock-c5', 'embeddings mock-c5', 'generate_content mock-c5', 'text_completion mock-c5'])
+    for (const span of spans) assert.equal(span.name, `${valueOf(span, 'gen_ai.operation.name')} mock-c5`)
+  })
+
   test('a collector that hangs holds up nothing, and what it does not take is counted', async () => {
     const hanging = await recorder(() => new Promise(() => {}))
     await restart(system, `[traces]\nendpoint = "http://127.0.0.1:${hanging.port}"`)
