@@ -43,6 +43,16 @@ Result<> NoticeBook::clear(NoticeKind kind, Id subject_id) {
   });
 }
 
+Result<std::vector<LatestNotice>> NoticeBook::latest(NoticeKind kind) {
+  return collect<LatestNotice>(db_,
+                               "SELECT subject_id, at_ns, cleared FROM notice WHERE id IN "
+                               "(SELECT MAX(id) FROM notice WHERE kind = :k GROUP BY subject_id)",
+                               "iii", {number(kind)}, [](const Row& row) {
+                                 return LatestNotice{row.integer(0), row.integer(1),
+                                                     row.integer(2) == 0};
+                               });
+}
+
 Result<std::vector<Notice>> NoticeBook::waiting(std::int64_t limit) {
   return collect<Notice>(db_,
                          "SELECT id, kind, subject_id, at_ns, body FROM notice WHERE delivery = 0 "

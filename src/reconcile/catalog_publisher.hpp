@@ -27,6 +27,8 @@ class CatalogPublisher {
   [[nodiscard]] const std::vector<HostPort>& hosts() const { return hosts_; }
   [[nodiscard]] std::uint64_t generation() const { return generation_; }
   [[nodiscard]] ZoneTable& zones() { return zones_; }
+  /// The file in force; null while there is none that can be read.
+  [[nodiscard]] const state::Catalog* present() const { return present_.get(); }
 
   /// Removes files that nobody can need: older than the one before the present one, while the
   /// present one has the prices of every open hold.

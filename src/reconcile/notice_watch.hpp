@@ -28,8 +28,8 @@ class NoticeWatch {
   /// ledger: looked at again at the next call.
   [[nodiscard]] Result<bool> step();
 
-  /// For what is known elsewhere, such as that a channel is down or up again: raises a notice
-  /// unless it stands, and clears its opposite.
+  /// What ChannelWatch has found: a channel is down or up again. Raises a notice unless it stands,
+  /// and clears its opposite. True when it raised one. `why` may be empty.
   [[nodiscard]] Result<bool> tell_channel(bool down, ledger::Id channel_id, std::string_view name,
                                           std::string_view why);
 

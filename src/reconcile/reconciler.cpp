@@ -12,7 +12,9 @@
 #include <filesystem>
 #include <optional>
 #include <thread>
+#include <utility>
 
+#include "channel_watch.hpp"
 #include "drain.hpp"
 #include "episode.hpp"
 #include "epoch_start.hpp"
@@ -103,6 +105,8 @@ struct Reconciler::Impl {
   void tell_admission();
   Result<> check_broken();
   Result<> judge(Episode& episode, const Error& error, std::string_view what, TimeNs& next_ns);
+  Result<> judge(Episode& episode, const Result<>& done, std::string_view what,
+                 std::string_view again);
   bool drain_all(TimeNs limit_ns);
   std::string answer(const Question& question);
   bool answer_request(const Question& question, JsonLine& line);
@@ -125,6 +129,7 @@ struct Reconciler::Impl {
   std::unique_ptr<QuestionSocket> questions;
   std::unique_ptr<SpanExporter> spans;
   std::optional<NoticeWatch> notice_watch;
+  std::optional<ChannelWatch> channel_watch;
   std::unique_ptr<NoticeSender> notices;
 
   Episode drain_trouble, publish_trouble, slot_trouble, notice_trouble;
@@ -185,6 +190,7 @@ Result<> Reconciler::Impl::open_parts(std::string& message) {
   }
   if (options.notices.on()) {
     notice_watch.emplace(*ledger, clock, options.notices.low_balance);
+    channel_watch.emplace(*notice_watch, *ledger, clock, environment.boards().health());
     notices = std::make_unique<NoticeSender>(options.notices, options.node, clock);
   }
   if (auto loaded = drain->load_cursors(); !loaded) {
@@ -273,6 +279,14 @@ Result<> Reconciler::Impl::judge(Episode& episode, const Error& error, std::stri
   return {};
 }
 
+/// The same for a part of the turn of a second, which comes again by itself.
+Result<> Reconciler::Impl::judge(Episode& episode, const Result<>& done, std::string_view what,
+                                 std::string_view again) {
+  if (!done) return judge(episode, done.error(), what, next_slots_ns);
+  episode.end(again);
+  return {};
+}
+
 Result<> Reconciler::Impl::drain_step() {
   const TimeNs now_ns = clock.monotonic_ns();
   next_drain_ns = now_ns + options.drain_interval_ns;
@@ -328,9 +342,17 @@ Result<> Reconciler::Impl::notice_step() {
                                                                      : block.notices_given_up;
     counter.fetch_add(1, std::memory_order_relaxed);
   }
+  // Until both looks went well: what the first has raised is not forgotten when the second fails.
+  const bool known = std::exchange(notices_known, false);
   const auto raised = notice_watch->step();
   if (!raised) return std::unexpected(raised.error());
-  if (!*raised && notices_known) return {};
+  const state::Catalog* catalog = publisher->catalog().present();
+  const auto told = catalog != nullptr ? channel_watch->step(*catalog) : Result<bool>(false);
+  if (!told) return std::unexpected(told.error());
+  if (known && !*raised && !*told) {
+    notices_known = true;
+    return {};
+  }
   const auto waiting = ledger->notices().waiting(NoticeSender::kMostWaiting);
   if (!waiting) return std::unexpected(waiting.error());
   notices->add(*waiting);
@@ -369,13 +391,10 @@ Result<> Reconciler::Impl::publish_step() {
 
 Result<> Reconciler::Impl::every_second() {
   next_slots_ns = clock.monotonic_ns() + kSlotsNs;
-  if (auto told = notice_step(); !told) {
-    if (auto judged = judge(notice_trouble, told.error(), "cannot look for notices", next_slots_ns);
-        !judged) {
-      return judged;
-    }
-  } else {
-    notice_trouble.end("notices are looked for again");
+  if (auto judged = judge(notice_trouble, notice_step(), "cannot look for notices",
+                          "notices are looked for again");
+      !judged) {
+    return judged;
   }
   if (auto stepped = slots->step(); !stepped) {
     return judge(slot_trouble, stepped.error(), "cannot close the holds of a dead shard",

@@ -8,6 +8,13 @@ namespace {
 constexpr unsigned kUntilBits = 44;  // milliseconds: 557 years
 constexpr std::uint64_t kUntilMask = (std::uint64_t{1} << kUntilBits) - 1;
 
+std::uint64_t subject_of(HealthKind kind, std::uint32_t id) {
+  return static_cast<std::uint64_t>(kind) << 32U | id;
+}
+
+/// Where the entries of a subject are looked for from.
+std::uint64_t start_of(std::uint64_t subject) { return subject * 0x9e37'79b9'7f4a'7c15U >> 32U; }
+
 }  // namespace
 
 std::uint64_t pack(const BreakerWord& word) {
@@ -43,8 +50,8 @@ FaultWindow unpack_window(std::uint64_t bits) {
 }
 
 HealthEntry* health_of(std::span<HealthEntry> entries, HealthKind kind, std::uint32_t id) {
-  const std::uint64_t subject = static_cast<std::uint64_t>(kind) << 32U | id;
-  const std::uint64_t start = subject * 0x9e37'79b9'7f4a'7c15U >> 32U;
+  const std::uint64_t subject = subject_of(kind, id);
+  const std::uint64_t start = start_of(subject);
   for (std::size_t i = 0; i < entries.size(); ++i) {
     HealthEntry& entry = entries[(start + i) % entries.size()];
     std::uint64_t taken = entry.subject.load(std::memory_order_acquire);
@@ -53,6 +60,19 @@ HealthEntry* health_of(std::span<HealthEntry> entries, HealthKind kind, std::uin
       return &entry;
     }
     if (taken == subject) return &entry;
+  }
+  return nullptr;
+}
+
+const HealthEntry* find_health(std::span<const HealthEntry> entries, HealthKind kind,
+                               std::uint32_t id) {
+  const std::uint64_t subject = subject_of(kind, id);
+  const std::uint64_t start = start_of(subject);
+  for (std::size_t i = 0; i < entries.size(); ++i) {
+    const HealthEntry& entry = entries[(start + i) % entries.size()];
+    const std::uint64_t taken = entry.subject.load(std::memory_order_acquire);
+    if (taken == subject) return &entry;
+    if (taken == 0) break;  // entries are never given back
   }
   return nullptr;
 }

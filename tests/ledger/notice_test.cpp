@@ -28,6 +28,25 @@ TEST_F(LedgerTest, ANoticeIsRaisedOnceUntilItsConditionHasGone) {
   EXPECT_EQ(ledger_->notices().waiting(100)->size(), 4U);
 }
 
+TEST_F(LedgerTest, TheLastNoticeOfEachSubjectSaysWhetherItStands) {
+  NoticeBook& notices = ledger_->notices();
+  for (const Id subject : {4, 5, 4}) {
+    ASSERT_TRUE(notices.clear(NoticeKind::channel_down, subject));
+    clock_.advance(kSecond);
+    ASSERT_TRUE(notices.raise(NoticeKind::channel_down, subject, 0, "{}"));
+  }
+  ASSERT_TRUE(notices.clear(NoticeKind::channel_down, 5));
+  ASSERT_TRUE(notices.raise(NoticeKind::channel_up, 5, 0, "{}"));
+  reopen();
+  const auto latest = ledger_->notices().latest(NoticeKind::channel_down);
+  ASSERT_TRUE(latest);
+  ASSERT_EQ(latest->size(), 2U);
+  for (const LatestNotice& notice : *latest) {
+    EXPECT_EQ(notice.stands, notice.subject_id == 4);
+    EXPECT_EQ(notice.at_ns, clock_.realtime_ns() - (notice.subject_id == 4 ? 0 : kSecond));
+  }
+}
+
 TEST_F(LedgerTest, QuirksErrorClassesAndProxiesComeBackAsTheyWere) {
   Provider provider;
   provider.name = "glm";

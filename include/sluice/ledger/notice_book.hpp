@@ -34,6 +34,13 @@ struct Notice {
   std::string body;  ///< JSON
 };
 
+/// The last notice of a kind about a subject.
+struct LatestNotice {
+  Id subject_id = 0;
+  TimeNs at_ns = 0;
+  bool stands = false;  ///< its condition is not known to be gone
+};
+
 class NoticeBook {
  public:
   NoticeBook(Db& db, const Clock& clock) : db_(db), clock_(clock) {}
@@ -44,6 +51,8 @@ class NoticeBook {
                                  std::string_view body);
   /// The condition is gone: the next raise() is an event again.
   [[nodiscard]] Result<> clear(NoticeKind kind, Id subject_id);
+  /// Of each subject that there was a notice of this kind about.
+  [[nodiscard]] Result<std::vector<LatestNotice>> latest(NoticeKind kind);
 
   /// Those that are to be delivered, oldest first.
   [[nodiscard]] Result<std::vector<Notice>> waiting(std::int64_t limit);

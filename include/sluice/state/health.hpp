@@ -71,5 +71,8 @@ inline constexpr std::size_t kHealthEntries = 4096;
 /// memory of faults. Does not allocate; any process, any time.
 [[nodiscard]] HealthEntry* health_of(std::span<HealthEntry> entries, HealthKind kind,
                                      std::uint32_t id);
+/// The same for who only looks: null where nobody has taken one yet.
+[[nodiscard]] const HealthEntry* find_health(std::span<const HealthEntry> entries, HealthKind kind,
+                                             std::uint32_t id);
 
 }  // namespace sluice::state

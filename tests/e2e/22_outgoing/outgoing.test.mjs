@@ -6,7 +6,7 @@ import { writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import { createServer as createTcpServer } from 'node:net'
 import { after, before, describe, test } from 'node:test'
-import { nanos } from '../lib/price.mjs'
+import { nanos, PRICE, priceToml } from '../lib/price.mjs'
 import { freePort, sleep, start, stop, until } from '../lib/processes.mjs'
 import { program } from '../lib/paths.mjs'
 import { sdks } from '../lib/sdks.mjs'
@@ -289,6 +289,59 @@ low_balance = "5 USD"`)
     system.startReconciler()
     await until(() => taken().slice(seen).some(each => JSON.parse(each.body).customer === 'late'), 'the notice', 20_000)
     await system.check()
+  })
+
+  test('a channel that stays down and comes back: one notice each, also across a restart', async () => {
+    refuse = 0
+    const seen = taken().length
+    // A notice that was taken just before the kill may come again, by its own id.
+    const told = () => [...new Map(taken().slice(seen).map(each => [each.headers['webhook-id'], JSON.parse(each.body)])).values()]
+      .filter(each => each.type.startsWith('channel.'))
+    let down = false
+    const weak = createServer((request, response) => {
+      request.resume().on('end', () => {
+        const body = down ? { error: { message: 'busy', type: 'server_error' } } : {
+          id: 'c1', object: 'chat.completion', model: 'weak', usage: { prompt_tokens: 10, completion_tokens: 5, total_tokens: 15 },
+          choices: [{ index: 0, finish_reason: 'stop', message: { role: 'assistant', content: 'hello' } }] }
+        response.writeHead(down ? 503 : 200, { 'content-type': 'application/json' }).end(JSON.stringify(body))
+      })
+    })
+    await new Promise(done => weak.listen(0, '127.0.0.1', done))
+    try {
+      await system.apply(`[[provider]]\nname = "weak"\ndialect = "openai"\nbase_url = "http://127.0.0.1:${weak.address().port}/v1"
+[[provider.key]]\nname = "main"\nsecret = "sk-weak"\n[[channel]]\nname = "weak"\nprovider = "weak"
+[[model]]\nname = "weak"\nroutes = ["weak"]\n[[model.price]]\n${priceToml(PRICE)}`)
+      const client = openai.connect(system.url, await system.customer('weak'))
+      await client.whole('weak')
+      down = true
+      const began = Date.now()
+      await until(async () => {
+        await client.whole('weak').catch(() => {})
+        return told().length > 0
+      }, 'the channel to be told down', 30_000, 200)
+      assert.ok(Date.now() - began > 4000, 'not for what passes at once')
+      const [first] = told()
+      assert.equal(first.type, 'channel.down')
+      assert.equal(first.channel, 'weak')
+      assert.equal(first.why, 'overloaded')
+      process.kill(system.reconciler.pid, 'SIGKILL')
+      await system.reconciler.ended
+      system.startReconciler()
+      await system.ready()
+      await sleep(8000)
+      assert.equal(told().length, 1, 'it is down already')
+      down = false
+      await until(async () => {
+        await client.whole('weak').catch(() => {})
+        return told().length > 1
+      }, 'the channel to be told up', 90_000, 200)
+      await sleep(2500)
+      assert.deepEqual(told().map(each => each.type), ['channel.down', 'channel.up'])
+      await system.check()
+    } finally {
+      weak.closeAllConnections()
+      weak.close()
+    }
   })
 
   test('without a secret nothing starts', async () => {
