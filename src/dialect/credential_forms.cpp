@@ -62,6 +62,8 @@ Match match_pem(const Form&, std::string_view text) {
   const std::size_t name = title.find(kDashes);
   if (name == std::string_view::npos || title.substr(0, name).find(kMark) == std::string_view::npos)
     return {};
+  if (title.substr(0, name).find('"') != std::string_view::npos) return {};  // two strings of JSON
+  const std::string_view whole = text;
   text = text.substr(0, kMostPemBytes);
   const std::size_t inside = 2 * kDashes.size() + name;
   const std::size_t end = text.find("-----END ", inside);
@@ -69,8 +71,10 @@ Match match_pem(const Form&, std::string_view text) {
       end == std::string_view::npos ? end : text.find(kDashes, end + kDashes.size());
   const std::size_t quote = std::min(text.find('"', inside), text.size());
   if (last != std::string_view::npos && last < quote) return {0, last + kDashes.size()};
-  // Cut off: as far as the text goes. A backslash belongs to what is behind it.
+  // Cut off: as far as the text goes. A backslash belongs to what is behind it, and so does the
+  // first part of a character of several bytes.
   std::size_t size = quote;
+  while (size < whole.size() && (static_cast<unsigned char>(whole[size]) & 0xC0U) == 0x80) --size;
   while (text[size - 1] == '\\') --size;
   return {0, size};
 }

@@ -161,6 +161,33 @@ TEST(Credentials, APrivateKeyWithoutEndTakesNoMoreThanItsString) {
   }
 }
 
+// It would not be one string any more.
+TEST(Credentials, ATitleInTwoStringsIsNone) {
+  for (const std::string_view between : {R"(","b":")", R"(\"a\")"}) {
+    const std::string body = join({R"({"a":"-----BEGIN )", between, R"(PRIVATE KEY-----"})"});
+    ASSERT_TRUE(is_json(body)) << body;
+    std::string masked = body;
+    EXPECT_EQ(mask_credentials(masked), 0U);
+    EXPECT_EQ(masked, body);
+  }
+}
+
+// 16 KiB are masked of a key that has no end: no character is cut there.
+TEST(Credentials, APrivateKeyThatIsTooLongIsMaskedUpToACharacter) {
+  for (const std::string_view filler :
+       {"\xc3\xa9", "\xe2\x82\xac", "\xf0\x9f\x98\x80", "\\n", "\\\\"}) {
+    for (std::size_t shift = 0; shift < 5; ++shift) {
+      std::string body =
+          join({R"({"a":"-----BEGIN )", "PRIVATE KEY-----", std::string(shift, 'x')});
+      while (body.size() < 20'000) body += filler;
+      body += "\"}";
+      ASSERT_TRUE(is_json(body));
+      EXPECT_EQ(mask_credentials(body), 1U);
+      EXPECT_TRUE(is_json(body)) << filler << shift;
+    }
+  }
+}
+
 TEST(Credentials, ABodyWithoutAnyIsReadToItsEndAndLeftAlone) {
   std::string text(100'000, 'x');
   for (std::size_t i = 0; i < text.size(); i += 7) text[i] = "skAgx-_e"[i % 8];
