@@ -107,10 +107,6 @@ void put_query(std::string_view query, TargetWriter& out) {
 
 }  // namespace
 
-std::string_view models_path(Format format) {
-  return format == Format::claude ? "/v1/models" : "/models";
-}
-
 Result<std::size_t> upstream_target(const UpstreamTarget& target, std::span<char> out) {
   const std::string_view tail = suffix(target.operation);
   if (tail.empty()) return fail(Errc::unsupported);

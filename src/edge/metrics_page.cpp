@@ -157,6 +157,9 @@ std::string metrics_text(state::Boards& boards, TimeNs monotonic_ns) {
   append_plain(
       page, "sluice_notices_waiting",
       static_cast<std::int64_t>(admission.notices_waiting.load(std::memory_order_relaxed)));
+  append_plain(
+      page, "sluice_routes_unlisted",
+      static_cast<std::int64_t>(admission.routes_unlisted.load(std::memory_order_relaxed)));
   append_plain(page, "sluice_admission_stop", state::admission_stop(admission, monotonic_ns));
   return page;
 }

@@ -16,6 +16,7 @@ struct Ledger::Books {
         money(db, clock),
         usage(db, clock),
         notices(db, clock),
+        offers(db, clock),
         epochs(db, clock),
         audit(db, clock),
         sums(db) {}
@@ -25,6 +26,7 @@ struct Ledger::Books {
   MoneyBook money;
   UsageBook usage;
   NoticeBook notices;
+  OfferBook offers;
   EpochBook epochs;
   AuditLog audit;
   AuditBook sums;
@@ -80,6 +82,7 @@ CatalogBook& Ledger::catalog() { return books_->catalog; }
 MoneyBook& Ledger::money() { return books_->money; }
 UsageBook& Ledger::usage() { return books_->usage; }
 NoticeBook& Ledger::notices() { return books_->notices; }
+OfferBook& Ledger::offers() { return books_->offers; }
 EpochBook& Ledger::epochs() { return books_->epochs; }
 AuditLog& Ledger::audit() { return books_->audit; }
 AuditBook& Ledger::sums() { return books_->sums; }

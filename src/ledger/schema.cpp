@@ -336,8 +336,23 @@ CREATE INDEX notice_subject ON notice(kind, subject_id, id);
 CREATE INDEX notice_waiting ON notice(id) WHERE delivery = 0;
 )";
 
+// provider_offer: when a provider was last asked for its list of models, and whether all of it is
+// in offered_model; since_ns of a name is when it was seen first without a list in between that
+// lacked it.
+constexpr std::string_view kVersion3 = R"(
+CREATE TABLE provider_offer (
+  provider_id INTEGER PRIMARY KEY REFERENCES provider(id),
+  at_ns INTEGER NOT NULL,
+  complete INTEGER NOT NULL) STRICT;
+CREATE TABLE offered_model (
+  provider_id INTEGER NOT NULL REFERENCES provider(id),
+  name TEXT NOT NULL,
+  since_ns INTEGER NOT NULL,
+  PRIMARY KEY (provider_id, name)) STRICT, WITHOUT ROWID;
+)";
+
 /// From version i to i + 1.
-constexpr std::string_view kSteps[] = {kVersion1, kVersion2};
+constexpr std::string_view kSteps[] = {kVersion1, kVersion2, kVersion3};
 static_assert(std::size(kSteps) == static_cast<std::size_t>(kSchemaVersion));
 
 /// 0 when there are no tables yet.

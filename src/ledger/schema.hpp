@@ -7,7 +7,7 @@ namespace sluice::ledger {
 
 class Db;
 
-inline constexpr std::int64_t kSchemaVersion = 2;
+inline constexpr std::int64_t kSchemaVersion = 3;
 
 /// Creates the tables or brings them up to kSchemaVersion, in one transaction. Errc::unsupported
 /// when the ledger is newer than this program.

@@ -22,6 +22,7 @@
 #include "json_line.hpp"
 #include "notice_sender.hpp"
 #include "notice_watch.hpp"
+#include "offer_keeper.hpp"
 #include "publisher.hpp"
 #include "question_socket.hpp"
 #include "record_files.hpp"
@@ -131,8 +132,9 @@ struct Reconciler::Impl {
   std::optional<NoticeWatch> notice_watch;
   std::optional<ChannelWatch> channel_watch;
   std::unique_ptr<NoticeSender> notices;
+  std::optional<OfferKeeper> offers;
 
-  Episode drain_trouble, publish_trouble, slot_trouble, notice_trouble;
+  Episode drain_trouble, publish_trouble, slot_trouble, notice_trouble, offer_trouble;
   bool notices_known = false;  ///< the sender has all that wait in the ledger
   TimeNs next_drain_ns = 0, next_look_ns = 0, next_slots_ns = 0, next_expire_ns = 0,
          next_house_ns = 0;
@@ -200,6 +202,7 @@ Result<> Reconciler::Impl::open_parts(std::string& message) {
   set_limits();
   slots.emplace(environment, clock, options.state_directory);
   idem.emplace(environment, clock);
+  offers.emplace(environment, *ledger);
   publisher.emplace(environment, *ledger, clock, options);
   auto socket = QuestionSocket::open(
       options.state_directory + "/reconciler.sock",
@@ -396,6 +399,11 @@ Result<> Reconciler::Impl::every_second() {
       !judged) {
     return judged;
   }
+  if (auto judged = judge(offer_trouble, offers->step(named_catalog), "cannot keep lists of models",
+                          "lists of models are kept again");
+      !judged) {
+    return judged;
+  }
   if (auto stepped = slots->step(); !stepped) {
     return judge(slot_trouble, stepped.error(), "cannot close the holds of a dead shard",
                  next_slots_ns);
@@ -451,6 +459,7 @@ void Reconciler::Impl::tell_admission() {
     block.spans_sent.store(spans->sent(), std::memory_order_relaxed);
     block.spans_dropped.store(spans->dropped(), std::memory_order_relaxed);
   }
+  block.routes_unlisted.store(offers ? offers->unlisted() : 0, std::memory_order_relaxed);
   if (notices) block.notices_waiting.store(notices->waiting(), std::memory_order_relaxed);
   block.reconciler_heartbeat_ns.store(clock.monotonic_ns(), std::memory_order_relaxed);
 }

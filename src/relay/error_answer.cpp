@@ -2,9 +2,8 @@
 
 #include <algorithm>
 
+#include "answer_body.hpp"
 #include "error_kind.hpp"
-
-#include "sluice/http/body.hpp"
 
 namespace sluice::relay {
 namespace {
@@ -16,29 +15,14 @@ constexpr std::size_t kErrorBodyBytes = 64 * kKiB;  // that are kept to be passe
 ring::Task<ErrorAnswer> read_error_answer(Services& services, net::Stream& upstream,
                                           dialect::Format format, dialect::ErrorTable errors,
                                           const ResponseFacts& response, TimeNs most_ns) {
-  http::BodyDecoder decoder(response.framing, response.content_length, kErrorBodyBytes,
-                            Source::upstream);
   ErrorAnswer answer;
-  answer.whole = true;
-  const TimeNs deadline_ns = services.reactor.now_ns() + most_ns;
-  while (!decoder.done() && answer.whole) {
-    Result<ring::Piece> received = co_await upstream.receive(deadline_ns);
-    if (!received) {
-      answer.whole = decoder.end_of_stream().has_value() && received.error().code == Errc::closed;
-      break;
-    }
-    ring::Piece piece = std::move(*received);
-    while (!piece.empty() && !decoder.done()) {
-      const Result<http::BodyStep> step = decoder.next(piece.view());
-      answer.whole =
-          step && answer.body.append({step->payload.data(), step->payload.size()}, kErrorBodyBytes);
-      if (!answer.whole || step->consumed_bytes == 0) break;
-      piece.drop_front(step->consumed_bytes);
-    }
-    // Bytes behind the end stay in the connection: so it is not used again.
-    if (decoder.done()) upstream.unread(std::move(piece));
-  }
-  answer.reusable = decoder.done() && response.keep_alive;
+  const BodySink keep = [&answer](std::string_view payload) {
+    return answer.body.append(payload, kErrorBodyBytes);
+  };
+  const AnswerBody body =
+      co_await read_answer_body(services, upstream, response, keep, kErrorBodyBytes, most_ns);
+  answer.whole = body.whole;
+  answer.reusable = body.reusable;
   const dialect::ErrorClass error_class =
       dialect::classify_upstream_error(format, response.status, answer.body.view(), errors);
   services.count(counter_of(error_class));

@@ -4,16 +4,22 @@
 #include <cstring>
 #include <string>
 
+#include "answer_body.hpp"
 #include "attempt.hpp"
 #include "error_answer.hpp"
 #include "head_reader.hpp"
+#include "sluice/base/log.hpp"
+#include "sluice/dialect/offered_models.hpp"
 #include "sluice/policy/candidates.hpp"
+#include "sluice/state/offers.hpp"
 
 namespace sluice::relay {
 namespace {
 
 constexpr TimeNs kRoundNs = kSecond;
 constexpr TimeNs kAnswerNs = 10 * kSecond;
+constexpr TimeNs kListsNs = 3600 * kSecond;
+constexpr std::size_t kListBytes = 8 * kMiB;  // of the largest, which describe each model, 2 MiB
 constexpr std::string_view kClaudeVersion = "anthropic-version: 2023-06-01\r\n";
 
 state::BreakerWord word_of(const state::HealthEntry* entry) {
@@ -42,7 +48,8 @@ bool Probes::is_due(const Snapshot& snapshot, std::uint32_t channel, TimeNs now_
   const state::HealthEntry* health = snapshot.channel_health[channel];
   if ((entry.flags & state::kChannelEnabled) == 0 || health == nullptr) return false;
   const TimeNs interval_ns = services_.settings.probe_interval_ns;
-  if (now_ns - health->probed_ns.load(std::memory_order_relaxed) < interval_ns) return false;
+  const TimeNs probed_ns = health->probed_ns.load(std::memory_order_relaxed);
+  if (now_ns - probed_ns < interval_ns) return false;
   if (waits_for_probe(health, now_ns)) return true;
   for (std::uint32_t key = entry.first_key; key < key_end(entry); ++key) {
     if (waits_for_probe(snapshot.key_health[key], now_ns)) return true;
@@ -50,7 +57,9 @@ bool Probes::is_due(const Snapshot& snapshot, std::uint32_t channel, TimeNs now_
   const state::FaultWindow last =
       state::unpack_window(health->window.load(std::memory_order_relaxed));
   const TimeNs used_ns = last.number * policy::BreakerRules{}.window_ns;
-  return word_of(health).phase == state::BreakerPhase::closed && now_ns - used_ns > interval_ns;
+  const bool old_list = probed_ns == 0 || now_ns - probed_ns >= kListsNs;
+  return word_of(health).phase == state::BreakerPhase::closed &&
+         (old_list || now_ns - used_ns > interval_ns);
 }
 
 bool Probes::claim(state::HealthEntry& entry, TimeNs now_ns) const {
@@ -133,7 +142,7 @@ ring::Task<> Probes::ask(const Snapshot& snapshot, const Target& target, Attempt
   const state::ChannelEntry& channel = snapshot.catalog->channels()[target.channel];
   const auto format = static_cast<dialect::Format>(channel.format);
   const std::string path = std::string(snapshot.catalog->text(channel.base_path)) +
-                           std::string(dialect::models_path(format));
+                           std::string(dialect::models_target(format));
   const UpstreamTarget upstream{.snapshot = snapshot,
                                 .channel = channel,
                                 .upstream_model = {},
@@ -158,11 +167,38 @@ ring::Task<> Probes::ask(const Snapshot& snapshot, const Target& target, Attempt
   if (!response) co_return;
   status = response->status;
   fault = policy::Fault::none;
+  if (status == 200 && !response->encoded && wants_list(channel)) {
+    co_await read_list(channel, attempt, *response);
+  }
   if (status < 400) co_return;
   const ErrorAnswer answer = co_await read_error_answer(
       services_, attempt.upstream(), format,
       dialect::ErrorTable(snapshot.catalog->text(channel.error_classes)), *response, kAnswerNs);
   fault = answer.fault;
+}
+
+bool Probes::wants_list(const state::ChannelEntry& channel) {
+  const TimeNs now_ns = services_.reactor.now_ns();
+  const auto [listed, first] = listed_ns_.try_emplace(channel.id, now_ns);
+  if (!first && now_ns - listed->second < kListsNs) return false;
+  listed->second = now_ns;
+  return true;
+}
+
+// That a list makes no sense speaks against nothing: chat may work all the same.
+ring::Task<> Probes::read_list(const state::ChannelEntry& channel, Attempt& attempt,
+                               const ResponseFacts& response) {
+  dialect::OfferedModels models(static_cast<dialect::Format>(channel.format));
+  const BodySink read = [&models](std::string_view piece) { return models.feed(piece); };
+  const AnswerBody body = co_await read_answer_body(services_, attempt.upstream(), response, read,
+                                                    kListBytes, kAnswerNs);
+  if (!body.whole || !models.is_list()) co_return;
+  const auto names = models.names();
+  const Result<> written = state::write_offer(services_.environment.epoch_directory(),
+                                              {.channel_id = channel.id,
+                                               .complete = models.is_complete(),
+                                               .models = {names.begin(), names.end()}});
+  if (!written) log_line(LogLevel::warning, "relay", "a provider's list of models cannot be kept");
 }
 
 void Probes::note(const Snapshot& snapshot, const Target& target, int status, policy::Fault fault,

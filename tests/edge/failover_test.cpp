@@ -14,6 +14,7 @@
 #include "scripted_upstream.hpp"
 #include "sluice/policy/breaker.hpp"
 #include "sluice/policy/candidates.hpp"
+#include "sluice/state/offers.hpp"
 #include "stream_formats.hpp"
 #include "test_node.hpp"
 
@@ -425,6 +426,49 @@ TEST(Probes, AChannelThatWasLeftAloneIsAskedForItsModelsFirst) {  // D6
   EXPECT_GE(probed, 2);
   node.stop();
   EXPECT_EQ(node.left().outbox.back().record.channel_id, 1U);
+}
+
+TEST(Probes, LeaveTheListOfModelsForTheLedgerOnceInAWhile) {  // D6
+  std::atomic<int> lists{0};
+  ScriptedUpstream first([&](Socket& client, int) {
+    for (;;) {
+      const std::string request = client.receive_message();
+      if (request.empty()) break;
+      const bool probe = request.starts_with("GET /v1/models HTTP/1.1\r\n");
+      lists += probe ? 1 : 0;
+      client.send(
+          with_length(kJsonHead, probe ? R"({"data":[{"id":"a"},{"id":"b c"}]})" : kAnswer));
+    }
+  });
+  ScriptedUpstream hostile(answering(with_length(kJsonHead, "[[[[[[[[")));
+  NodePlan plan{.upstream_port = first.port(), .more_upstreams = {hostile.port()}};
+  plan.settings.probe_interval_ns = 200 * kMillisecond;
+  TestNode node(plan);
+  const auto offer = [&] {
+    for (int i = 0; i < 500; ++i) {
+      if (auto found = state::read_offer(node.epoch_directory(), 1)) return *found;
+      std::this_thread::sleep_for(milliseconds(10));
+    }
+    return state::Offer{};
+  };
+  const state::Offer read = offer();
+  EXPECT_EQ(read.models, std::vector<std::string>{"a"});
+  EXPECT_FALSE(read.complete) << "one of them is no name";
+  for (int i = 0; i < 500 && lists < 2; ++i) std::this_thread::sleep_for(milliseconds(10));
+  EXPECT_GE(lists, 2) << "an idle channel is probed";
+  state::remove_offer(node.epoch_directory(), 1);
+  // From here on the board says that it is in use.
+  const auto then = static_cast<std::uint32_t>((node.now_ns() + 7200 * kSecond) / (10 * kSecond));
+  node.health(HealthKind::channel, 1).window = state::pack(state::FaultWindow{.number = then});
+  std::this_thread::sleep_for(milliseconds(2500));
+  EXPECT_FALSE(state::read_offer(node.epoch_directory(), 1)) << "its list is not read each time";
+  const int before = lists;
+  node.skip(3601 * kSecond);
+  EXPECT_EQ(offer().models, std::vector<std::string>{"a"});
+  EXPECT_EQ(lists, before + 1) << "a channel in use is asked once an hour";
+  EXPECT_FALSE(state::read_offer(node.epoch_directory(), 2)) << "that was no list";
+  EXPECT_EQ(node.health(HealthKind::channel, 2).faults.load(), 0U);
+  node.stop();
 }
 
 // ---- late commit

@@ -181,7 +181,7 @@ void TestNode::publish(const NodePlan& plan) {
   ASSERT_TRUE(book.has_value());
   auto environment = state::open({.directory = directory_}, message);
   ASSERT_TRUE(environment.has_value()) << message;
-  const std::string& epoch = (*environment)->epoch_directory();
+  const std::string& epoch = epoch_directory_ = (*environment)->epoch_directory();
   ASSERT_TRUE(state::write_file(epoch, state::catalog_file_name(1), *catalog));
   ASSERT_TRUE(state::write_file(epoch, state::addresses_file_name(1), *book));
   state::Writer writer(**environment);

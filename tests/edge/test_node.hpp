@@ -76,6 +76,7 @@ class TestNode {
   void skip(TimeNs by_ns) { clock_.skip(by_ns); }
   /// The shard's monotonic time.
   [[nodiscard]] TimeNs now_ns() const { return clock_.monotonic_ns(); }
+  [[nodiscard]] const std::string& epoch_directory() const { return epoch_directory_; }
   /// Asks the shard to finish.
   void drain();
   /// Drains and ends the shard; then what it left can be read.
@@ -93,6 +94,7 @@ class TestNode {
   void publish(const NodePlan& plan);
 
   std::string directory_;
+  std::string epoch_directory_;
   std::uint16_t port_ = 0;
   int listening_ = -1;
   int control_[2] = {-1, -1};

@@ -14,13 +14,15 @@ class SchemaTest : public LedgerTest {
  protected:
   using Columns = std::map<std::string, std::string>;  ///< table and column → type
 
-  /// Puts a ledger of version 1 where this test's own was.
-  void become_version_1() {
+  /// Puts a ledger of an earlier version where this test's own was.
+  void become_version(int version) {
     ledger_.reset();
     for (const char* end : {"", "-wal", "-shm"}) std::filesystem::remove(file() + end);
-    std::stringstream script;
-    script << std::ifstream(SLUICE_VERSION_1).rdbuf();
-    run(script.str());
+    for (int step = 1; step <= version; ++step) {
+      std::stringstream script;
+      script << std::ifstream(SLUICE_VERSIONS "/version_" + std::to_string(step) + ".sql").rdbuf();
+      run(script.str());
+    }
   }
   void run(const std::string& sql) {
     sqlite3* connection = nullptr;
@@ -51,7 +53,7 @@ class SchemaTest : public LedgerTest {
 };
 
 TEST_F(SchemaTest, KeysOfVersion1AreOfTheFirstPepper) {
-  become_version_1();
+  become_version(1);
   reopen();
   const auto keys = ledger_->keys().list(0);
   ASSERT_TRUE(keys) << ledger_->last_error();
@@ -63,7 +65,7 @@ TEST_F(SchemaTest, KeysOfVersion1AreOfTheFirstPepper) {
 }
 
 TEST_F(SchemaTest, AMigratedLedgerTakesWhatANewOneTakes) {
-  become_version_1();
+  become_version(1);
   reopen();
   ApiKey key;
   key.wallet_id = 1;
@@ -81,7 +83,7 @@ TEST_F(SchemaTest, AMigratedLedgerTakesWhatANewOneTakes) {
 }
 
 TEST_F(SchemaTest, ModelsOfVersion1HaveNoTimesOfTheirOwnAndMayBeGrouped) {
-  become_version_1();
+  become_version(1);
   run("INSERT INTO model VALUES (1, 'old', '', '', '', 0, 0, 7, 8, 1300, 0, 100, 1, 1, 1, 5)");
   reopen();
   const auto model = ledger_->catalog().model("old");
@@ -95,7 +97,7 @@ TEST_F(SchemaTest, ModelsOfVersion1HaveNoTimesOfTheirOwnAndMayBeGrouped) {
 }
 
 TEST_F(SchemaTest, ProvidersAndChannelsOfVersion1DepartFromNothing) {
-  become_version_1();
+  become_version(1);
   run("INSERT INTO provider VALUES (70, 'old', 'openai', 'https://a.example', 'bearer', '', 1);"
       "INSERT INTO channel VALUES (70, 'old', 70, 0, 1, 1000, 'socks5://a.example:1', 0, 0, 0, 1)");
   reopen();
@@ -108,12 +110,28 @@ TEST_F(SchemaTest, ProvidersAndChannelsOfVersion1DepartFromNothing) {
   EXPECT_EQ(channel->proxy_credentials + channel->proxy_fingerprint, "");
 }
 
-TEST_F(SchemaTest, AVersion1ThatOnlyReadsIsRefused) {
-  become_version_1();
-  std::string message;
-  const auto opened = Ledger::open(file(), Access::read_only, clock_, message);
-  ASSERT_FALSE(opened);
-  EXPECT_EQ(opened.error().code, Errc::unsupported);
+TEST_F(SchemaTest, OfProvidersOfVersion2NoListIsKnown) {
+  become_version(2);
+  run("INSERT INTO provider (id, name, dialect, base_url, auth, extra_headers, enabled) VALUES "
+      "(70, 'old', 'openai', 'https://a.example', 'bearer', '', 1);"
+      "INSERT INTO notice (kind, subject_id, period, at_ns, body) VALUES (7, 4, 0, 5, '{}')");
+  reopen();
+  EXPECT_TRUE(ledger_->offers().all()->empty());
+  EXPECT_EQ(ledger_->offers().of(70)->at_ns, 0);
+  ASSERT_TRUE(ledger_->offers().put(70, true, {"m"})) << ledger_->last_error();
+  EXPECT_EQ(ledger_->offers().all()->size(), 1U);
+  EXPECT_EQ(ledger_->notices().waiting(10)->size(), 1U) << "what was there is there";
+  EXPECT_EQ(balance(1), 5 * kNanosPerUsd);
+}
+
+TEST_F(SchemaTest, AnEarlierVersionThatOnlyReadsIsRefused) {
+  for (const int version : {1, 2}) {
+    become_version(version);
+    std::string message;
+    const auto opened = Ledger::open(file(), Access::read_only, clock_, message);
+    ASSERT_FALSE(opened);
+    EXPECT_EQ(opened.error().code, Errc::unsupported);
+  }
 }
 
 // Whatever a later version adds: the tables are those of a new ledger.
@@ -121,10 +139,12 @@ TEST_F(SchemaTest, AMigratedLedgerHasTheTablesOfANewOne) {
   ledger_.reset();
   const Columns fresh = columns_of(file());
   EXPECT_GT(fresh.size(), 200U);
-  become_version_1();
-  reopen();
-  EXPECT_TRUE(ledger_->epochs().open_next(1, {})) << ledger_->last_error();
-  EXPECT_EQ(columns_of(file()), fresh);
+  for (const int version : {1, 2}) {
+    become_version(version);
+    reopen();
+    EXPECT_TRUE(ledger_->epochs().open_next(1, {})) << ledger_->last_error();
+    EXPECT_EQ(columns_of(file()), fresh);
+  }
 }
 
 // M28: a program does not write a ledger that a newer one has changed.

@@ -72,7 +72,4 @@ struct UpstreamTarget {
 [[nodiscard]] Result<std::size_t> upstream_target(const UpstreamTarget& target,
                                                   std::span<char> out);
 
-/// Where a provider lists its models, behind the channel's base path. Static text.
-[[nodiscard]] std::string_view models_path(Format format);
-
 }  // namespace sluice::dialect

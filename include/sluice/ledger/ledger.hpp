@@ -22,6 +22,7 @@
 #include "sluice/ledger/key_book.hpp"
 #include "sluice/ledger/money_book.hpp"
 #include "sluice/ledger/notice_book.hpp"
+#include "sluice/ledger/offer_book.hpp"
 #include "sluice/ledger/usage_book.hpp"
 
 namespace sluice::ledger {
@@ -58,6 +59,7 @@ class Ledger {
   [[nodiscard]] MoneyBook& money();
   [[nodiscard]] UsageBook& usage();
   [[nodiscard]] NoticeBook& notices();
+  [[nodiscard]] OfferBook& offers();
   [[nodiscard]] EpochBook& epochs();
   [[nodiscard]] AuditLog& audit();
   [[nodiscard]] AuditBook& sums();

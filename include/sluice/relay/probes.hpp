@@ -1,9 +1,11 @@
 // Active probes: a provider is asked for its list of models, which costs nothing and shows whether
-// the way to it and the key work, before a client's request has to find out.
+// the way to it and the key work, before a client's request has to find out. Once in a while the
+// list itself is read, and left for the ledger (state/offers.hpp).
 #pragma once
 
 #include <array>
 #include <cstdint>
+#include <map>
 #include <memory>
 
 #include "sluice/relay/services.hpp"
@@ -12,6 +14,7 @@
 namespace sluice::relay {
 
 class Attempt;
+struct ResponseFacts;
 
 /// Of one shard. Channels are shared by all shards: whoever notes the time of a probe on the health
 /// board first makes it.
@@ -21,8 +24,9 @@ class Probes {
 
   explicit Probes(Services& services) : services_(services) {}
 
-  /// Starts what is due: a channel or key that may be tried again, and a channel that nobody has
-  /// used for an interval. Looks around once a second; from the tick.
+  /// Starts what is due: a channel or key that may be tried again, a channel that nobody has used
+  /// for an interval, and one whose list nobody has asked for in an hour. Looks around once a
+  /// second; from the tick.
   void tick(TimeNs now_ns);
   /// Ends those that run, soon; then join() before the shard goes.
   void stop();
@@ -42,12 +46,17 @@ class Probes {
                                  std::size_t place);
   [[nodiscard]] ring::Task<> ask(const Snapshot& snapshot, const Target& target, Attempt& attempt,
                                  int& status, policy::Fault& fault);
+  /// True, and noted, where this shard has not read the channel's list for an hour.
+  [[nodiscard]] bool wants_list(const state::ChannelEntry& channel);
+  [[nodiscard]] ring::Task<> read_list(const state::ChannelEntry& channel, Attempt& attempt,
+                                       const ResponseFacts& response);
   void note(const Snapshot& snapshot, const Target& target, int status, policy::Fault fault,
             TimeNs began_ns);
 
   Services& services_;
   ring::Scope scope_;
   std::array<Attempt*, kMostRunning> running_{};
+  std::map<std::uint32_t, TimeNs> listed_ns_;  ///< by channel: when its list was read here
   TimeNs next_round_ns_ = 0;
 };
 

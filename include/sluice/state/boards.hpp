@@ -170,6 +170,8 @@ struct alignas(64) AdmissionBlock {
   std::atomic<std::uint64_t> notices_sent{0};
   std::atomic<std::uint64_t> notices_given_up{0};
   std::atomic<std::uint64_t> notices_waiting{0};
+  /// routes that lead to a model that their provider does not list
+  std::atomic<std::uint64_t> routes_unlisted{0};
 };
 enum AdmissionStop : std::uint32_t {
   kStopUndrained = 1U << 0,

@@ -1,6 +1,7 @@
 #include <cstdlib>
 
 #include "sluice/control/catalog.hpp"
+#include "sluice/control/offers.hpp"
 #include "verbs.hpp"
 
 namespace sluice::cli {
@@ -12,11 +13,13 @@ struct Arguments {
   std::string credentials_env;
 };
 
-Record to_record(const ledger::Channel& channel, const std::string& provider) {
+Record to_record(const ledger::Channel& channel, const std::string& provider,
+                 const std::string& unlisted) {
   return {{"id", channel.id},         {"name", channel.name},
           {"provider", provider},     {"priority", channel.priority},
           {"weight", channel.weight}, {"multiplier_thousandths", channel.multiplier},
-          {"proxy", channel.proxy},   {"enabled", channel.enabled}};
+          {"proxy", channel.proxy},   {"enabled", channel.enabled},
+          {"unlisted", unlisted}};
 }
 
 Outcome<> list(Session& session, const std::string& only) {
@@ -25,6 +28,9 @@ Outcome<> list(Session& session, const std::string& only) {
   auto snapshot = (*service)->ledger.catalog().snapshot();
   if (!snapshot)
     return std::unexpected(control::from_ledger(**service, snapshot.error(), "channels"));
+  auto offers = (*service)->ledger.offers().all();
+  if (!offers) return std::unexpected(control::from_ledger(**service, offers.error(), "channels"));
+  const auto missing = control::unlisted_routes(*snapshot, *offers);
   std::vector<Record> records;
   for (const ledger::Channel& channel : snapshot->channels) {
     if (!only.empty() && channel.name != only) continue;
@@ -32,7 +38,12 @@ Outcome<> list(Session& session, const std::string& only) {
     for (const ledger::Provider& provider : snapshot->providers) {
       if (provider.id == channel.provider_id) owner = provider.name;
     }
-    records.push_back(to_record(channel, owner));
+    std::string unlisted;
+    for (const control::UnlistedRoute& route : missing) {
+      if (route.channel != channel.name) continue;
+      unlisted += (unlisted.empty() ? "" : ",") + route.model + "=" + route.upstream_model;
+    }
+    records.push_back(to_record(channel, owner, unlisted));
   }
   if (only.empty()) {
     print_list(session.json(), records);

@@ -1,7 +1,9 @@
 #include <cstdio>
 #include <cstdlib>
 
+#include "sluice/base/text_units.hpp"
 #include "sluice/control/catalog.hpp"
+#include "sluice/control/offers.hpp"
 #include "verbs.hpp"
 
 namespace sluice::cli {
@@ -106,6 +108,37 @@ Outcome<> list(Session& session) {
   return {};
 }
 
+/// What it said last that it offers, beside the routes that lead there.
+Outcome<> models(Session& session, const std::string& name) {
+  auto service = session.service();
+  if (!service) return std::unexpected(service.error());
+  ledger::Ledger& ledger = (*service)->ledger;
+  const auto failed = [&](const Error& error) {
+    return std::unexpected(control::from_ledger(**service, error, "provider '" + name + "'"));
+  };
+  const auto provider = ledger.catalog().provider(name);
+  if (!provider) return failed(provider.error());
+  const auto offer = ledger.offers().of(provider->id);
+  if (!offer) return failed(offer.error());
+  const auto snapshot = ledger.catalog().snapshot();
+  if (!snapshot) return failed(snapshot.error());
+  std::vector<Record> records;
+  for (const control::OfferRow& row : control::compare_offer(*snapshot, *offer)) {
+    std::string mapped;
+    for (const std::string& model : row.models) mapped += (mapped.empty() ? "" : ",") + model;
+    records.push_back({{"name", row.name},
+                       {"offered", row.offered},
+                       {"since", row.offered ? format_utc(row.since_ns) : ""},
+                       {"models", mapped}});
+  }
+  print_record_with(session.json(),
+                    {{"provider", name},
+                     {"asked_at", offer->at_ns == 0 ? "" : format_utc(offer->at_ns)},
+                     {"complete", offer->complete}},
+                    "models", records);
+  return {};
+}
+
 }  // namespace
 
 void add_provider_verbs(Parser& parser, Session& session) {
@@ -133,6 +166,10 @@ void add_provider_verbs(Parser& parser, Session& session) {
   parser.verb("provider", "list", "lists providers and the ends of their keys").runs([&session] {
     return list(session);
   });
+  auto name = std::make_shared<std::string>();
+  parser.verb("provider", "models", "what it offers, and which models here lead to it")
+      .argument("name", "provider", *name)
+      .runs([&session, name] { return models(session, *name); });
 }
 
 }  // namespace sluice::cli
