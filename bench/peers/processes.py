@@ -67,10 +67,12 @@ def rss_bytes(pids):
 
 
 def pin(pids, core):
+    """To one core, or (None) to none of them in particular."""
+    cores = set(range(os.cpu_count() or 1)) if core is None else {core}
     for pid in pids:
         for task in glob.glob(f"/proc/{pid}/task/*"):
             try:
-                os.sched_setaffinity(int(task.rsplit("/", 1)[1]), {core})
+                os.sched_setaffinity(int(task.rsplit("/", 1)[1]), cores)
             except OSError:
                 pass
 

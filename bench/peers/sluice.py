@@ -28,7 +28,7 @@ class Sluice:
     the ledger off the disk."""
 
     def __init__(self, processes, directory, mock, core, side_core, programs, certificate, name="sluice", keys=64,
-                 spin="0", models=(), in_memory=False):
+                 spin="0", models=(), in_memory=False, shards=1):
         self.name = name
         self.processes = processes
         self.state = f"/dev/shm/sluice-bench-{os.getpid()}-{name}"
@@ -39,6 +39,7 @@ class Sluice:
         self.side_core = side_core
         self.programs = programs  # directory of the built programs
         self.keys = keys
+        self.shards = shards
         self.spin = spin
         self.models = models
         self.ports = {"plain": free_port(), "tls": free_port()}
@@ -125,7 +126,7 @@ class Sluice:
 node = 1
 allow_private = ["127.0.0.0/8"]
 [edge]
-shards = 1
+shards = {self.shards}
 spin = "{self.spin}"
 ca_file = "{self.certificate}"
 metrics_address = "127.0.0.1:{self.metrics_port}"
