@@ -4,6 +4,7 @@ import glob
 import http.client
 import json
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -11,9 +12,18 @@ import time
 
 
 def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """One of 127.0.0.1 below those that the kernel gives to outgoing connections, which could take a probed port first."""
+    with open("/proc/sys/net/ipv4/ip_local_port_range") as file:
+        ephemeral = int(file.read().split()[0])
+    for _ in range(1000):
+        port = random.randrange(10_000, ephemeral)
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+                return port
+            except OSError:
+                continue
+    raise RuntimeError("no free port on 127.0.0.1")
 
 
 def wait_for_port(port, process, log, seconds=10):

@@ -54,16 +54,26 @@ export function descendants(pid) {
   return found
 }
 
-/** A port of 127.0.0.1 that nobody uses now. */
-export function freePort() {
-  return new Promise((resolve, reject) => {
+/** Below the ports that the kernel gives to outgoing connections: one of those could take a probed port first. */
+const belowEphemeral = () => Number(readFileSync('/proc/sys/net/ipv4/ip_local_port_range', 'utf8').split(/\s+/)[0])
+
+/** Can `port` of 127.0.0.1 be listened on? */
+function isFree(port) {
+  return new Promise(resolve => {
     const probe = createServer()
-    probe.on('error', reject)
-    probe.listen(0, '127.0.0.1', () => {
-      const { port } = probe.address()
-      probe.close(() => resolve(port))
-    })
+    probe.on('error', () => resolve(false))
+    probe.listen(port, '127.0.0.1', () => probe.close(() => resolve(true)))
   })
+}
+
+/** A port of 127.0.0.1 that nobody listens on now, and that no outgoing connection will be given. */
+export async function freePort() {
+  const lowest = 10_000
+  for (let attempt = 0; attempt < 1000; ++attempt) {
+    const port = lowest + Math.floor(Math.random() * (belowEphemeral() - lowest))
+    if (await isFree(port)) return port
+  }
+  throw new Error('no free port on 127.0.0.1')
 }
 
 export const sleep = ms => new Promise(resolve => setTimeout(resolve, ms))
