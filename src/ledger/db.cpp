@@ -42,6 +42,11 @@ std::string connect_string(const std::string& database) {
   return static_cast<soci::sqlite3_session_backend*>(session.get_backend())->conn_;
 }
 
+/// The same of a statement.
+[[clang::no_sanitize("vptr")]] sqlite_api::sqlite3_stmt* handle_of(soci::statement& statement) {
+  return static_cast<soci::sqlite3_statement_backend*>(statement.get_backend())->stmt_;
+}
+
 }  // namespace
 
 struct Db::Session {
@@ -97,6 +102,13 @@ struct Db::Prepared final : Row {
       }
       ++at;
     }
+  }
+
+  /// Ends a run that an exception broke off. A statement that stands between two rows keeps its
+  /// snapshot, and this connection cannot write any more once another one has.
+  void stop() noexcept {
+    sqlite_api::sqlite3_reset(handle_of(statement));
+    running = false;
   }
 
   [[nodiscard]] std::int64_t integer(std::size_t column) const override {
@@ -230,7 +242,7 @@ Result<> Db::query(std::string_view sql, const char* types, std::initializer_lis
     statement->running = false;
     return {};
   } catch (...) {
-    if (statement != nullptr) statement->running = false;
+    if (statement != nullptr) statement->stop();
     return failed();
   }
 }

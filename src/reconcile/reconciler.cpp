@@ -240,10 +240,11 @@ Result<> Reconciler::Impl::mark_epoch(bool clean) {
 }
 
 /// When no shard is at work nothing is left behind, and nothing comes in until the next start:
-/// what a shard did alone would be lost with the power, and no gap would say so.
+/// what a shard did alone would be lost with the power, and no gap would say so. That goes for the
+/// holds of dead shards too, which the next owner of their slot would close.
 void Reconciler::Impl::leave_in_order() {
   const auto held = state::AllSlots::acquire(options.state_directory);
-  if (!held || !drain_all(kLastDrainNs)) return;
+  if (!held || !slots->reap_all(*held) || !drain_all(kLastDrainNs)) return;
   started.environment->boards().admission().stop.store(state::kStopUndrained,
                                                        std::memory_order_relaxed);
   if (!mark_epoch(true)) {

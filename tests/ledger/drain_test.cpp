@@ -277,6 +277,21 @@ TEST_F(DrainTest, SumsMadeAnewAgreeWithWhatIsKept) {
   EXPECT_EQ((*numbered)[0].amount, 1000);
 }
 
+// A question whose rows were not all taken kept its snapshot: once another program had written,
+// this connection was told "locked" for ever (tools/sim --everywhere).
+TEST_F(DrainTest, AQuestionThatIsBrokenOffKeepsNoSnapshot) {
+  ASSERT_TRUE(drain(usage_rows(0, 1, 3, wallet_.id)));
+  const auto broken = ledger_->sums().each_usage(
+      1, 1, [](const StoredUsage&) -> void { throw std::bad_alloc(); });
+  ASSERT_FALSE(broken);
+  EXPECT_EQ(broken.error().code, Errc::internal);
+  std::string message;
+  auto other = Ledger::open(file(), Access::read_write, clock_, message);
+  ASSERT_TRUE(other) << message;
+  ASSERT_TRUE((*other)->money().credit(wallet_.id, 5, House::funding_credit, ""));
+  EXPECT_TRUE(drain(usage_rows(0, 4, 6, wallet_.id))) << ledger_->last_error();
+}
+
 // kill -9 at every crash point of a drain: after reopening, the cursor says whether the batch is
 // there, and it is there wholly or not at all.
 TEST_F(DrainTest, DyingAtAnyCommitLeavesAllOrNothing) {

@@ -34,6 +34,15 @@ class EpochTest : public Node {
     options_.boot_id_file = disk_.path() + "/boot_id";
     std::ofstream(options_.boot_id_file) << "00000000-0000-4000-8000-00000000000" << ++boots_;
   }
+  /// Stops the reconciler as the operator does.
+  void leave() {
+    int stop[2];
+    ASSERT_EQ(pipe(stop), 0);
+    ASSERT_EQ(write(stop[1], "x", 1), 1);
+    ASSERT_TRUE(reconciler_->run(stop[0]));
+    close(stop[0]);
+    close(stop[1]);
+  }
   int boots_ = 0;
 };
 
@@ -129,12 +138,7 @@ TEST_F(EpochTest, EpochThatWasLeftInOrderIsNoGap) {
   {
     shard().request(account.wallet.id, account.key.id, 1000, 300);
   }
-  int stop[2];
-  ASSERT_EQ(pipe(stop), 0);
-  ASSERT_EQ(write(stop[1], "x", 1), 1);
-  ASSERT_TRUE(reconciler_->run(stop[0]));
-  close(stop[0]);
-  close(stop[1]);
+  leave();
   EXPECT_EQ(environment().boards().admission().stop.load(), state::kStopUndrained)
       << "nothing is admitted that nobody would drain";
   reboot();
@@ -145,6 +149,22 @@ TEST_F(EpochTest, EpochThatWasLeftInOrderIsNoGap) {
   reboot();
   start();
   EXPECT_EQ(books_->usage().gaps()->size(), options_.slots);
+}
+
+// tools/sim, seed 5293: the next owner of the slot closed the hold, and its row went with the power.
+TEST_F(EpochTest, LeavingInOrderClosesTheHoldsOfTheDead) {
+  const Account account = add_account("acme", kNanosPerUsd);
+  start();
+  {
+    PlayedShard shard = this->shard();
+    EXPECT_EQ(shard.reserve(account.wallet.id, account.key.id, 5000).verdict, state::Verdict::done);
+  }
+  leave();
+  EXPECT_EQ(live(account).held, 0);
+  EXPECT_EQ(usage().size(), 1U) << "the row of the hold's end is in the ledger";
+  reboot();
+  start();
+  EXPECT_TRUE(books_->usage().gaps()->empty());
 }
 
 TEST_F(EpochTest, TornRowIsSalvagedAroundAndIsAGap) {

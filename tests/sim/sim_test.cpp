@@ -67,7 +67,9 @@ INSTANTIATE_TEST_SUITE_P(Seeds, SeedThatFailed,
                                          Regression{"EpochWasCompletedAndNotNamed", 436},
                                          Regression{"RollbackWithoutMemoryKeptTheLock", 266},
                                          Regression{"LockWithoutMemoryWasLostForEver", 473},
-                                         Regression{"ConnectionStringWithoutMemoryHadNoEnd", 31}),
+                                         Regression{"ConnectionStringWithoutMemoryHadNoEnd", 31},
+                                         Regression{"HoldsOfTheDeadWereOpenWhenItLeftInOrder",
+                                                    5293}),
                          [](const auto& each) { return each.param.name; });
 
 class PlantedFault : public testing::TestWithParam<Fault> {};
