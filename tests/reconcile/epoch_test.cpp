@@ -151,7 +151,7 @@ TEST_F(EpochTest, EpochThatWasLeftInOrderIsNoGap) {
   EXPECT_EQ(books_->usage().gaps()->size(), options_.slots);
 }
 
-// tools/sim, seed 5293: the next owner of the slot closed the hold, and its row went with the power.
+// tools/sim, seed 5293: the next owner of the slot closed the hold; its row went with the power.
 TEST_F(EpochTest, LeavingInOrderClosesTheHoldsOfTheDead) {
   const Account account = add_account("acme", kNanosPerUsd);
   start();
