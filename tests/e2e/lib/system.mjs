@@ -112,9 +112,12 @@ ${priceToml(PRICE)}
   }
 
   /** Runs `sluice` with --json; the parsed answer, or an Error with its one line. */
-  cli(...args) {
+  cli(...args) { return this.cliWithin(60_000, ...args) }
+
+  /** The same with `ms` of time. */
+  cliWithin(ms, ...args) {
     return new Promise((resolve, reject) => {
-      execFile(program('sluice'), ['--config', this.configFile, ...args, '--json'], { timeout: 60_000, maxBuffer: 1 << 28 },
+      execFile(program('sluice'), ['--config', this.configFile, ...args, '--json'], { timeout: ms, maxBuffer: 1 << 28 },
         (error, out, err) => {
           if (!error) return resolve(out.trim() ? JSON.parse(out) : null)
           const problem = new Error(`sluice ${args.join(' ')}: exit ${error.code}: ${err.trim()}`)
@@ -198,7 +201,7 @@ ${priceToml(PRICE)}
   }
 
   /** The auditor: throws what it found unless the invariants hold. */
-  check() { return this.cli('check') }
+  check(ms = 60_000) { return this.cliWithin(ms, 'check') }
 
   logs() {
     return ['mock.log', 'reconciler.log', 'edge.log'].map(name => {
