@@ -8,6 +8,8 @@
 namespace sluice::relay {
 namespace {
 
+__extension__ using Wide = __int128;
+
 // Shares of what is covered at which another slice is asked for (design §3.1).
 constexpr Tokens kFirstAskPercent = 80;
 constexpr Tokens kSecondAskPercent = 90;
@@ -122,11 +124,7 @@ void Hold::on_extended(state::PendingVerb& verb) noexcept {
   const bool extended =
       verb.error.code == Errc::none && verb.outcome.verdict == state::Verdict::done;
   if (extended) {
-    ++self.extensions_;
-    self.terms_.amount += std::get<state::ExtendVerb>(verb.verb).amount;
-    const Tokens before = self.covered_;
-    self.covered_ += self.asked_tokens_;
-    self.ask_at_ = before + self.asked_tokens_ * kFirstAskPercent / 100;
+    self.take_extension(verb.outcome, std::get<state::ExtendVerb>(verb.verb).amount);
   } else if (self.counted_ >= self.covered_) {
     self.exhausted_ = true;
   } else {
@@ -134,6 +132,18 @@ void Hold::on_extended(state::PendingVerb& verb) noexcept {
     self.ask_at_ = self.counted_ < second ? second : self.covered_;
   }
   if (self.closer_) self.services_.reactor.ready(std::exchange(self.closer_, nullptr));
+}
+
+// Usually what was asked for. Where an earlier one is in the store whose outcome could not be told
+// (its commit failed), that one is what the hold has got instead.
+void Hold::take_extension(const state::Outcome& outcome, Nanos asked) noexcept {
+  const Nanos added = outcome.held - terms_.amount;
+  extensions_ = outcome.extensions;
+  terms_.amount = outcome.held;
+  Tokens tokens = asked_tokens_;
+  if (added < asked) tokens = static_cast<Tokens>(static_cast<Wide>(tokens) * added / asked);
+  ask_at_ = covered_ + tokens * kFirstAskPercent / 100;
+  covered_ += tokens;
 }
 
 struct Hold::ExtensionAwaiter {

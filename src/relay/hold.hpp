@@ -80,6 +80,7 @@ class Hold {
   [[nodiscard]] Nanos missing(Nanos cost) const;
   [[nodiscard]] Nanos upstream_cost(const price::Charge& charge, std::uint32_t multiplier) const;
   [[nodiscard]] ring::Task<> cover(Nanos amount);
+  void take_extension(const state::Outcome& outcome, Nanos asked) noexcept;
   static void on_extended(state::PendingVerb& verb) noexcept;
   struct ExtensionAwaiter;
 

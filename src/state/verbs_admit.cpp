@@ -226,8 +226,10 @@ Result<Outcome> apply(Tables& tables, const ExtendVerb& verb) {
   if (!account) return std::unexpected(account.error());
   Outcome outcome;
   outcome.hold = verb.hold;
-  if (record.extensions > verb.expected_extensions) {  // the same verb again
+  // The same verb again; or another one, and the owner was not told that the first had been done.
+  if (record.extensions > verb.expected_extensions) {
     outcome.extensions = record.extensions;
+    outcome.held = record.amount;
     outcome.available = account->wallet.available;
     return outcome;
   }
@@ -255,6 +257,7 @@ Result<Outcome> apply(Tables& tables, const ExtendVerb& verb) {
     return std::unexpected(put.error());
   }
   outcome.extensions = record.extensions;
+  outcome.held = record.amount;
   outcome.available = account->wallet.available;
   return outcome;
 }

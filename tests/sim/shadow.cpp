@@ -103,7 +103,7 @@ void Shadow::answered(Attempt& a, const Completion& completion) {
       by_hold_[{a.id.epoch, a.id.slot, a.id.seq}] = a.serial;
       return;
     case OpKind::extend:
-      if (done) a.amount += a.extension;
+      if (done) extended(a, completion.outcome.held);
       if (failed) a.unsure.push_back(a.extension);
       a.extension = 0;
       return;
@@ -113,6 +113,17 @@ void Shadow::answered(Attempt& a, const Completion& completion) {
     default:
       return;
   }
+}
+
+/// By what was asked for, or by an earlier one instead whose outcome nobody was told.
+void Shadow::extended(Attempt& a, Nanos held) {
+  const Nanos added = held - a.amount;
+  if (added != a.extension && std::ranges::find(a.unsure, added) == a.unsure.end()) {
+    wrong("hold " + name_of(a.id) + ": " + std::to_string(added) + " more, asked for were " +
+          std::to_string(a.extension));
+  }
+  a.unsure.clear();
+  a.amount = held;
 }
 
 void Shadow::money_moved(std::uint64_t wallet, Nanos amount, bool certain) {

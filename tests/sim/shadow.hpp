@@ -89,6 +89,7 @@ class Shadow {
   Attempt& ask(const Op& op, std::uint32_t owner, std::uint64_t epoch);
   [[nodiscard]] Attempt& attempt(std::uint64_t serial) { return attempts_.at(serial); }
   void answered(Attempt& attempt, const Completion& completion);
+  void extended(Attempt& attempt, Nanos held);
   void owner_died(std::uint32_t owner) { dead_.insert(owner); }
   [[nodiscard]] bool is_dead(std::uint32_t owner) const { return dead_.contains(owner); }
   /// A credit or (negative) debit that the books confirmed, or may have taken.

@@ -239,8 +239,8 @@ class Shard {
     const bool done = verb.error.code == Errc::none && verb.outcome.verdict == state::Verdict::done;
     if (done && exchange.kind == OpKind::reserve) exchange.hold = verb.outcome.hold;
     if (done && exchange.kind == OpKind::extend) {
-      ++exchange.extensions;
-      exchange.amount += std::get<state::ExtendVerb>(verb.verb).amount;
+      exchange.extensions = verb.outcome.extensions;
+      exchange.amount = verb.outcome.held;
     }
     report(static_cast<std::uint8_t>(verb.board_index), verb.error, verb.outcome);
   }

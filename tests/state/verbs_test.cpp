@@ -182,6 +182,9 @@ TEST_F(Verbs, ExtendAddsOnceByItsNumber) {
   const Outcome held = reserve(100);
   EXPECT_EQ(model.extend(held.hold, 50, 0).value().extensions, 1U);
   EXPECT_EQ(model.extend(held.hold, 50, 0).value().extensions, 1U) << "the same verb again";
+  const Outcome other = model.extend(held.hold, 70, 0).value();
+  EXPECT_EQ(other.extensions, 1U) << "its owner was not told of the first";
+  EXPECT_EQ(other.held, 150) << "and learns now what the hold has";
   EXPECT_EQ(wallet().held, 150);
   EXPECT_EQ(model.extend(held.hold, 50, 2).error().code, Errc::conflict);
   EXPECT_EQ(model.extend(held.hold, 851, 1).value().limit, Limit::balance);

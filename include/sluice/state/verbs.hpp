@@ -76,6 +76,7 @@ struct Outcome {
   Limit limit = Limit::none;
   HoldId hold;                   ///< reserve: the new hold
   std::uint32_t extensions = 0;  ///< extend: the hold's extension number now
+  Nanos held = 0;                ///< extend: what the hold has now
   Nanos affordable = 0;  ///< refused by money: the largest amount that would have passed, ≥ 0
   /// refused by a rate: when the bucket admits it; by a budget window: 0
   TimeNs retry_after_ns = 0;
