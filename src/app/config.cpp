@@ -88,6 +88,7 @@ void read_edge(TomlTable table, const Paths& paths, Edge& out) {
   }
   table.integers("cpus", out.cpus, 0, 4095);
   table.boolean("tolerate_half_close", out.tolerate_half_close);
+  table.duration("hsts", out.hsts_ns, 0, 3660 * 24 * kHour);
   table.finish();
 }
 

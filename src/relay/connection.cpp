@@ -71,6 +71,7 @@ ring::Task<> refuse_head(Services& services, net::Stream& client, const Error& e
                          dialect::Format format) {
   RequestHeadFacts nobody;
   nobody.route.format = format;
+  nobody.secure = client.secure();
   nobody.id = next_request_id(services);
   nobody.received_ns = services.reactor.now_ns();
   nobody.received_realtime_ns = services.reactor.realtime_ns();

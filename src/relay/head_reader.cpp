@@ -159,6 +159,7 @@ ring::Task<Result<>> read_head(Services& services, net::Stream& client, RequestH
     }
     if (*status == http::HeadStatus::complete) {
       copy_facts(services, parser.head(bytes), facts);
+      facts.secure = client.secure();
       // What lies behind the head is all within the last piece.
       const std::size_t behind_bytes = bytes.size() - parser.head_bytes();
       if (slow) wipe(piece.view().substr(0, piece.size() - behind_bytes));

@@ -78,6 +78,7 @@ struct RequestHeadFacts {
   bool keep_alive = false;
   bool expects_continue = false;
   bool http_1_0 = false;
+  bool secure = false;                 ///< over TLS
   bool encoded = false;                ///< the body is compressed
   bool forwards_content_type = false;  ///< `forwarded` names it
   std::unique_ptr<KeyDigests> key;     ///< until the key was looked up; none: it names none

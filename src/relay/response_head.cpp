@@ -83,6 +83,20 @@ std::string_view date_text(TimeNs realtime_ns) {
   return {text, bytes};
 }
 
+// For a browser that opens an address of ours: by TLS only from now on, and what an answer says it
+// is, which a model has filled, is not to be guessed again.
+void write_browser_lines(http::HeadWriter& writer, TimeNs hsts_ns) {
+  writer.checked_lines("x-content-type-options: nosniff\r\n");
+  if (hsts_ns <= 0) return;
+  constexpr std::string_view kStart = "strict-transport-security: max-age=";
+  char text[kStart.size() + 24];
+  char* at = std::copy(kStart.begin(), kStart.end(), text);
+  at = std::to_chars(at, text + sizeof text - 2, hsts_ns / kSecond).ptr;
+  *at++ = '\r';
+  *at++ = '\n';
+  writer.checked_lines({text, static_cast<std::size_t>(at - text)});
+}
+
 void write_own_time(http::HeadWriter& writer, TimeNs own_ns) {
   // Milliseconds with three digits behind the point (Server-Timing, W3C).
   constexpr std::string_view kStart = "server-timing: gateway;dur=";
@@ -148,6 +162,7 @@ Result<Body> write_client_head(Services& services, const RequestHeadFacts& reque
   }
   if (head.own_ns >= 0) write_own_time(writer, head.own_ns);
   write_lines(writer, head.extra);
+  if (request.secure) write_browser_lines(writer, services.settings.hsts_ns);
   if (head.framing == BodyFraming::chunked) writer.transfer_encoding_chunked();
   if (head.framing == BodyFraming::length) writer.content_length(head.content_length);
   if (!head.keep_alive) {

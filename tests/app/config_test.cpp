@@ -40,6 +40,7 @@ allow_private = ["127.0.0.0/8", "::1/128"]
 [edge]
 shards = 4
 spin = "0"
+hsts = "30d"
 cpus = [0, 2]
 [[edge.listener]]
 address = "[::1]:443"
@@ -60,6 +61,7 @@ total = "1h"
   EXPECT_EQ(config.allow_private.size(), 2U);
   EXPECT_EQ(config.edge.shards, 4U);
   EXPECT_EQ(config.edge.spin_ns, 0);
+  EXPECT_EQ(config.edge.hsts_ns, 30 * 86'400 * kSecond);
   EXPECT_EQ(config.edge.cpus, (std::vector<int>{0, 2}));
   EXPECT_EQ(config.edge.listeners[0].tls.certificate_file, "conf/tls/chain.pem");
   EXPECT_EQ(config.edge.listeners[0].tls.key_file, "/etc/key.pem");

@@ -66,6 +66,8 @@ struct Edge {
   TimeNs spin_ns = 0;  ///< busy wait before sleeping; 0 = off
   std::string ca_file = "/etc/ssl/certs/ca-certificates.crt";
   std::string ring_profile;  ///< "6.1" masks newer kernel features; empty = probe
+  /// strict-transport-security of answers over TLS; 0 = none
+  TimeNs hsts_ns = 365 * 86'400 * kSecond;
   std::vector<int> cpus;     ///< shard i is pinned to cpus[i % size]; empty = not pinned
   bool tolerate_half_close =
       false;  ///< a client's FIN behind its request does not mean it has gone

@@ -31,6 +31,7 @@ struct Settings {
   TimeNs probe_interval_ns = 0;  ///< between two active probes of a channel; 0 = none are made
   price::SliceRules slice;
   bool tolerate_half_close = false;
+  TimeNs hsts_ns = 365 * 86'400 * kSecond;  ///< max-age that answers over TLS name (RFC 6797); 0 = none
   AdmissionRules admission;
   std::uint8_t json_depth = dialect::kMaxJsonDepth;  ///< of a request's body
 };
