@@ -41,8 +41,7 @@ sluice::relay::Settings relay_settings(const Config& config) {
   settings.keepalive_ping_ns = config.timeouts.keepalive_ping_ns;
   settings.admission.most_wait_ns = config.limits.queue_wait_ns;
   settings.json_depth = static_cast<std::uint8_t>(config.limits.json_depth);
-  settings.tolerate_half_close = config.edge.tolerate_half_close;
-  settings.hsts_ns = config.edge.hsts_ns;
+  settings.clients = {config.edge.tolerate_half_close, config.edge.hsts_ns};
   return settings;
 }
 

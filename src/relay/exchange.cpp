@@ -114,7 +114,7 @@ void Exchange::release_sent() {
 
 void Exchange::on_client_end(void* context, const Error& end) {
   Exchange& self = *static_cast<Exchange*>(context);
-  if (end.code == Errc::closed && self.services_.settings.tolerate_half_close) return;
+  if (end.code == Errc::closed && self.services_.settings.clients.tolerate_half_close) return;
   self.client_left_ = true;
   self.services_.count(Counter::client_left);
   const bool drain = self.key_.on_disconnect == state::OnDisconnect::drain && self.hold_ &&

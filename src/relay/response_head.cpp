@@ -162,7 +162,7 @@ Result<Body> write_client_head(Services& services, const RequestHeadFacts& reque
   }
   if (head.own_ns >= 0) write_own_time(writer, head.own_ns);
   write_lines(writer, head.extra);
-  if (request.secure) write_browser_lines(writer, services.settings.hsts_ns);
+  if (request.secure) write_browser_lines(writer, services.settings.clients.hsts_ns);
   if (head.framing == BodyFraming::chunked) writer.transfer_encoding_chunked();
   if (head.framing == BodyFraming::length) writer.content_length(head.content_length);
   if (!head.keep_alive) {

@@ -459,7 +459,7 @@ TEST(ClientGoes, AHalfCloseIsAnEndUnlessItIsTolerated) {  // S02
       client.peer_ended(5000);
     });
     NodePlan plan{.upstream_port = upstream.port()};
-    plan.settings.tolerate_half_close = tolerated;
+    plan.settings.clients.tolerate_half_close = tolerated;
     TestNode node(plan);
     Socket client = Socket::connect_to(node.port());
     client.send(chat.request);

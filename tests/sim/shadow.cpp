@@ -89,13 +89,14 @@ Attempt& Shadow::ask(const Op& op, std::uint32_t owner, std::uint64_t epoch) {
   return a;
 }
 
-void Shadow::answered(Attempt& a, const Completion& completion) {
+void Shadow::answered(Attempt& a, const Completion& completion, bool unread) {
   const bool failed = completion.error != Errc::none;
   const bool done = !failed && completion.outcome.verdict == state::Verdict::done;
   switch (completion.kind) {
     case OpKind::reserve:
       if (!done) {
-        a.known = Attempt::Known::refused;
+        // Nobody goes on with one that is open all the same: its deadline or the reaper ends it.
+        if (!failed || !unread) a.known = Attempt::Known::refused;
         return;
       }
       a.known = Attempt::Known::held;

@@ -88,7 +88,8 @@ class Shadow {
   void add_price(std::uint64_t version, Price price) { prices_[version] = price; }
   Attempt& ask(const Op& op, std::uint32_t owner, std::uint64_t epoch);
   [[nodiscard]] Attempt& attempt(std::uint64_t serial) { return attempts_.at(serial); }
-  void answered(Attempt& attempt, const Completion& completion);
+  /// `unread`: what came of a failed commit could perhaps not be told.
+  void answered(Attempt& attempt, const Completion& completion, bool unread);
   void extended(Attempt& attempt, Nanos held);
   void owner_died(std::uint32_t owner) { dead_.insert(owner); }
   [[nodiscard]] bool is_dead(std::uint32_t owner) const { return dead_.contains(owner); }

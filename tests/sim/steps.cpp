@@ -211,20 +211,22 @@ void Run::take_completions(Instance& shard) {
       attempt.known = Attempt::Known::refused;
     }
   }
+  // A commit failed, and what could not be done besides may have been to read the holds again.
+  const bool unread = reply.injected && seat(shard).command.store_fault != StoreFault::none;
   for (std::uint32_t i = 0; i < reply.completion_count; ++i) {
     const Completion& completion = reply.completions[i];
     Attempt& attempt = shadow_.attempt(shard.serials[completion.place]);
-    shadow_.answered(attempt, completion);
+    shadow_.answered(attempt, completion, unread);
     shard.busy[completion.place] = false;
     const bool over =
         completion.kind == OpKind::settle ||
-        (completion.kind == OpKind::reserve && attempt.known == Attempt::Known::refused);
+        (completion.kind == OpKind::reserve && attempt.known != Attempt::Known::held);
     if (over) shard.serials[completion.place] = 0;
     if (completion.kind == OpKind::reserve && attempt.known == Attempt::Known::held &&
         monotonic_ns_ - drained_ns_ > kUnattended)
       shadow_.wrong("admitted although nobody drains");
     if (completion.kind == OpKind::reserve)
-      ++(attempt.known == Attempt::Known::refused ? figures_.refused : figures_.reserves);
+      ++(attempt.known == Attempt::Known::held ? figures_.reserves : figures_.refused);
   }
 }
 

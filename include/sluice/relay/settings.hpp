@@ -12,6 +12,12 @@
 
 namespace sluice::relay {
 
+/// How clients are treated.
+struct ClientRules {
+  bool tolerate_half_close = false;  ///< an end behind a request does not mean that they have gone
+  TimeNs hsts_ns = 365 * 86'400 * kSecond;  ///< max-age in answers over TLS (RFC 6797); 0 = none
+};
+
 struct Settings {
   http::Limits limits;
   std::uint64_t bodies_total_bytes = 1024 * kMiB;
@@ -30,8 +36,7 @@ struct Settings {
   TimeNs keepalive_ping_ns = 15 * kSecond;
   TimeNs probe_interval_ns = 0;  ///< between two active probes of a channel; 0 = none are made
   price::SliceRules slice;
-  bool tolerate_half_close = false;
-  TimeNs hsts_ns = 365 * 86'400 * kSecond;  ///< max-age that answers over TLS name (RFC 6797); 0 = none
+  ClientRules clients;
   AdmissionRules admission;
   std::uint8_t json_depth = dialect::kMaxJsonDepth;  ///< of a request's body
 };
