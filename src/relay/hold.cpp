@@ -8,8 +8,6 @@
 namespace sluice::relay {
 namespace {
 
-__extension__ using Wide = __int128;
-
 // Shares of what is covered at which another slice is asked for (design §3.1).
 constexpr Tokens kFirstAskPercent = 80;
 constexpr Tokens kSecondAskPercent = 90;
@@ -124,7 +122,7 @@ void Hold::on_extended(state::PendingVerb& verb) noexcept {
   const bool extended =
       verb.error.code == Errc::none && verb.outcome.verdict == state::Verdict::done;
   if (extended) {
-    self.take_extension(verb.outcome, std::get<state::ExtendVerb>(verb.verb).amount);
+    self.cover_more(self.extend_to(verb.outcome));
   } else if (self.counted_ >= self.covered_) {
     self.exhausted_ = true;
   } else {
@@ -134,14 +132,19 @@ void Hold::on_extended(state::PendingVerb& verb) noexcept {
   if (self.closer_) self.services_.reactor.ready(std::exchange(self.closer_, nullptr));
 }
 
-// Usually what was asked for. Where an earlier one is in the store whose outcome could not be told
-// (its commit failed), that one is what the hold has got instead.
-void Hold::take_extension(const state::Outcome& outcome, Nanos asked) noexcept {
-  const Nanos added = outcome.held - terms_.amount;
+// Returns by how much: usually what was asked for. Where an earlier extension is in the store whose
+// outcome could not be told (its commit failed), that one is what the hold has got instead.
+Nanos Hold::extend_to(const state::Outcome& outcome) noexcept {
   extensions_ = outcome.extensions;
-  terms_.amount = outcome.held;
-  Tokens tokens = asked_tokens_;
-  if (added < asked) tokens = static_cast<Tokens>(static_cast<Wide>(tokens) * added / asked);
+  return outcome.held - std::exchange(terms_.amount, outcome.held);
+}
+
+// As many of the tokens that were asked for as `added` pays: usually all.
+void Hold::cover_more(Nanos added) noexcept {
+  const auto paid =
+      price::next_slice(*terms_.row, {.standard = asked_tokens_, .floor = 0}, terms_.terms,
+                        terms_.prompt_bound, 0, added);
+  const Tokens tokens = paid ? paid->tokens : 0;
   ask_at_ = covered_ + tokens * kFirstAskPercent / 100;
   covered_ += tokens;
 }
@@ -171,8 +174,7 @@ ring::Task<> Hold::cover(Nanos amount) {
   pending.board_index = place_;
   co_await VerbAwaiter(services_, pending);
   if (pending.error.code == Errc::none && pending.outcome.verdict == state::Verdict::done) {
-    ++extensions_;
-    terms_.amount += amount;
+    extend_to(pending.outcome);
   }
 }
 

@@ -80,7 +80,8 @@ class Hold {
   [[nodiscard]] Nanos missing(Nanos cost) const;
   [[nodiscard]] Nanos upstream_cost(const price::Charge& charge, std::uint32_t multiplier) const;
   [[nodiscard]] ring::Task<> cover(Nanos amount);
-  void take_extension(const state::Outcome& outcome, Nanos asked) noexcept;
+  Nanos extend_to(const state::Outcome& outcome) noexcept;
+  void cover_more(Nanos added) noexcept;
   static void on_extended(state::PendingVerb& verb) noexcept;
   struct ExtensionAwaiter;
 

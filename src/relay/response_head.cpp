@@ -88,13 +88,10 @@ std::string_view date_text(TimeNs realtime_ns) {
 void write_browser_lines(http::HeadWriter& writer, TimeNs hsts_ns) {
   writer.checked_lines("x-content-type-options: nosniff\r\n");
   if (hsts_ns <= 0) return;
-  constexpr std::string_view kStart = "strict-transport-security: max-age=";
-  char text[kStart.size() + 24];
-  char* at = std::copy(kStart.begin(), kStart.end(), text);
-  at = std::to_chars(at, text + sizeof text - 2, hsts_ns / kSecond).ptr;
-  *at++ = '\r';
-  *at++ = '\n';
-  writer.checked_lines({text, static_cast<std::size_t>(at - text)});
+  char seconds[20];
+  const char* const end = std::to_chars(seconds, seconds + sizeof seconds, hsts_ns / kSecond).ptr;
+  writer.field("strict-transport-security", "max-age=",
+               {seconds, static_cast<std::size_t>(end - seconds)});
 }
 
 void write_own_time(http::HeadWriter& writer, TimeNs own_ns) {

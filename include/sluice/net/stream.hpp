@@ -112,6 +112,7 @@ class Stream {
   /// Puts TLS between the socket and receive()/send(), and shakes hands. Before anything was
   /// received or sent. Errors: tls_failed (failure() says why), timed_out, closed, cancelled.
   [[nodiscard]] ring::Task<Result<>> start_tls(tls::Engine engine, TimeNs deadline_ns);
+  /// start_tls() was called: what is received and sent goes through TLS.
   [[nodiscard]] bool secure() const noexcept { return secure_ != nullptr; }
   /// Why TLS failed, one line for the operator; empty when it did not.
   [[nodiscard]] std::string_view tls_failure() const;
