@@ -34,9 +34,11 @@ DownPump::DownPump(const PumpContext& context, const Meter::Kind& meter_kind)
       decoder_(context.response.framing, context.response.content_length, UINT64_MAX,
                Source::upstream),
       framing_(client_framing(context, meter_.streamed())),
+      until_close_(context.response.framing == http::Framing::until_close),
       last_received_ns_(context.services.reactor.now_ns()) {
   context_.upstream.fetch_with_piece(this, sizeof *this, &context_.client);
   context_.upstream.set_receive_credit(kAheadBytes);
+  if (context_.delivery.head_sent()) context_.response.forwarded.reset();
 }
 
 DownPump::~DownPump() { context_.upstream.fetch_with_piece(nullptr, 0, nullptr); }
@@ -45,7 +47,7 @@ Tokens DownPump::counted_output() const {
   const Tokens visible = meter_.counted_output();
   if (context_.hold == nullptr) return visible;
   const TimeNs elapsed_ns = context_.services.reactor.now_ns() - context_.sent_ns;
-  return visible + price::hidden_tokens(*context_.hold->terms().row, elapsed_ns);
+  return visible + context_.hold->hidden_tokens(elapsed_ns);
 }
 
 // ---- taking
@@ -198,6 +200,7 @@ bool DownPump::make_head() {
       context_.response, framing_, std::max<TimeNs>(own_ns, 0), joins ? queue_.bytes() : 0);
   if (!head) return false;
   head_ = std::move(*head);
+  context_.response.forwarded.reset();  // the head has them
   if (joins) {
     for (std::size_t i = 0; i < queue_.size(); ++i) {
       SLUICE_ASSERT(head_.append(queue_[i].view(), head_.capacity()));
@@ -264,7 +267,6 @@ Result<> DownPump::Flush::await_resume() {
 void DownPump::note_sent(const Result<>& sent) {
   queue_.clear();
   head_.reset();
-  context_.response.forwarded.reset();
   context_.delivery.note_sent(sent.has_value());
 }
 
@@ -308,6 +310,7 @@ ring::Task<std::optional<PumpEnd>> DownPump::on_silence(const Error& error) {
   const bool between_events = !context_.delivery.begun() || (meter_.at_boundary() && held_.empty());
   if (between_events) {
     const Result<> sent = co_await context_.delivery.ping(&context_.response);
+    context_.response.forwarded.reset();
     if (!sent && !reads_on()) co_return PumpEnd::client_left;
   } else {
     context_.delivery.put_off_ping();
@@ -317,6 +320,10 @@ ring::Task<std::optional<PumpEnd>> DownPump::on_silence(const Error& error) {
 
 // Takes the first piece of what has arrived and what has come behind it.
 Result<> DownPump::take_all(ring::Piece first) {
+  // Needed when it has been read.
+  prefetch(context_.hold, sizeof *context_.hold);
+  prefetch(&context_.delivery, sizeof context_.delivery);
+  prefetch(&context_.client_left, sizeof context_.client_left);
   if (const Result<> taken = take(std::move(first)); !taken) return taken;
   while (!decoder_.done() && context_.upstream.has_received() && queue_.size() < kMaxQueuedPieces) {
     if (const Result<> taken = take(context_.upstream.take_received()); !taken) return taken;
@@ -337,8 +344,7 @@ ring::Task<PumpEnd> DownPump::run() {
     } else if (!take_all(std::move(*received))) {
       co_return PumpEnd::upstream_broke;
     }
-    until_close_ended = context_.response.framing == http::Framing::until_close &&
-                        context_.upstream.end().code != Errc::none &&
+    until_close_ended = until_close_ && context_.upstream.end().code != Errc::none &&
                         !context_.upstream.has_received();
     if (was_refused()) co_return PumpEnd::refused;
     if (context_.hold != nullptr && context_.hold->exhausted() && !decoder_.done()) {

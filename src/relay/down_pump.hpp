@@ -111,6 +111,7 @@ class DownPump {
   Meter meter_;
   http::BodyDecoder decoder_;
   BodyFraming framing_;
+  const bool until_close_;  ///< the end of the upstream's connection is that of the body
   Body head_;               ///< of the answer, until it was sent
   ring::PieceQueue queue_;  ///< payload to send, framing cut away
   std::string held_;        ///< start of an event that may have to be withheld

@@ -23,7 +23,7 @@ ring::Task<Result<state::Outcome>> Hold::reserve(const state::ReserveVerb& asked
   auto& verb = pending.verb.emplace<state::ReserveVerb>(asked);
   verb.amount = terms_.amount;
   verb.excess_max = terms_.excess_max;
-  verb.price_version = terms_.row->version;
+  verb.price_version = row_.version;
   verb.multiplier = terms_.terms.multiplier;
   verb.tier = terms_.terms.tier;
   verb.input_estimate = terms_.input_estimate;
@@ -61,7 +61,7 @@ void Hold::note_output(Tokens counted) {
   if (counted == counted_) return;
   counted_ = counted;
   services_.board.set_counted_output(place_, counted);
-  if (!terms_.extends || counted < ask_at_) return;
+  if (!extends_ || counted < ask_at_) return;
   if (extending_) return;
   ask_extension();
 }
@@ -92,13 +92,13 @@ void Hold::ask_extension() {
   if (!extension_) extension_ = std::make_unique<state::PendingVerb>();
   if (extension_->outcome.verdict == state::Verdict::refused) {
     // Near empty the slice shrinks to what is left, not below the floor.
-    const auto slice = price::next_slice(*terms_.row, rules, terms_.terms, terms_.prompt_bound,
+    const auto slice = price::next_slice(row_, rules, terms_.terms, terms_.prompt_bound,
                                          remaining, extension_->outcome.affordable);
     tokens = slice && slice->tokens > 0 ? slice->tokens : rules.floor;
   }
   if (cap != 0) tokens = std::min(tokens, remaining);
   const Result<Nanos> nanos =
-      price::output_cost(*terms_.row, terms_.terms, terms_.prompt_bound, tokens);
+      price::output_cost(row_, terms_.terms, terms_.prompt_bound, tokens);
   if (!nanos) {
     exhausted_ = true;
     return;
@@ -142,7 +142,7 @@ Nanos Hold::extend_to(const state::Outcome& outcome) noexcept {
 // As many of the tokens that were asked for as `added` pays: usually all.
 void Hold::cover_more(Nanos added) noexcept {
   const auto paid =
-      price::next_slice(*terms_.row, {.standard = asked_tokens_, .floor = 0}, terms_.terms,
+      price::next_slice(row_, {.standard = asked_tokens_, .floor = 0}, terms_.terms,
                         terms_.prompt_bound, 0, added);
   const Tokens tokens = paid ? paid->tokens : 0;
   ask_at_ = covered_ + tokens * kFirstAskPercent / 100;
@@ -163,7 +163,7 @@ Nanos Hold::missing(Nanos cost) const {
   const Tokens slice = services_.settings.slice.standard * static_cast<Tokens>(terms_.choices);
   const Tokens believable = std::max<Tokens>(2 * counted_ + slice - covered_, 0);
   const Result<Nanos> most =
-      price::output_cost(*terms_.row, terms_.terms, terms_.prompt_bound, believable);
+      price::output_cost(row_, terms_.terms, terms_.prompt_bound, believable);
   return most ? std::min(cost - terms_.amount, *most) : 0;
 }
 
@@ -184,7 +184,7 @@ Nanos Hold::upstream_cost(const price::Charge& charge, std::uint32_t multiplier)
   if (multiplier == terms_.terms.multiplier) return charge.cost;
   price::Terms terms = terms_.terms;
   terms.multiplier = multiplier;
-  const Result<Nanos> cost = price::cost(*terms_.row, charge.billed, terms);
+  const Result<Nanos> cost = price::cost(row_, charge.billed, terms);
   return cost ? *cost : 0;
 }
 
@@ -194,7 +194,7 @@ ring::Task<Result<price::Charge>> Hold::close(price::End end, const price::Meter
   SLUICE_ASSERT(open_);
   co_await ExtensionAwaiter{*this};
   const auto charge_now = [&] {
-    return price::charge(end, phase_, metered, terms_.row, terms_.terms, terms_.amount,
+    return price::charge(end, phase_, metered, &row_, terms_.terms, terms_.amount,
                          terms_.excess_max);
   };
   price::Charge charge = charge_now();

@@ -36,7 +36,8 @@ struct HoldTerms {
 class Hold {
  public:
   /// Both outlive it. `terms.amount` grows with each extension.
-  Hold(Services& services, HoldTerms& terms) : services_(services), terms_(terms) {}
+  Hold(Services& services, HoldTerms& terms)
+      : services_(services), row_(*terms.row), extends_(terms.extends), terms_(terms) {}
   Hold(const Hold&) = delete;
   Hold& operator=(const Hold&) = delete;
   ~Hold();
@@ -72,6 +73,10 @@ class Hold {
 
   [[nodiscard]] bool open() const { return open_; }
   [[nodiscard]] const HoldTerms& terms() const { return terms_; }
+  /// Output that a model is reckoned to make in `elapsed_ns` without showing it (price/estimate).
+  [[nodiscard]] Tokens hidden_tokens(TimeNs elapsed_ns) const {
+    return price::hidden_tokens(row_, elapsed_ns);
+  }
   [[nodiscard]] Nanos amount() const { return terms_.amount; }
 
  private:
@@ -85,17 +90,21 @@ class Hold {
   static void on_extended(state::PendingVerb& verb) noexcept;
   struct ExtensionAwaiter;
 
+  // What each piece of a stream needs, in one line of the cache.
   Services& services_;
-  HoldTerms& terms_;
-  state::HoldId id_;
+  const price::PriceRow& row_;
+  Tokens counted_ = 0;
+  Tokens ask_at_ = 0;  ///< counted output at which the next extension is asked for
   std::uint32_t place_ = state::kNoBoardEntry;
   price::Phase phase_ = price::Phase::reserved;
+  const bool extends_;
   bool open_ = false;
   bool extending_ = false;
   bool exhausted_ = false;
+
+  HoldTerms& terms_;
+  state::HoldId id_;
   Tokens covered_ = 0;  ///< output tokens of all choices that the hold pays
-  Tokens counted_ = 0;
-  Tokens ask_at_ = 0;  ///< counted output at which the next extension is asked for
   Tokens asked_tokens_ = 0;
   std::uint32_t extensions_ = 0;
   std::unique_ptr<state::PendingVerb> extension_;  ///< made when the first extension is asked for

@@ -107,7 +107,7 @@ Result<> KernelRing::open(const KernelRingOptions& options, std::string& message
   params.flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN |
                  IORING_SETUP_TASKRUN_FLAG | IORING_SETUP_CQSIZE | IORING_SETUP_CLAMP |
                  IORING_SETUP_R_DISABLED;
-  params.cq_entries = options.entries * 4;
+  params.cq_entries = options.completions;
   const int rc = io_uring_queue_init_params(options.entries, &ring_, &params);
   if (rc < 0) {
     message = "cannot set up io_uring: " + remedy(-rc);

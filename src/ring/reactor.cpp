@@ -6,7 +6,9 @@ namespace sluice::ring {
 namespace {
 
 constexpr std::size_t kCompletionsATurn = 512;
-constexpr std::size_t kFetchAhead = 4;  ///< completions: as long as a miss takes
+// Completions: as long as a miss takes. The owner is found by the slot, which may be a miss, too.
+constexpr std::size_t kFetchAhead = 4;
+constexpr std::size_t kFetchSlotsAhead = 8;
 constexpr TimeNs kSleepMostNs = 100 * kMillisecond;
 constexpr std::int64_t kLoadUnit = 64;  ///< one completion a turn
 constexpr std::int64_t kLoadTurns = 16;
@@ -59,6 +61,11 @@ void Reactor::cancel(Operation& operation) {
   // The cancel's own completion says nothing that the target's does not: an index beyond the slots.
   submission.user_data = Operation::kNoSlot;
   port_.prepare(submission);
+}
+
+void Reactor::fetch_slot(const Completion& completion) const noexcept {
+  const auto index = static_cast<std::uint32_t>(completion.user_data);
+  if (index < slots_.size()) prefetch(&slots_[index], sizeof(Slot));
 }
 
 // An operation is a member of what it serves: that lies around it.
@@ -154,7 +161,10 @@ void Reactor::run_turn(TimeNs wait_ns) {
   stats_.completions += count;
   full_turn_ = count == completions_.size() ? count : 0;
   if (count > 0) load_ += (static_cast<TimeNs>(count) * kLoadUnit - load_) / kLoadTurns;
+  for (std::size_t i = 0; i < std::min(count, kFetchSlotsAhead); ++i) fetch_slot(completions_[i]);
+  for (std::size_t i = 0; i < std::min(count, kFetchAhead); ++i) fetch_owner(completions_[i]);
   for (std::size_t i = 0; i < count; ++i) {
+    if (i + kFetchSlotsAhead < count) fetch_slot(completions_[i + kFetchSlotsAhead]);
     if (i + kFetchAhead < count) fetch_owner(completions_[i + kFetchAhead]);
     dispatch(completions_[i]);
   }

@@ -26,6 +26,7 @@ struct LoopbackOptions {
 inline std::unique_ptr<ring::RingPort> open_ring(LoopbackOptions options) {
   std::string message;
   auto opened = ring::open_kernel_ring({.entries = 256,
+                                        .completions = 1024,
                                         .buffer_block_count = 16,
                                         .buffer_block_bytes = options.buffer_block_bytes,
                                         .profile_6_1 = options.profile_6_1},

@@ -31,6 +31,7 @@ class KernelRingTest : public ::testing::TestWithParam<bool> {
   void SetUp() override {
     std::string message;
     auto opened = open_kernel_ring({.entries = 64,
+                                    .completions = 256,
                                     .buffer_block_count = 8,
                                     .buffer_block_bytes = 32768,
                                     .profile_6_1 = GetParam()},
@@ -441,7 +442,8 @@ INSTANTIATE_TEST_SUITE_P(Profiles, KernelRingTest, ::testing::Bool(),
 TEST(KernelRing, ABadOptionIsAnErrorWithAMessage) {
   std::string message;
   const auto opened = open_kernel_ring(
-      {.entries = 8, .buffer_block_count = 3, .buffer_block_bytes = 4096}, message);
+      {.entries = 8, .completions = 32, .buffer_block_count = 3, .buffer_block_bytes = 4096},
+      message);
   EXPECT_FALSE(opened);
   EXPECT_FALSE(message.empty());
 }

@@ -3,14 +3,16 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 
 namespace sluice {
 
-/// `bytes` from `memory` on, line by line. Never faults, whatever the address is.
+/// Every line that `bytes` from `memory` on lie in. Never faults, whatever the address is.
 inline void prefetch(const void* memory, std::size_t bytes) noexcept {
-  constexpr std::size_t kLine = 64;
-  for (std::size_t at = 0; at < bytes; at += kLine) {
-    __builtin_prefetch(static_cast<const char*>(memory) + at);
+  constexpr std::uintptr_t kLine = 64;
+  const auto begin = reinterpret_cast<std::uintptr_t>(memory);
+  for (std::uintptr_t at = begin & ~(kLine - 1); at < begin + bytes; at += kLine) {
+    __builtin_prefetch(reinterpret_cast<const void*>(at));  // NOLINT(performance-no-int-to-ptr)
   }
 }
 

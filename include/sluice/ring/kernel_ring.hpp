@@ -10,7 +10,10 @@
 namespace sluice::ring {
 
 struct KernelRingOptions {
-  std::uint32_t entries = 4096;  ///< submission queue; the completion queue is four times that
+  /// Submission queue. Small, so that what one turn writes is still in the cache when the next one
+  /// writes it again; a turn that asks for more submits in between.
+  std::uint32_t entries = 256;
+  std::uint32_t completions = 16384;  ///< completion queue, ≥ entries
   std::uint32_t buffer_block_count = 128;  ///< a power of two
   std::uint32_t buffer_block_bytes = 32768;
   bool profile_6_1 = false;  ///< use only what Linux 6.1 has (no incremental buffers)

@@ -75,7 +75,7 @@ class Reactor {
 
   /// Resumes `handle` later in this turn.
   void ready(std::coroutine_handle<> handle) {
-    constexpr std::size_t kFrameBytes = 256;  // what most frames have, of others the first part
+    constexpr std::size_t kFrameBytes = 512;  // what most frames have, of others the first part
     prefetch(handle.address(), kFrameBytes);
     ready_.push_back(handle);
   }
@@ -133,6 +133,7 @@ class Reactor {
     std::uint32_t next_free = 0;
   };
   void dispatch(const Completion& completion);
+  void fetch_slot(const Completion& completion) const noexcept;
   void fetch_owner(const Completion& completion) const noexcept;
   void add_slots(std::size_t count);
   void run_ready();
