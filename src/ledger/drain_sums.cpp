@@ -29,13 +29,19 @@ bool add_money(DrainSums& sums, const UsageRow& row) {
 }
 
 bool add_day(DrainSums& sums, const UsageRow& row) {
-  DaySums& day =
-      sums.days[{row.started_ns / kDayNs, row.key_id, row.model_id, row.channel_id, row.wallet_id}];
+  const auto of_channel = [&](Id channel) -> DaySums& {
+    return sums.days[{row.started_ns / kDayNs, row.key_id, row.model_id, channel, row.wallet_id}];
+  };
+  for (const UsageAttempt& attempt : row.failed) {
+    if (attempt.cost != 0 && !add(of_channel(attempt.channel_id).upstream_cost, attempt.cost))
+      return false;
+  }
+  DaySums& day = of_channel(row.channel_id);
   ++day.requests;
   return add(day.input, row.input) && add(day.input, row.cache_read) &&
          add(day.input, row.cache_write_short) && add(day.input, row.cache_write_long) &&
          add(day.output, row.output) && add(day.charged, row.charged) &&
-         add(day.charged, row.excess);
+         add(day.charged, row.excess) && add(day.upstream_cost, row.upstream_cost);
 }
 
 }  // namespace

@@ -48,6 +48,7 @@ struct DaySums {
   Tokens input = 0;
   Tokens output = 0;
   Nanos charged = 0;
+  Nanos upstream_cost = 0;  ///< of this channel, attempts that failed included
 };
 
 struct DrainSums {

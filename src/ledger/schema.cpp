@@ -351,8 +351,22 @@ CREATE TABLE offered_model (
   PRIMARY KEY (provider_id, name)) STRICT, WITHOUT ROWID;
 )";
 
+// What a day cost the operator, failed attempts included, each at the channel that it was made at.
+constexpr std::string_view kVersion4 = R"(
+ALTER TABLE usage_day ADD COLUMN upstream_cost INTEGER NOT NULL DEFAULT 0;
+UPDATE usage_day SET upstream_cost = s.cost FROM (
+  SELECT started_ns / 86400000000000 AS day, key_id, model_id, channel_id, SUM(upstream_cost) AS cost
+  FROM usage GROUP BY 1, 2, 3, 4) s
+WHERE s.day = usage_day.day AND s.key_id = usage_day.key_id AND s.model_id = usage_day.model_id
+  AND s.channel_id = usage_day.channel_id;
+INSERT INTO usage_day (day, key_id, model_id, channel_id, wallet_id, requests, input, output, charged, upstream_cost)
+SELECT u.started_ns / 86400000000000, u.key_id, u.model_id, a.channel_id, u.wallet_id, 0, 0, 0, 0, SUM(a.cost)
+FROM usage_attempt a JOIN usage u ON u.id = a.usage_id WHERE a.cost > 0 GROUP BY 1, 2, 3, 4
+ON CONFLICT (day, key_id, model_id, channel_id) DO UPDATE SET upstream_cost = upstream_cost + excluded.upstream_cost;
+)";
+
 /// From version i to i + 1.
-constexpr std::string_view kSteps[] = {kVersion1, kVersion2, kVersion3};
+constexpr std::string_view kSteps[] = {kVersion1, kVersion2, kVersion3, kVersion4};
 static_assert(std::size(kSteps) == static_cast<std::size_t>(kSchemaVersion));
 
 /// 0 when there are no tables yet.

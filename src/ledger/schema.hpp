@@ -7,7 +7,7 @@ namespace sluice::ledger {
 
 class Db;
 
-inline constexpr std::int64_t kSchemaVersion = 3;
+inline constexpr std::int64_t kSchemaVersion = 4;
 
 /// Creates the tables or brings them up to kSchemaVersion, in one transaction. Errc::unsupported
 /// when the ledger is newer than this program.

@@ -101,17 +101,19 @@ Result<> add_sums(Db& db, const DrainSums& sums) {
       "SELECT i0, i1, i2, i3, i4 FROM given WHERE true "
       "ON CONFLICT (owner_kind, owner_id, day, month) DO UPDATE SET spent = spent + excluded.spent",
       windows));
-  GivenRows days{.integers_a_row = 9};
+  GivenRows days{.integers_a_row = 10};
   for (const auto& [key, day] : sums.days) {
     days.add({key.day, key.key_id, key.model_id, key.channel_id, key.wallet_id, day.requests,
-              day.input, day.output, day.charged});
+              day.input, day.output, day.charged, day.upstream_cost});
   }
   return db.run_given(
       "INSERT INTO usage_day (day, key_id, model_id, channel_id, wallet_id, requests, input, "
-      "output, charged) SELECT i0, i1, i2, i3, i4, i5, i6, i7, i8 FROM given WHERE true "
+      "output, charged, upstream_cost) "
+      "SELECT i0, i1, i2, i3, i4, i5, i6, i7, i8, i9 FROM given WHERE true "
       "ON CONFLICT (day, key_id, model_id, channel_id) DO UPDATE SET "
       "requests = requests + excluded.requests, input = input + excluded.input, "
-      "output = output + excluded.output, charged = charged + excluded.charged",
+      "output = output + excluded.output, charged = charged + excluded.charged, "
+      "upstream_cost = upstream_cost + excluded.upstream_cost",
       days);
 }
 
@@ -244,7 +246,8 @@ Result<std::vector<UsageStats>> UsageBook::stats(StatsBy by, const UsageFilter& 
   const std::int64_t until = f.until_ns == 0 ? INT64_MAX : (f.until_ns + kDayNs - 1) / kDayNs;
 #define STATS_QUERY(name, join)                                                           \
   "SELECT " name                                                                          \
-  ", SUM(u.requests), SUM(u.input), SUM(u.output), SUM(u.charged) FROM usage_day u " join \
+  ", SUM(u.requests), SUM(u.input), SUM(u.output), SUM(u.charged), SUM(u.upstream_cost) " \
+  "FROM usage_day u " join                                                                \
   " WHERE u.day >= :s AND u.day < :u AND :w IN (0, u.wallet_id) AND :k IN (0, u.key_id) " \
   "AND :m IN (0, u.model_id) AND :c IN (0, u.channel_id) GROUP BY 1 ORDER BY 1"
   std::string_view sql = STATS_QUERY("date(u.day * 86400, 'unixepoch')", "");
@@ -259,11 +262,11 @@ Result<std::vector<UsageStats>> UsageBook::stats(StatsBy by, const UsageFilter& 
         "LEFT JOIN api_key a ON a.id = u.key_id LEFT JOIN wallet x ON x.id = a.wallet_id "
         "LEFT JOIN customer o ON o.id = x.customer_id");
   }
-  return collect<UsageStats>(db_, sql, "tiiii",
+  return collect<UsageStats>(db_, sql, "tiiiii",
                              {since, until, f.wallet_id, f.key_id, f.model_id, f.channel_id},
                              [](const Row& row) {
                                return UsageStats{row.text(0), row.integer(1), row.integer(2),
-                                                 row.integer(3), row.integer(4)};
+                                                 row.integer(3), row.integer(4), row.integer(5)};
                              });
 }
 

@@ -374,6 +374,19 @@ TEST_F(DrainTest, FailedAttemptsAreKeptWithTheirRowAndGoWithIt) {
   EXPECT_EQ(attempts->at(0).second.status, 429);
   EXPECT_EQ(attempts->at(1).second.cost, 99);
   EXPECT_TRUE(attempts->at(1).second.sent);
+  // Each channel has cost what was asked of it, whoever served in the end.
+  UsageFilter filter;
+  filter.channel_id = 5;
+  const auto failed = ledger_->usage().stats(StatsBy::channel, filter);
+  ASSERT_EQ(failed->size(), 1U);
+  EXPECT_EQ(failed->front().upstream_cost, 99);
+  EXPECT_EQ(failed->front().requests, 0);
+  filter.channel_id = 1;
+  const auto served = ledger_->usage().stats(StatsBy::channel, filter);
+  EXPECT_EQ(served->front().upstream_cost, 7);
+  EXPECT_EQ(served->front().charged, 20);
+  filter.channel_id = 4;
+  EXPECT_TRUE(ledger_->usage().stats(StatsBy::channel, filter)->empty()) << "it cost nothing";
   EXPECT_EQ(ledger_->usage().remove_before(INT64_MAX, 10).value(), 2);
   EXPECT_TRUE(ledger_->usage().attempts(0, INT64_MAX).value().empty());
 }

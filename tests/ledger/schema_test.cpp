@@ -124,8 +124,42 @@ TEST_F(SchemaTest, OfProvidersOfVersion2NoListIsKnown) {
   EXPECT_EQ(balance(1), 5 * kNanosPerUsd);
 }
 
+TEST_F(SchemaTest, WhatDaysOfVersion3CostIsWorkedOutFromTheirRows) {
+  become_version(3);
+  run("INSERT INTO usage (node, epoch, slot, seq, hold_seq, kind, end_kind, phase, status, error, "
+      "flags, format_in, format_out, stream, wallet_id, key_id, model_id, channel_id, "
+      "channel_key_id, price_version, multiplier, attempts, client_retry, input, cache_read, "
+      "cache_write_short, cache_write_long, output, reasoning, input_estimate, counted_output, "
+      "held, charged, excess, loss, started_ns, queue_ns, connect_ns, first_byte_ns, "
+      "first_token_ns, total_ns, own_ns, bytes_in, bytes_out, key_day, key_month, wallet_day, "
+      "wallet_month, calls, request_id, client_address, tags, upstream_cost) "
+      "SELECT 1, 1, 0, column1, column1, 1, 0, 0, 200, 0, 0, 0, 0, 0, 1, 1, 1, column2, 1, "
+      "1, 1000, 1, 0, 3, "
+      "0, 0, 0, 4, 0, 0, 0, 10, 10, 0, 0, 1800000000000000000, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, "
+      "0, '', '', '', '', column3 "
+      "FROM (VALUES (1, 1, 7), (2, 1, 5), (3, 2, 9))");
+  run("INSERT INTO usage_day VALUES (20833, 1, 1, 1, 1, 2, 6, 8, 20), (20833, 1, 1, 2, 1, 1, 3, 4, "
+      "10);"
+      "INSERT INTO usage_attempt SELECT id, 0, 3, 1, 500, 1, 1, 5, 4 FROM usage WHERE seq < 3;"
+      "INSERT INTO usage_attempt SELECT id, 1, 2, 1, 500, 1, 1, 5, 100 FROM usage WHERE seq = 1");
+  reopen();
+  const auto stats = ledger_->usage().stats(StatsBy::day, {});
+  ASSERT_TRUE(stats) << ledger_->last_error();
+  ASSERT_EQ(stats->size(), 1U);
+  EXPECT_EQ(stats->front().upstream_cost, 7 + 5 + 9 + 4 + 4 + 100);
+  UsageFilter filter;
+  const Nanos costs[] = {7 + 5, 9 + 100, 4 + 4};
+  for (const Id channel : {1, 2, 3}) {
+    filter.channel_id = channel;
+    const auto of_one = ledger_->usage().stats(StatsBy::channel, filter);
+    ASSERT_EQ(of_one->size(), 1U) << channel;
+    EXPECT_EQ(of_one->front().upstream_cost, costs[channel - 1]) << channel;
+    EXPECT_EQ(of_one->front().requests, channel == 1 ? 2 : channel == 2 ? 1 : 0);
+  }
+}
+
 TEST_F(SchemaTest, AnEarlierVersionThatOnlyReadsIsRefused) {
-  for (const int version : {1, 2}) {
+  for (const int version : {1, 2, 3}) {
     become_version(version);
     std::string message;
     const auto opened = Ledger::open(file(), Access::read_only, clock_, message);
@@ -139,7 +173,7 @@ TEST_F(SchemaTest, AMigratedLedgerHasTheTablesOfANewOne) {
   ledger_.reset();
   const Columns fresh = columns_of(file());
   EXPECT_GT(fresh.size(), 200U);
-  for (const int version : {1, 2}) {
+  for (const int version : {1, 2, 3}) {
     become_version(version);
     reopen();
     EXPECT_TRUE(ledger_->epochs().open_next(1, {})) << ledger_->last_error();

@@ -150,6 +150,9 @@ struct UsageStats {
   Tokens input = 0;  ///< all input classes together
   Tokens output = 0;
   Nanos charged = 0;  ///< charged + excess
+  /// Of the operator, by list prices and the channels' multipliers; attempts that failed included,
+  /// each at its own channel.
+  Nanos upstream_cost = 0;
 };
 
 /// How good the estimates of one model were where the provider told its usage: sums of both.

@@ -212,7 +212,9 @@ Outcome<> stats(Session& session, const Arguments& arguments) {
                        {"requests", sum.requests},
                        {"input", sum.input},
                        {"output", sum.output},
-                       {"cost_usd", format_usd(sum.charged)}});
+                       {"cost_usd", format_usd(sum.charged)},
+                       {"upstream_cost_usd", format_usd(sum.upstream_cost)},
+                       {"margin_usd", format_usd(sum.charged - sum.upstream_cost)}});
   }
   print_list(session.json(), records);
   return {};
@@ -273,7 +275,9 @@ void add_usage_verbs(Parser& parser, Session& session) {
   estimates_verb.runs([&session, judged] { return estimates(session, *judged); });
 
   auto summed = std::make_shared<Arguments>();
-  Verb& stats_verb = parser.verb("usage", "stats", "sums by day (UTC), model, key or channel");
+  Verb& stats_verb = parser.verb("usage", "stats",
+                                 "sums by day (UTC), model, key or channel, and what is left of "
+                                 "them when the providers are paid");
   add_filter(stats_verb, *summed);
   stats_verb.option("--by", "day, model, key or channel", summed->by).runs([&session, summed] {
     return stats(session, *summed);
