@@ -264,6 +264,7 @@ void Run::ask_auditor(const state::StateCopy& copy) {
   for (const state::WalletRecord& wallet : copy.wallets)
     state.applied_after[wallet.wallet_id] = wallet.applied_no;
   cli::Findings findings;
+  cli::Progress silent("", nullptr, system_clock());
   ledger::Ledger& books = world_.books();
   const auto done = books.read([&]() -> Result<> {
     // A reconciler that builds an epoch has it in the ledger first.
@@ -271,13 +272,13 @@ void Run::ask_auditor(const state::StateCopy& copy) {
     if (!newest) return std::unexpected(newest.error());
     if (*newest) {
       if (auto records = cli::audit_records(books, 1, state, findings); !records) return records;
-      const auto rows = cli::audit_rows(books, 1, state, findings);
+      const auto rows = cli::audit_rows(books, 1, state, findings, silent);
       if (!rows) return std::unexpected(rows.error());
       cli::audit_balances(state, *rows, findings);
       if (auto credits = cli::audit_credits(books, 1, state, *rows, findings); !credits)
         return credits;
     }
-    return cli::audit_books(books, findings);
+    return cli::audit_books(books, findings, silent);
   });
   if (!done) return shadow_.wrong("sluice check cannot read the ledger");
   ++figures_.asked;

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <array>
 #include <map>
 #include <utility>
 
@@ -118,9 +119,18 @@ Result<> slots(ledger::Ledger& ledger, Findings& findings) {
 
 }  // namespace
 
-Result<> audit_books(ledger::Ledger& ledger, Findings& findings) {
-  for (const auto part : {numbers, accounts, batches, slots}) {
-    if (auto done = part(ledger, findings); !done) return done;
+Result<> audit_books(ledger::Ledger& ledger, Findings& findings, Progress& progress) {
+  struct Part {
+    const char* name;
+    Result<> (*audit)(ledger::Ledger& ledger, Findings& findings);
+  };
+  constexpr std::array<Part, 4> kParts{{{"numbers of credits and debits", numbers},
+                                        {"entries of each account", accounts},
+                                        {"rows and entries of each batch", batches},
+                                        {"rows of each slot", slots}}};
+  for (const Part& part : kParts) {
+    progress.begin(part.name, 0);
+    if (auto done = part.audit(ledger, findings); !done) return done;
   }
   return {};
 }

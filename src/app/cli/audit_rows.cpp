@@ -18,11 +18,12 @@ std::uint64_t number_of(const Map& map, const Key& key) {
 class RowAudit {
  public:
   RowAudit(ledger::Ledger& ledger, std::uint32_t node, const AuditedState& state,
-           Findings& findings)
+           Findings& findings, Progress& progress)
       : ledger_(ledger),
         node_(node),
         epoch_(state.before.meta.epoch),
         state_(state),
+        progress_(progress),
         closes_(findings.add("I3", "each hold closes once")),
         above_(findings.add("I4", "what a hold is charged is at most the hold")),
         ahead_(findings.add("I5", "the ledger is not ahead of the outbox")),
@@ -42,8 +43,12 @@ class RowAudit {
     const auto prices = ledger_.catalog().prices(0);
     if (!prices) return std::unexpected(prices.error());
     const AuditPrices audit_prices(*prices);
+    std::uint64_t written = 0;
+    for (const auto& [slot, head] : state_.heads) written += head;
+    progress_.begin("usage rows", written);
     std::map<std::uint32_t, std::uint64_t> last;
     auto visited = ledger_.sums().each_usage(node_, epoch_, [&](const ledger::StoredUsage& stored) {
+      progress_.step();
       const ledger::UsageRow& row = stored.row;
       const std::uint64_t head = number_of(state_.heads_after, row.slot);
       ahead_.expect(row.seq <= head, [&] {
@@ -204,6 +209,7 @@ class RowAudit {
   const std::uint32_t node_;
   const std::uint64_t epoch_;
   const AuditedState& state_;
+  Progress& progress_;
   Finding& closes_;
   Finding& above_;
   Finding& ahead_;
@@ -222,8 +228,8 @@ void OwnerSums::add(std::int64_t in_day, std::int64_t in_month, Nanos spent) {
 }
 
 Result<RowSums> audit_rows(ledger::Ledger& ledger, std::uint32_t node, const AuditedState& state,
-                           Findings& findings) {
-  return RowAudit(ledger, node, state, findings).run();
+                           Findings& findings, Progress& progress) {
+  return RowAudit(ledger, node, state, findings, progress).run();
 }
 
 }  // namespace sluice::cli

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "audit_findings.hpp"
+#include "progress.hpp"
 #include "sluice/ledger/ledger.hpp"
 #include "sluice/state/inspect.hpp"
 
@@ -46,8 +47,10 @@ struct RowSums {
   std::map<std::pair<std::uint32_t, std::uint64_t>, std::uint64_t> closed;
 };
 
-/// I3, I4, I5, I9 over the rows. Within one snapshot of the ledger. Errors: those of the ledger.
+/// I3, I4, I5, I9 over the rows, each a step of `progress`. Within one snapshot of the ledger.
+/// Errors: those of the ledger.
 [[nodiscard]] Result<RowSums> audit_rows(ledger::Ledger& ledger, std::uint32_t node,
-                                         const AuditedState& state, Findings& findings);
+                                         const AuditedState& state, Findings& findings,
+                                         Progress& progress);
 
 }  // namespace sluice::cli

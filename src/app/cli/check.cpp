@@ -6,6 +6,7 @@
 
 #include "audit_books.hpp"
 #include "audit_state.hpp"
+#include "progress.hpp"
 #include "sluice/state/environment.hpp"
 #include "verbs.hpp"
 
@@ -19,7 +20,8 @@ constexpr TimeNs kBuildPatience = 3 * kSecond;
 /// One audit of one node.
 class Audit {
  public:
-  Audit(ledger::Ledger& ledger, std::uint32_t node) : ledger_(ledger), node_(node) {}
+  Audit(ledger::Ledger& ledger, std::uint32_t node, Progress& progress)
+      : ledger_(ledger), node_(node), progress_(progress) {}
 
   /// Copies the shared state. Without one (stopped machine, other host) the ledger is audited
   /// alone.
@@ -31,6 +33,7 @@ class Audit {
       return problem(environment.error().code, "shared state: " + message);
     }
     environment_ = std::move(*environment);
+    progress_.begin("copy of the shared state", 0);
     const TimeNs begin_ns = system_clock().monotonic_ns();
     if (auto copied = state::copy_state(*environment_, state::kCopyAll, state_.before); !copied) {
       return problem(copied.error().code, fmt::format("shared state: cannot be copied ({})",
@@ -51,7 +54,7 @@ class Audit {
         if (auto after = read_after(); !after) return after;
         if (auto shared = audit_shared(); !shared) return shared;
       }
-      return audit_books(ledger_, findings_);
+      return audit_books(ledger_, findings_, progress_);
     });
     if (!done) return problem(done.error().code, "ledger: " + ledger_.last_error());
     return {};
@@ -83,7 +86,7 @@ class Audit {
   }
 
   Result<> audit_shared() {
-    auto rows = audit_rows(ledger_, node_, state_, findings_);
+    auto rows = audit_rows(ledger_, node_, state_, findings_, progress_);
     if (!rows) return std::unexpected(rows.error());
     audit_balances(state_, *rows, findings_);
     if (auto credits = audit_credits(ledger_, node_, state_, *rows, findings_); !credits)
@@ -96,6 +99,7 @@ class Audit {
 
   ledger::Ledger& ledger_;
   const std::uint32_t node_;
+  Progress& progress_;
   std::unique_ptr<state::Environment> environment_;
   AuditedState state_;
   TimeNs copy_ns_ = 0;
@@ -145,11 +149,12 @@ Outcome<> check(Session& session) {
   auto books = ledger::Ledger::open((*config)->ledger.database, ledger::Access::read_only,
                                     system_clock(), message);
   if (!books) return problem(books.error().code, message);
+  std::optional<Progress> progress("check");
   std::optional<Audit> audit;
   const TimeNs deadline_ns = system_clock().monotonic_ns() + kBuildPatience;
   for (;;) {
     audit.reset();  // LMDB may be open only once in a process
-    audit.emplace(**books, (*config)->node);
+    audit.emplace(**books, (*config)->node, *progress);
     const auto copied = audit->copy((*config)->state.directory);
     if (copied) {
       if (auto done = audit->run(); !done) return done;
@@ -163,6 +168,7 @@ Outcome<> check(Session& session) {
     }
     ::usleep(100'000);
   }
+  progress.reset();  // its line makes room for the result
   const std::string wrong = summary(audit->findings());
   print(session.json(), *audit, wrong.empty());
   if (!wrong.empty()) return problem(Errc::corrupt, wrong);
