@@ -9,11 +9,10 @@ namespace sluice {
 
 /// Every line that `bytes` from `memory` on lie in. Never faults, whatever the address is.
 inline void prefetch(const void* memory, std::size_t bytes) noexcept {
-  constexpr std::uintptr_t kLine = 64;
-  const auto begin = reinterpret_cast<std::uintptr_t>(memory);
-  for (std::uintptr_t at = begin & ~(kLine - 1); at < begin + bytes; at += kLine) {
-    __builtin_prefetch(reinterpret_cast<const void*>(at));  // NOLINT(performance-no-int-to-ptr)
-  }
+  constexpr std::size_t kLine = 64;
+  const std::size_t into_line = reinterpret_cast<std::uintptr_t>(memory) % kLine;
+  const char* const first = static_cast<const char*>(memory) - into_line;
+  for (std::size_t at = 0; at < into_line + bytes; at += kLine) __builtin_prefetch(first + at);
 }
 
 }  // namespace sluice

@@ -43,9 +43,7 @@ class RowAudit {
     const auto prices = ledger_.catalog().prices(0);
     if (!prices) return std::unexpected(prices.error());
     const AuditPrices audit_prices(*prices);
-    std::uint64_t written = 0;
-    for (const auto& [slot, head] : state_.heads) written += head;
-    progress_.begin("usage rows", written);
+    progress_.begin("usage rows", rows_written());
     std::map<std::uint32_t, std::uint64_t> last;
     auto visited = ledger_.sums().each_usage(node_, epoch_, [&](const ledger::StoredUsage& stored) {
       progress_.step();
@@ -121,9 +119,14 @@ class RowAudit {
     return {};
   }
 
+  [[nodiscard]] std::uint64_t rows_written() const {
+    std::uint64_t rows = 0;
+    for (const auto& [slot, head] : state_.heads) rows += head;
+    return rows;
+  }
+
   void count_all() {
-    std::int64_t written = 0;
-    for (const auto& [slot, head] : state_.heads) written += static_cast<std::int64_t>(head);
+    const auto written = static_cast<std::int64_t>(rows_written());
     whole_.expect(stored_ + waiting_ + removed_ == written, [&] {
       return fmt::format("{} rows were written, {} are there", written,
                          stored_ + waiting_ + removed_);
