@@ -9,6 +9,7 @@
 #include "lmdb_reserve.h"
 #include "rows.hpp"
 #include "sluice/base/clock.hpp"
+#include "sluice/base/prefetch.hpp"
 
 namespace sluice::state {
 namespace {
@@ -16,6 +17,8 @@ namespace {
 /// Pages split in the middle where slots share a leaf: half of what a full one holds.
 constexpr std::uint64_t kOutboxRowsPerPage = 4096 / sizeof(OutboxRecord) / 2;
 static_assert(kOutboxRowsPerPage > 0);
+
+constexpr std::size_t kNodeBytes = 8;  ///< LMDB's header of a row in its page
 
 }  // namespace
 
@@ -35,6 +38,8 @@ void LmdbTables::begin(MDB_txn* txn) {
   for (Place& place : places_) {
     place.cursor = nullptr;
     place.key_bytes = 0;
+    // Their keys are numbered, and of one slot: most often those of the last.
+    place.grows = &place != &places_[0];
   }
 }
 
@@ -91,17 +96,37 @@ Result<> LmdbTables::put(Table table, ByteSpan key, ByteSpan value) {
   if (!at) return std::unexpected(at.error());
   Place* const place = *at;
   MDB_val name = to_val(key);
-  MDB_val data = to_val(value);
   int rc = 0;
   if (place == nullptr) {
+    MDB_val data = to_val(value);
     rc = mdb_put(txn_, handle(table), &name, &data, 0);
   } else {
-    // A cursor that put a row stands on it.
-    rc = mdb_cursor_put(place->cursor, &name, &data, place->stands_on(key) ? MDB_CURRENT : 0);
-    place->stand_on(key);
+    rc = put_at(*place, name, value, place->stands_on(key));
+    place->stand_on(key);  // a cursor that put a row stands on it
   }
   if (rc != 0) return std::unexpected(lmdb_error(rc));
   return {};
+}
+
+// LMDB fills a page from its end: the next row comes to lie before this one.
+int LmdbTables::put_at(Place& place, MDB_val& key, ByteSpan value, bool stands) {
+  MDB_val data{value.size(), nullptr};
+  int rc = MDB_KEYEXIST;
+  const bool appends = place.grows && !stands;
+  if (appends) {
+    rc = mdb_cursor_put(place.cursor, &key, &data, MDB_RESERVE | MDB_APPEND);
+    place.grows = rc != MDB_KEYEXIST;  // a later slot has rows, too
+  }
+  if (rc == MDB_KEYEXIST) {
+    rc = mdb_cursor_put(place.cursor, &key, &data, MDB_RESERVE | (stands ? MDB_CURRENT : 0));
+  }
+  if (rc != 0) return rc;
+  std::memcpy(data.mv_data, value.data(), value.size());
+  if (appends) {
+    const std::size_t next = value.size() + key.mv_size + kNodeBytes;
+    prefetch<Access::write>(static_cast<std::byte*>(data.mv_data) - next, next);
+  }
+  return 0;
 }
 
 Result<bool> LmdbTables::erase(Table table, ByteSpan key) {

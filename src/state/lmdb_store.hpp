@@ -13,10 +13,11 @@ namespace sluice::state {
 
 inline constexpr std::size_t kMostKeyBytes = sizeof(HoldKey);
 
-/// Tables of one write transaction. Three things make verbs cheap: the rows that they share are
+/// Tables of one write transaction. Four things make verbs cheap: the rows that they share are
 /// read and written once (OpenRows); a row that was read is written or erased through the cursor
-/// that found it, without a second descent; and the cursor of a table finds a neighbour of its last
-/// row without one.
+/// that found it, without a second descent; the cursor of a table finds a neighbour of its last row
+/// without one; and a row behind all others is appended, which fills pages instead of halving them,
+/// into memory that the row before it has asked for.
 class LmdbTables final : public Tables {
  public:
   explicit LmdbTables(const TableHandles& handles) : handles_(handles) {}
@@ -41,11 +42,13 @@ class LmdbTables final : public Tables {
     MDB_cursor* cursor = nullptr;
     std::array<std::byte, kMostKeyBytes> key{};
     std::size_t key_bytes = 0;  ///< 0 = nowhere
+    bool grows = false;         ///< new rows may be behind all others
     [[nodiscard]] bool stands_on(ByteSpan other) const;
     void stand_on(ByteSpan on);
   };
   /// The table's place, with a cursor; null for tables that are written seldom. Errors: io.
   [[nodiscard]] Result<Place*> place_of(Table table);
+  [[nodiscard]] static int put_at(Place& place, MDB_val& key, ByteSpan value, bool stands);
 
   static constexpr std::size_t kPlaces = 3;  ///< accounts, holds, outbox
   std::array<Place, kPlaces> places_;

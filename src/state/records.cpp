@@ -54,14 +54,35 @@ struct KindOf<CatalogPointer> {
   static constexpr RecordKind value = RecordKind::catalog;
 };
 
-/// CRC over everything but the CRC field itself.
+/// What is stored at least. Usage records end in what most requests leave zero, failed attempts and
+/// labels: their last words are stored as far as one is not zero.
 template <class Record>
-std::uint32_t record_crc(const Record& record) {
+constexpr std::size_t kLeastBytes = sizeof(Record);
+template <>
+constexpr std::size_t kLeastBytes<OutboxRecord> = offsetof(OutboxRecord, failed);
+static_assert(kLeastBytes<OutboxRecord> % sizeof(std::uint64_t) == 0);
+
+template <class Record>
+std::size_t stored_bytes(const Record& record) {
+  const auto* const at = reinterpret_cast<const std::byte*>(&record);
+  std::size_t bytes = sizeof(Record);
+  std::uint64_t last = 0;
+  while (bytes > kLeastBytes<Record>) {
+    std::memcpy(&last, at + bytes - sizeof(last), sizeof(last));
+    if (last != 0) break;
+    bytes -= sizeof(last);
+  }
+  return bytes;
+}
+
+/// CRC over `stored` bytes without the CRC field itself.
+template <class Record>
+std::uint32_t record_crc(const Record& record, std::size_t stored) {
   const auto* bytes = reinterpret_cast<const std::byte*>(&record);
   constexpr std::size_t kAfterHeader = sizeof(RecordHeader);
   constexpr std::size_t kBeforeCrc = offsetof(RecordHeader, crc);
   const std::uint32_t seed = crc32c(bytes, kBeforeCrc);
-  return crc32c(bytes + kAfterHeader, sizeof(Record) - kAfterHeader, seed);
+  return crc32c(bytes + kAfterHeader, stored - kAfterHeader, seed);
 }
 
 template <class Enum>
@@ -151,19 +172,23 @@ ByteSpan encode(Record& record) {
   static_assert(sizeof(Record) % 8 == 0 && sizeof(Record) < 65536);
   record.header.version = kRecordVersion;
   record.header.kind = static_cast<std::uint8_t>(KindOf<Record>::value);
-  record.header.bytes = static_cast<std::uint16_t>(sizeof(Record));
-  record.header.crc = record_crc(record);
-  return std::as_bytes(std::span(&record, 1));
+  const std::size_t stored = stored_bytes(record);
+  record.header.bytes = static_cast<std::uint16_t>(stored);
+  record.header.crc = record_crc(record, stored);
+  return std::as_bytes(std::span(&record, 1)).first(stored);
 }
 
 template <class Record>
 bool decode_into(ByteSpan bytes, Record& out) {
-  if (bytes.size() != sizeof(Record)) return false;
-  std::memcpy(static_cast<void*>(&out), bytes.data(), sizeof(Record));
+  if (bytes.size() < kLeastBytes<Record> || bytes.size() > sizeof(Record) || bytes.size() % 8 != 0)
+    return false;
+  auto* const to = reinterpret_cast<std::byte*>(&out);
+  std::memcpy(to, bytes.data(), bytes.size());
+  std::memset(to + bytes.size(), 0, sizeof(Record) - bytes.size());
   const RecordHeader& header = out.header;
   return header.version == kRecordVersion &&
          header.kind == static_cast<std::uint8_t>(KindOf<Record>::value) &&
-         header.bytes == sizeof(Record) && header.crc == record_crc(out) && valid(out);
+         header.bytes == bytes.size() && header.crc == record_crc(out, bytes.size()) && valid(out);
 }
 
 template <class Record>

@@ -144,7 +144,9 @@ Result<Outcome> close_hold(Tables& tables, const HoldId& id, const HoldRecord& h
   if (Result<bool> erased = tables.erase(Table::holds, span_of(hold_key(id))); !erased) {
     return std::unexpected(erased.error());
   }
-  Outcome outcome;
+  // In place: a copy of it would wait until the row is written to memory that is seldom at hand.
+  Result<Outcome> closed(std::in_place);
+  Outcome& outcome = *closed;
   outcome.hold = id;
   outcome.available = *available;
   outcome.charge = charge;
@@ -163,7 +165,7 @@ Result<Outcome> close_hold(Tables& tables, const HoldId& id, const HoldRecord& h
       return std::unexpected(put.error());
     }
   }
-  return outcome;
+  return closed;
 }
 
 Result<SlotRecord> load_slot(Tables& tables, SlotId slot) {

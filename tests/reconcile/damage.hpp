@@ -6,6 +6,7 @@
 #include <lmdb.h>
 #include <sqlite3.h>
 
+#include <algorithm>
 #include <cstring>
 #include <string>
 #include <vector>
@@ -37,8 +38,8 @@ class RawState {
     MDB_val name = value_of(key), value;
     ok(mdb_get(txn_, open(table), &name, &value));
     Record record;
-    EXPECT_EQ(value.mv_size, sizeof record);
-    std::memcpy(static_cast<void*>(&record), value.mv_data, sizeof record);
+    EXPECT_LE(value.mv_size, sizeof record);
+    std::memcpy(static_cast<void*>(&record), value.mv_data, std::min(value.mv_size, sizeof record));
     return record;
   }
   /// With its check value, as if it had always been so.
@@ -50,8 +51,8 @@ class RawState {
   template <class Record>
   void tear(state::Table table, state::ByteSpan key, std::size_t offset) {
     Record record = get<Record>(table, key);
-    std::vector<std::byte> bytes(sizeof record);
-    std::memcpy(bytes.data(), static_cast<const void*>(&record), sizeof record);
+    std::vector<std::byte> bytes(record.header.bytes);
+    std::memcpy(bytes.data(), static_cast<const void*>(&record), bytes.size());
     bytes[offset] ^= std::byte{1};
     put_bytes(table, key, bytes);
   }

@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <fstream>
+#include <set>
 
 #include "scratch.hpp"
 #include "sluice/state/inspect.hpp"
@@ -172,6 +173,46 @@ TEST(Environment, ReadyIsWaitedForAndThenGivenUp) {
   std::string message;
   const TimeNs wait = 30 * kMillisecond;
   EXPECT_EQ(open({scratch.path(), wait}, message).error().code, Errc::not_found);
+}
+
+// Rows behind all others are appended; those of a slot that has later ones behind it are not. Pages
+// fill, split and empty either way.
+TEST(Environment, RowsOfSeveralSlotsLieInOrderHoweverTheyCame) {
+  ScratchDirectory scratch;
+  const auto environment = build_and_open(build_options(scratch.path()), 1, 100);
+  ASSERT_NE(environment, nullptr);
+  Store& store = environment->store();
+  SeededRng rng(3);
+  std::set<std::pair<SlotId, std::uint64_t>> model;
+  std::array<std::uint64_t, 3> next{};
+  for (int txn = 0; txn < 60; ++txn) {
+    const Result<Tables*> tables = store.begin();
+    ASSERT_TRUE(tables);
+    for (int i = 0; i < 20; ++i) {
+      const auto slot = static_cast<SlotId>(txn < 20 ? 1 : rng.next_u64() % next.size());
+      OutboxRecord row;
+      row.hold = HoldId(1, slot, ++next[slot]);
+      row.tags[0] = rng.next_u64() % 4 == 0 ? 'x' : '\0';
+      ASSERT_TRUE((*tables)->put(Table::outbox, outbox_key(slot, row.hold.seq), encode(row)));
+      model.emplace(slot, row.hold.seq);
+      if (rng.next_u64() % 2 == 0) continue;
+      const auto gone = *model.begin();
+      ASSERT_TRUE((*tables)->erase(Table::outbox, outbox_key(gone.first, gone.second)).value());
+      model.erase(gone);
+    }
+    ASSERT_TRUE(store.commit());
+  }
+  const Result<Tables*> tables = store.begin();
+  ASSERT_TRUE(tables);
+  OutboxKey from{};
+  for (const auto& [slot, seq] : model) {
+    const Row row = (*tables)->seek(Table::outbox, from).value();
+    ASSERT_EQ(parse_outbox_key(row.key).value(), (OutboxId{slot, seq}));
+    ASSERT_EQ(decode<OutboxRecord>(row.value).value().hold, HoldId(1, slot, seq));
+    from = outbox_key(slot, seq + 1);
+  }
+  EXPECT_TRUE((*tables)->seek(Table::outbox, from).value().key.empty());
+  store.abort();
 }
 
 TEST(Environment, ANewEpochRetiresTheOldOneForWhoeverIsStillInIt) {

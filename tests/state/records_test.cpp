@@ -66,6 +66,45 @@ TEST(Records, AValueThatCannotBeIsCorruptAlthoughItsCrcIsRight) {
   EXPECT_FALSE(decode<HoldRecord>(stored(nobody)));
 }
 
+OutboxRecord good_usage() {
+  OutboxRecord usage;
+  usage.hold = HoldId(1, 2, 3);
+  usage.upstream_cost = 77;
+  return usage;
+}
+
+// Most requests have no label and no failed attempt: their rows end before those.
+TEST(Records, AUsageRecordIsStoredAsFarAsItSaysSomething) {
+  const auto size = [](const OutboxRecord& usage) {
+    OutboxRecord copy = usage;
+    const ByteSpan bytes = encode(copy);
+    const Result<OutboxRecord> back = decode<OutboxRecord>(bytes);
+    EXPECT_TRUE(back);
+    EXPECT_EQ(std::memcmp(&*back, &copy, sizeof(copy)), 0);
+    return bytes.size();
+  };
+  OutboxRecord usage = good_usage();
+  EXPECT_EQ(size(usage), offsetof(OutboxRecord, failed));
+  usage.failed[1].status = 429;
+  EXPECT_EQ(size(usage), offsetof(OutboxRecord, failed) + sizeof(FailedAttempt) + 16);
+  usage.tags[0] = 'a';
+  EXPECT_EQ(size(usage), offsetof(OutboxRecord, tags) + 8);
+  usage.tags.back() = 'z';
+  EXPECT_EQ(size(usage), sizeof(OutboxRecord));
+}
+
+TEST(Records, AUsageRecordOfAnotherLengthIsCorrupt) {
+  OutboxRecord usage = good_usage();
+  usage.tags[3] = 'x';
+  const ByteSpan whole = encode(usage);
+  for (std::size_t bytes = 0; bytes < whole.size(); ++bytes) {
+    EXPECT_FALSE(decode<OutboxRecord>(whole.first(bytes))) << bytes;
+  }
+  std::vector<std::byte> longer(whole.begin(), whole.end());
+  longer.resize(sizeof(OutboxRecord));
+  EXPECT_FALSE(decode<OutboxRecord>(longer)) << "the header says how long it is";
+}
+
 TEST(Records, OneTableIsNotTakenForAnother) {
   static_assert(sizeof(SlotRecord) != sizeof(HoldRecord));
   WalletRecord wallet;

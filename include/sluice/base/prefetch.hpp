@@ -7,12 +7,17 @@
 
 namespace sluice {
 
+enum class Access : std::uint8_t { read, write };
+
 /// Every line that `bytes` from `memory` on lie in. Never faults, whatever the address is.
-inline void prefetch(const void* memory, std::size_t bytes) noexcept {
+template <Access For = Access::read>
+void prefetch(const void* memory, std::size_t bytes) noexcept {
   constexpr std::size_t kLine = 64;
   const std::size_t into_line = reinterpret_cast<std::uintptr_t>(memory) % kLine;
   const char* const first = static_cast<const char*>(memory) - into_line;
-  for (std::size_t at = 0; at < into_line + bytes; at += kLine) __builtin_prefetch(first + at);
+  for (std::size_t at = 0; at < into_line + bytes; at += kLine) {
+    __builtin_prefetch(first + at, For == Access::write ? 1 : 0);
+  }
 }
 
 }  // namespace sluice

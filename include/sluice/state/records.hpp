@@ -25,7 +25,7 @@ inline constexpr std::uint32_t kSchemaVersion = 2;
 struct RecordHeader {
   std::uint8_t version = 0;  ///< of this record's layout
   std::uint8_t kind = 0;     ///< RecordKind: a row in the wrong table is corrupt
-  std::uint16_t bytes = 0;   ///< sizeof the record
+  std::uint16_t bytes = 0;   ///< of the record as it is stored
   std::uint32_t crc = 0;     ///< CRC-32C of the record with this field 0
 };
 
@@ -315,7 +315,8 @@ struct CatalogPointer {
 
 using ByteSpan = std::span<const std::byte>;
 
-/// Sets version, kind, size and CRC; the record's own bytes are then its stored form.
+/// Sets version, kind, size and CRC; the record's own bytes are then its stored form, of a usage
+/// record without failed attempts and labels at the end that are zero.
 template <class Record>
 ByteSpan encode(Record& record);
 
