@@ -22,10 +22,10 @@ constexpr mdb_mode_t kFileMode = 0660;
 bool number_keyed(Table table) { return table == Table::slots; }
 
 /// LMDB's default order, which other programs use, for keys of the usual length by words.
-template <std::size_t Bytes>
+template <std::size_t Bytes, Search For = Search::waits>
 int compare(const MDB_val* a, const MDB_val* b) {
   if (a->mv_size == Bytes && b->mv_size == Bytes) [[likely]] {
-    return compare_keys<Bytes>(static_cast<const std::byte*>(a->mv_data),
+    return compare_keys<Bytes, For>(static_cast<const std::byte*>(a->mv_data),
                                static_cast<const std::byte*>(b->mv_data));
   }
   const int order = std::memcmp(a->mv_data, b->mv_data, std::min(a->mv_size, b->mv_size));
@@ -37,7 +37,7 @@ int compare(const MDB_val* a, const MDB_val* b) {
 MDB_cmp_func* comparison_of(Table table) {
   switch (table) {
     case Table::keys:
-      return compare<sizeof(Digest256)>;
+      return compare<sizeof(Digest256), Search::guesses>;  // the order of digests has no neighbours
     case Table::accounts:
       return compare<sizeof(AccountKey)>;
     case Table::holds:

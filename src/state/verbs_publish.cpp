@@ -1,4 +1,6 @@
 // What the reconciler writes: rows 9 and 10 of state-machine.md, keys and wallets.
+#include <algorithm>
+
 #include "rows.hpp"
 #include "sluice/state/verbs.hpp"
 
@@ -113,27 +115,25 @@ Result<> apply_wallets(Tables& tables, std::span<const WalletPublish> wallets) {
   return {};
 }
 
-// Row 9.
+// Row 9. From the last to the first: LMDB keeps the rows of a page from its end on, so that none
+// moves for the one that goes.
 Result<DeleteOutcome> apply(Tables& tables, const DeleteDrainedVerb& verb) {
   DeleteOutcome outcome;
-  const OutboxKey from = outbox_key(verb.slot, 0);
-  for (;;) {
-    const Result<Row> row = tables.seek(Table::outbox, span_of(from));
-    if (!row) return std::unexpected(row.error());
-    if (row->key.empty()) return outcome;
-    const Result<OutboxId> id = parse_outbox_key(row->key);
-    if (!id) return std::unexpected(id.error());
-    if (id->slot != verb.slot || id->seq > verb.up_to_seq) return outcome;
-    if (outcome.deleted == verb.most) {
-      outcome.more = true;
-      return outcome;
-    }
-    const OutboxKey key = outbox_key(id->slot, id->seq);
-    if (Result<bool> erased = tables.erase(Table::outbox, span_of(key)); !erased) {
-      return std::unexpected(erased.error());
-    }
-    ++outcome.deleted;
+  const Result<Row> row = tables.seek(Table::outbox, span_of(outbox_key(verb.slot, 0)));
+  if (!row) return std::unexpected(row.error());
+  if (row->key.empty()) return outcome;
+  const Result<OutboxId> first = parse_outbox_key(row->key);
+  if (!first) return std::unexpected(first.error());
+  if (first->slot != verb.slot || first->seq > verb.up_to_seq) return outcome;
+  const std::uint64_t count = std::min<std::uint64_t>(verb.up_to_seq - first->seq + 1, verb.most);
+  for (std::uint64_t i = count; i-- > 0;) {
+    const OutboxKey key = outbox_key(verb.slot, first->seq + i);
+    const Result<bool> erased = tables.erase(Table::outbox, span_of(key));
+    if (!erased) return std::unexpected(erased.error());
+    if (*erased) ++outcome.deleted;
   }
+  outcome.more = first->seq + count <= verb.up_to_seq;
+  return outcome;
 }
 
 }  // namespace sluice::state
