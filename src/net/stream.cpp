@@ -1,7 +1,9 @@
 #include "sluice/net/stream.hpp"
 
+#include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -339,13 +341,25 @@ void Stream::on_send(void* context, const ring::Completion& completion) {
   self.finish_close_if_idle();
 }
 
+// What the kernel has taken and the peer has not. A kernel that has taken megabytes for a slow reader
+// tells of room when much of them is gone: until then this alone shows that the peer reads.
+std::size_t Stream::unacknowledged() const noexcept {
+  int bytes = 0;
+  return ::ioctl(fd_, SIOCOUTQ, &bytes) == 0 ? static_cast<std::size_t>(bytes) : 0;
+}
+
 void Stream::arm_send_stall() noexcept {
+  outgoing_->unacknowledged = unacknowledged();
   reactor_.timers().arm(send_timer_, reactor_.now_ns() + stall_ns_);
 }
 
 void Stream::on_send_stall(ring::Timer&, void* context) {
   Stream& self = *static_cast<Stream*>(context);
   if (!self.sending_) return;
+  if (self.outgoing_ && self.unacknowledged() < self.outgoing_->unacknowledged) {
+    self.arm_send_stall();
+    return;
+  }
   self.send_timed_out_ = true;
   self.interrupt_send();
 }

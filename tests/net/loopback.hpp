@@ -77,8 +77,12 @@ class LoopbackTest : public ::testing::Test {
     scope_.spawn(close_stream(stream, closed));
     run_until([&] { return closed; });
   }
-  Stream& connect() {
+  /// `receive_bytes`: of the connecting side's buffer; 0 = as the kernel has it.
+  Stream& connect(int receive_bytes = 0) {
     const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (receive_bytes > 0) {
+      EXPECT_EQ(setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &receive_bytes, sizeof receive_bytes), 0);
+    }
     connected_.push_back(std::make_unique<Stream>(reactor_, fd, Source::upstream));
     Ended ended;
     scope_.spawn(connect_to(*connected_.back(), address_, reactor_.now_ns() + 5 * kSecond, ended));

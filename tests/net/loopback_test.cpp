@@ -3,6 +3,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <array>
 #include <memory>
 #include <string>
 #include <vector>
@@ -64,6 +65,29 @@ TEST_P(Loopback, AReaderThatDoesNotReadStopsTheSender) {
   scope_.spawn(send_text(client, text, 200 * kMillisecond, sent));
   run_until([&] { return sent.has_value(); });
   ASSERT_FALSE(*sent);
+  EXPECT_EQ(sent->error().code, Errc::timed_out);
+}
+
+// The kernel takes more than a megabyte, and tells of room when a third of it is gone: long after the
+// stall time, for who reads a kilobyte at a time.
+TEST_P(Loopback, AReaderThatReadsLittleIsNotTakenForOneThatDoesNotRead) {
+  Stream& reader = connect(4096);
+  Stream& sender = *accepted_[0];
+  const int large = 2'000'000;
+  ASSERT_EQ(setsockopt(sender.descriptor(), SOL_SOCKET, SO_SNDBUF, &large, sizeof large), 0);
+  const std::string text = numbered_text(8'000'000);
+  constexpr TimeNs kStall = 400 * kMillisecond;
+  Ended sent;
+  scope_.spawn(send_text(sender, text, kStall, sent));
+  const TimeNs begun = system_clock().monotonic_ns();
+  std::array<char, 1024> some;
+  while (system_clock().monotonic_ns() - begun < 5 * kStall && !sent) {
+    static_cast<void>(recv(reader.descriptor(), some.data(), some.size(), MSG_DONTWAIT));
+    reactor_.run_turn(10 * kMillisecond);
+  }
+  EXPECT_FALSE(sent.has_value());
+  run_until([&] { return sent.has_value(); });
+  ASSERT_FALSE(*sent) << "nobody reads any more";
   EXPECT_EQ(sent->error().code, Errc::timed_out);
 }
 

@@ -80,7 +80,7 @@ class Stream {
   /// Sends all of `pieces` (1 to kSendPieces, none empty) in order. The bytes stay valid until the
   /// result. When the peer is slow and `held` is given, the rest is copied aside and `held`
   /// emptied, so that receive buffers are not pinned by a slow reader. Fails with timed_out after
-  /// `stall_ns` without progress. One send at a time.
+  /// `stall_ns` in which the peer has acknowledged nothing. One send at a time.
   [[nodiscard]] SendAwaiter send(std::span<const iovec> pieces, TimeNs stall_ns,
                                  ring::PieceQueue* held = nullptr);
 
@@ -172,6 +172,7 @@ class Stream {
   void on_sent_secured(std::int32_t result) noexcept;
   void shut_secured_send() noexcept;
   void arm_send_stall() noexcept;
+  [[nodiscard]] std::size_t unacknowledged() const noexcept;
   void advance_send(std::size_t bytes) noexcept;
   void interrupt_send() noexcept;
   void set_aside_rest() noexcept;
