@@ -122,18 +122,19 @@ Outcome<> models(Session& session, const std::string& name) {
   if (!offer) return failed(offer.error());
   const auto snapshot = ledger.catalog().snapshot();
   if (!snapshot) return failed(snapshot.error());
+  const bool asked = offer->at_ns != 0;
   std::vector<Record> records;
   for (const control::OfferRow& row : control::compare_offer(*snapshot, *offer)) {
     std::string mapped;
     for (const std::string& model : row.models) mapped += (mapped.empty() ? "" : ",") + model;
     records.push_back({{"name", row.name},
-                       {"offered", row.offered},
+                       {"offered", asked ? Field(row.offered) : Field(std::string())},
                        {"since", row.offered ? format_utc(row.since_ns) : ""},
                        {"models", mapped}});
   }
   print_record_with(session.json(),
                     {{"provider", name},
-                     {"asked_at", offer->at_ns == 0 ? "" : format_utc(offer->at_ns)},
+                     {"asked_at", asked ? format_utc(offer->at_ns) : ""},
                      {"complete", offer->complete}},
                     "models", records);
   return {};
