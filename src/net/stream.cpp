@@ -341,8 +341,8 @@ void Stream::on_send(void* context, const ring::Completion& completion) {
   self.finish_close_if_idle();
 }
 
-// What the kernel has taken and the peer has not. A kernel that has taken megabytes for a slow reader
-// tells of room when much of them is gone: until then this alone shows that the peer reads.
+// What the kernel has taken and the peer has not. A kernel that has taken megabytes for a slow
+// reader tells of room when much of them is gone: until then this alone shows that the peer reads.
 std::size_t Stream::unacknowledged() const noexcept {
   int bytes = 0;
   return ::ioctl(fd_, SIOCOUTQ, &bytes) == 0 ? static_cast<std::size_t>(bytes) : 0;

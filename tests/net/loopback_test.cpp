@@ -68,8 +68,8 @@ TEST_P(Loopback, AReaderThatDoesNotReadStopsTheSender) {
   EXPECT_EQ(sent->error().code, Errc::timed_out);
 }
 
-// The kernel takes more than a megabyte, and tells of room when a third of it is gone: long after the
-// stall time, for who reads a kilobyte at a time.
+// The kernel takes more than a megabyte, and tells of room when a third of it is gone: long after
+// the stall time, for who reads a kilobyte at a time.
 TEST_P(Loopback, AReaderThatReadsLittleIsNotTakenForOneThatDoesNotRead) {
   Stream& reader = connect(4096);
   Stream& sender = *accepted_[0];
