@@ -349,7 +349,8 @@ std::size_t Stream::unacknowledged() const noexcept {
 }
 
 void Stream::arm_send_stall() noexcept {
-  outgoing_->unacknowledged = unacknowledged();
+  // With TLS the time begins with each send, not when one has to wait: no system call for that.
+  outgoing_->unacknowledged = secure_ ? 0 : unacknowledged();
   reactor_.timers().arm(send_timer_, reactor_.now_ns() + stall_ns_);
 }
 

@@ -26,7 +26,7 @@ template <std::size_t Bytes, Search For = Search::waits>
 int compare(const MDB_val* a, const MDB_val* b) {
   if (a->mv_size == Bytes && b->mv_size == Bytes) [[likely]] {
     return compare_keys<Bytes, For>(static_cast<const std::byte*>(a->mv_data),
-                               static_cast<const std::byte*>(b->mv_data));
+                                    static_cast<const std::byte*>(b->mv_data));
   }
   const int order = std::memcmp(a->mv_data, b->mv_data, std::min(a->mv_size, b->mv_size));
   if (order != 0 || a->mv_size == b->mv_size) return order;

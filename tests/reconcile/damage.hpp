@@ -40,6 +40,7 @@ class RawState {
     Record record;
     EXPECT_LE(value.mv_size, sizeof record);
     std::memcpy(static_cast<void*>(&record), value.mv_data, std::min(value.mv_size, sizeof record));
+    EXPECT_EQ(value.mv_size, record.header.bytes);
     return record;
   }
   /// With its check value, as if it had always been so.
