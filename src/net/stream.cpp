@@ -187,13 +187,13 @@ void Stream::set_end(const Error& end) noexcept {
   if (end_watcher_ != nullptr) end_watcher_(end_context_, end_);
 }
 
-bool Stream::ReceiveAwaiter::await_ready() const noexcept {
+bool Stream::ArrivalAwaiter::await_ready() const noexcept {
   if (!stream.received_.empty() || stream.end_.code != Errc::none) return true;
   stream.arm_receive();
   return false;
 }
 
-void Stream::ReceiveAwaiter::await_suspend(std::coroutine_handle<> waiter) noexcept {
+void Stream::ArrivalAwaiter::await_suspend(std::coroutine_handle<> waiter) noexcept {
   SLUICE_ASSERT(!stream.receive_waiter_);
   stream.receive_waiter_ = waiter;
   stream.timed_out_ = false;
@@ -204,11 +204,18 @@ void Stream::ReceiveAwaiter::await_suspend(std::coroutine_handle<> waiter) noexc
   }
 }
 
-Result<ring::Piece> Stream::ReceiveAwaiter::await_resume() noexcept {
-  if (!stream.received_.empty()) return stream.take_received();
+Result<> Stream::ArrivalAwaiter::await_resume() noexcept {
+  if (!stream.received_.empty()) return {};
   if (stream.end_.code != Errc::none) return std::unexpected(stream.end_);
   SLUICE_ASSERT(stream.timed_out_);
   return fail(Errc::timed_out, stream.peer_);
+}
+
+Result<ring::Piece> Stream::ReceiveAwaiter::await_resume() noexcept {
+  if (const Result<> came = ArrivalAwaiter::await_resume(); !came) {
+    return std::unexpected(came.error());
+  }
+  return stream.take_received();
 }
 
 ring::Piece Stream::take_received() noexcept {

@@ -95,6 +95,8 @@ void DownPump::queue_text(std::string_view text) {
   back_room_ = 0;
 }
 
+void DownPump::queue_held() { queue_text(std::exchange(held_, {})); }
+
 // Cuts the upstream's framing away within the piece and queues the payload: usually one run, that
 // stays where it is; several runs are moved together.
 Result<> DownPump::take(ring::Piece piece) {
@@ -239,40 +241,37 @@ std::size_t DownPump::frame(std::span<iovec> pieces, bool last) {
 }
 
 DownPump::Flush DownPump::flush(bool last) {
-  if (!context_.delivery.head_sent() && !make_head()) return {*this, {}, fail(Errc::internal)};
+  if (!context_.delivery.head_sent() && !make_head()) return {*this, false, true};
   // Shared by all: the stream takes its own copy before anything else runs.
   auto& pieces = context_.services.scratch->pieces;
   const std::size_t count = frame(pieces, last);
-  if (count == 0) return {*this, {}, {}};
+  if (count == 0) return {*this, false, false};
   context_.delivery.note_begun();
   for (std::size_t i = 0; i < count; ++i) bytes_out_ += pieces[i].iov_len;
-  return {*this, {pieces.data(), count}, {}};
+  static_cast<void>(context_.client.send(
+      {pieces.data(), count}, context_.services.settings.write_stall_ns, &queue_));
+  return {*this, true, false};
 }
 
-bool DownPump::Flush::await_ready() {
-  if (pieces.empty()) return true;
-  const PumpContext& context = pump.context_;
-  sending.emplace(
-      context.client.send(pieces, context.services.settings.write_stall_ns, &pump.queue_));
-  return sending->await_ready();
+bool DownPump::Flush::await_ready() const {
+  return !sends || net::Stream::SendAwaiter{pump.context_.client}.await_ready();
 }
 
-Result<> DownPump::Flush::await_resume() {
-  if (!sending) return result;
-  const Result<> sent = sending->await_resume();
-  pump.note_sent(sent);
-  return sent;
+void DownPump::Flush::await_suspend(std::coroutine_handle<> waiter) const noexcept {
+  net::Stream::SendAwaiter{pump.context_.client}.await_suspend(waiter);
 }
 
-void DownPump::note_sent(const Result<>& sent) {
+bool DownPump::Flush::await_resume() const {
+  if (!sends) return !failed;
+  const bool well = net::Stream::SendAwaiter{pump.context_.client}.await_resume().has_value();
+  pump.note_sent(well);
+  return well;
+}
+
+void DownPump::note_sent(bool well) {
   queue_.clear();
   head_.reset();
-  context_.delivery.note_sent(sent.has_value());
-}
-
-ring::Task<Result<>> DownPump::flush_text(std::string_view text, bool last) {
-  queue_text(text);
-  co_return co_await flush(last);
+  context_.delivery.note_sent(well);
 }
 
 // ---- running
@@ -318,30 +317,29 @@ ring::Task<std::optional<PumpEnd>> DownPump::on_silence(const Error& error) {
   co_return std::nullopt;
 }
 
-// Takes the first piece of what has arrived and what has come behind it.
-Result<> DownPump::take_all(ring::Piece first) {
+// Takes what has arrived, one piece at least. False: it makes no sense.
+bool DownPump::take_all() {
   // Needed when it has been read.
   prefetch(context_.hold, sizeof *context_.hold);
   prefetch(&context_.delivery, sizeof context_.delivery);
   prefetch(&context_.client_left, sizeof context_.client_left);
-  if (const Result<> taken = take(std::move(first)); !taken) return taken;
-  while (!decoder_.done() && context_.upstream.has_received() && queue_.size() < kMaxQueuedPieces) {
-    if (const Result<> taken = take(context_.upstream.take_received()); !taken) return taken;
-  }
+  do {
+    if (!take(context_.upstream.take_received())) return false;
+  } while (!decoder_.done() && context_.upstream.has_received() &&
+           queue_.size() < kMaxQueuedPieces);
   note_progress();
   if (meter_.streamed()) context_.upstream.delay_acknowledgements();
-  return {};
+  return true;
 }
 
+// What it holds while it waits is held for every stream that is open.
 ring::Task<PumpEnd> DownPump::run() {
   bool until_close_ended = false;
   while (!decoder_.done() && !until_close_ended) {
-    Result<ring::Piece> received = co_await context_.upstream.receive(next_deadline_ns());
-    if (!received) {
-      const Error error = received.error();
-      const std::optional<PumpEnd> ended = co_await on_silence(error);
+    if (const Result<> came = co_await context_.upstream.arrival(next_deadline_ns()); !came) {
+      const std::optional<PumpEnd> ended = co_await on_silence(came.error());
       if (ended) co_return *ended;
-    } else if (!take_all(std::move(*received))) {
+    } else if (!take_all()) {
       co_return PumpEnd::upstream_broke;
     }
     until_close_ended = until_close_ && context_.upstream.end().code != Errc::none &&
@@ -359,25 +357,24 @@ ring::Task<PumpEnd> DownPump::run() {
     if (!may_send()) {
       keep_aside();
     } else if (!queue_.empty()) {
-      const Result<> sent = co_await flush(false);
+      const bool sent = co_await flush(false);
       if (!sent && !reads_on()) co_return PumpEnd::client_left;
     }
   }
-  queue_text(std::exchange(held_, {}));
+  queue_held();
   // A stream that its own format has not ended is not shown as a clean end.
   if (meter_.streamed() && !meter_.ended() && !meter_.failed()) co_return PumpEnd::upstream_broke;
   if (context_.client_left) co_return PumpEnd::client_left;
-  const Result<> sent = co_await flush(true);
+  const bool sent = co_await flush(true);
   co_return sent ? PumpEnd::finished : PumpEnd::client_left;
 }
 
 ring::Task<> DownPump::send_error_event(dialect::ErrorKind kind, std::string_view message) {
   context_.delivery.spoil();
   if (context_.client_left || !meter_.streamed()) co_return;
-  const std::string text(context_.delivery.error_event(kind, message, meter_.at_boundary()));
+  queue_text(context_.delivery.error_event(kind, message, meter_.at_boundary()));
   // The body has no last chunk: a client that looks only at HTTP sees that it is not whole either.
-  const Result<> sent = co_await flush_text(text, false);
-  static_cast<void>(sent);
+  static_cast<void>(co_await flush(false));
 }
 
 }  // namespace sluice::relay

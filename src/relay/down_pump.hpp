@@ -80,6 +80,7 @@ class DownPump {
   std::size_t meter_payload(char* payload, std::size_t bytes, char* to);
   std::size_t release_held(char* to);
   void queue_text(std::string_view text);
+  void queue_held();
   void note_progress();
   void keep_aside();
   [[nodiscard]] bool may_send() const;
@@ -93,17 +94,15 @@ class DownPump {
   /// One send of what is queued, awaited where it is made: as a coroutine it was a frame a chunk.
   struct Flush {
     DownPump& pump;
-    std::span<const iovec> pieces;  ///< empty = nothing to send
-    Result<> result;                ///< when nothing was sent
-    std::optional<net::Stream::SendAwaiter> sending = std::nullopt;
-    [[nodiscard]] bool await_ready();
-    void await_suspend(std::coroutine_handle<> waiter) noexcept { sending->await_suspend(waiter); }
-    [[nodiscard]] Result<> await_resume();
+    bool sends;   ///< else there was nothing to send
+    bool failed;  ///< there is no head that could be sent
+    [[nodiscard]] bool await_ready() const;
+    void await_suspend(std::coroutine_handle<> waiter) const noexcept;
+    [[nodiscard]] bool await_resume() const;  ///< false = the client does not get it
   };
   [[nodiscard]] Flush flush(bool last);
-  void note_sent(const Result<>& sent);
-  [[nodiscard]] ring::Task<Result<>> flush_text(std::string_view text, bool last);
-  [[nodiscard]] Result<> take_all(ring::Piece first);
+  void note_sent(bool well);
+  [[nodiscard]] bool take_all();
   [[nodiscard]] ring::Task<std::optional<PumpEnd>> on_silence(const Error& error);
   std::size_t frame(std::span<iovec> pieces, bool last);
 

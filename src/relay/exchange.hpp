@@ -64,6 +64,7 @@ class Exchange {
   [[nodiscard]] ring::Task<std::optional<Refusal>> reserve();
   [[nodiscard]] ring::Task<std::optional<Refusal>> take_request();
   [[nodiscard]] Refusal refusal_of_reserve(const state::Outcome& outcome);
+  [[nodiscard]] Timeouts timeouts_to(const state::ChannelEntry& channel) const;
   [[nodiscard]] Result<UpstreamTarget> prepare_attempt(const Way& way);
   [[nodiscard]] ring::Task<Result<ResponseFacts>> open(const Way& way);
   [[nodiscard]] ring::Task<Verdict> relay(ResponseFacts& response);
@@ -95,7 +96,6 @@ class Exchange {
   Delivery delivery_;
   std::optional<Failover> failover_;
   std::optional<Attempt> attempt_;
-  Timeouts timeouts_;                ///< of the present attempt
   std::unique_ptr<ReadOn> read_on_;  ///< once the client has left: policy drain
   std::optional<Failure> failure_;   ///< what to answer when no candidate delivers
   bool client_left_ = false;

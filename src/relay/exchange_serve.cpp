@@ -104,6 +104,10 @@ ring::Task<> Exchange::answer_failure() {
                    .retry_after_s = failure_->kind == ErrorKind::unavailable ? 1 : -1});
 }
 
+Timeouts Exchange::timeouts_to(const state::ChannelEntry& channel) const {
+  return timeouts_of(services_.settings, *plan_->model, channel, plan_->stream);
+}
+
 // Makes the bytes of the request for one way.
 Result<UpstreamTarget> Exchange::prepare_attempt(const Way& way) {
   UpstreamTarget target{.snapshot = *snapshot_,
@@ -111,7 +115,6 @@ Result<UpstreamTarget> Exchange::prepare_attempt(const Way& way) {
                         .upstream_model = snapshot_->catalog->text(way.candidate.upstream_model),
                         .provider_key = way.provider_key};
   if (target.upstream_model == state::kAsAsked) target.upstream_model = plan_->asked;
-  timeouts_ = timeouts_of(services_.settings, *plan_->model, way.channel, plan_->stream);
   const bool in_body = dialect::model_in_body(plan_->operation);
   const auto edits = dialect::plan_edits(
       *plan_->scan,
@@ -136,16 +139,17 @@ Result<UpstreamTarget> Exchange::prepare_attempt(const Way& way) {
 // Where the provider had closed the connection meanwhile, the same way is taken once more on a new
 // one.
 ring::Task<Result<ResponseFacts>> Exchange::open(const Way& way) {
+  const Timeouts timeouts = timeouts_to(way.channel);
   for (bool fresh = false;; fresh = true) {
     const Result<UpstreamTarget> target = prepare_attempt(way);
     if (!target) co_return std::unexpected(target.error());
-    const Result<> started = co_await attempt_->start(*target, timeouts_, fresh);
+    const Result<> started = co_await attempt_->start(*target, timeouts, fresh);
     facts_.connected_ns = attempt_->connected_ns();
     facts_.bytes_in = request_.body.size();
     if (!started) co_return std::unexpected(started.error());
-    const TimeNs total_ns = request_.head.received_ns + timeouts_.total_ns;
+    const TimeNs total_ns = request_.head.received_ns + timeouts.total_ns;
     const TimeNs deadline_ns =
-        std::min(total_ns, services_.reactor.now_ns() + timeouts_.first_byte_ns);
+        std::min(total_ns, services_.reactor.now_ns() + timeouts.first_byte_ns);
     Result<ResponseFacts> response;
     for (;;) {
       const bool pings = plan_->stream && !client_left_;
@@ -270,6 +274,7 @@ Exchange::Ending Exchange::describe(PumpEnd end, const Meter& meter) {
 }
 
 PumpContext Exchange::pump_context(ResponseFacts& response, bool may_retry) {
+  const Timeouts timeouts = timeouts_to(*failover_->channel());
   return {.services = services_,
           .delivery = delivery_,
           .failover = *failover_,
@@ -284,9 +289,9 @@ PumpContext Exchange::pump_context(ResponseFacts& response, bool may_retry) {
           .read_on = read_on_,
           .commit_late = may_retry,
           .stream = plan_->stream,
-          .total_deadline_ns = request_.head.received_ns + timeouts_.total_ns,
-          .first_token_deadline_ns = services_.reactor.now_ns() + timeouts_.first_token_ns,
-          .between_tokens_ns = timeouts_.between_tokens_ns,
+          .total_deadline_ns = request_.head.received_ns + timeouts.total_ns,
+          .first_token_deadline_ns = services_.reactor.now_ns() + timeouts.first_token_ns,
+          .between_tokens_ns = timeouts.between_tokens_ns,
           .sent_ns = attempt_->sent_ns()};
 }
 

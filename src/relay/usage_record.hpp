@@ -10,13 +10,13 @@ namespace sluice::relay {
 /// What an exchange notes on its way. Times are monotonic, 0 = not reached.
 struct ExchangeFacts {
   std::uint16_t status = 0;  ///< that the client got
+  Errc error = Errc::none;
   TimeNs reserved_ns = 0;
   TimeNs connected_ns = 0;
   TimeNs first_byte_ns = 0;
   TimeNs first_token_ns = 0;
   std::uint64_t bytes_in = 0;
   std::uint64_t bytes_out = 0;
-  Errc error = Errc::none;
 };
 
 [[nodiscard]] state::OutboxRecord usage_record(const RequestHeadFacts& head, const Plan& plan,

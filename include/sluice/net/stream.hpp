@@ -52,17 +52,25 @@ class Stream {
   Stream& operator=(const Stream&) = delete;
   ~Stream();
 
-  struct ReceiveAwaiter {
+  struct ArrivalAwaiter {
     Stream& stream;
     TimeNs deadline_ns;
     [[nodiscard]] bool await_ready() const noexcept;
     void await_suspend(std::coroutine_handle<> waiter) noexcept;
+    Result<> await_resume() noexcept;
+  };
+  struct ReceiveAwaiter : ArrivalAwaiter {
     Result<ring::Piece> await_resume() noexcept;
   };
   /// The next bytes, never empty. Errors: closed (the peer ended in order), reset, timed_out (at
   /// the monotonic `deadline_ns`; 0 = none; the stream stays usable), cancelled (abort); with TLS
   /// also truncated (the peer ended without close_notify) and tls_failed.
-  [[nodiscard]] ReceiveAwaiter receive(TimeNs deadline_ns) noexcept { return {*this, deadline_ns}; }
+  [[nodiscard]] ReceiveAwaiter receive(TimeNs deadline_ns) noexcept {
+    return {{*this, deadline_ns}};
+  }
+  /// Waits like receive() and with its errors; the bytes stay here, for take_received(). What a
+  /// coroutine awaits lies in its frame: this is smaller.
+  [[nodiscard]] ArrivalAwaiter arrival(TimeNs deadline_ns) noexcept { return {*this, deadline_ns}; }
 
   /// Bytes that receive() would give without waiting.
   [[nodiscard]] bool has_received() const noexcept { return !received_.empty(); }
@@ -145,7 +153,7 @@ class Stream {
   [[nodiscard]] ring::Reactor& reactor() noexcept { return reactor_; }
 
  private:
-  friend struct ReceiveAwaiter;
+  friend struct ArrivalAwaiter;
   friend struct SendAwaiter;
   friend struct CloseAwaiter;
   struct HandshakeAwaiter;
@@ -195,6 +203,7 @@ class Stream {
   bool fin_after_send_ = false;
   Error end_;
   Result<> send_result_;
+  std::uint32_t delays_ = 0;  ///< pieces that delay_acknowledgements() was told of
 
   ring::Operation receive_op_;
   ring::Operation send_op_;
@@ -210,7 +219,6 @@ class Stream {
   const Stream* sent_on_ = nullptr;
   std::uint32_t fetched_bytes_ = 0;
   std::uint32_t credit_ = kReceiveCredit;
-  std::uint32_t delays_ = 0;  ///< pieces that delay_acknowledgements() was told of
   EndWatcher end_watcher_ = nullptr;
   void* end_context_ = nullptr;
 
