@@ -178,7 +178,7 @@ void ShardRuntime::admit_requests() {
   const std::uint64_t turn = reactor_.stats().turns;
   if (admitted_turn_ == turn) return;
   admitted_turn_ = turn;
-  auto* ticket = services_.admission.decide(reactor_.now_ns(), reactor_.full_turn());
+  auto* ticket = services_.admission.decide(reactor_.now_ns(), reactor_.pressed());
   while (ticket != nullptr) reactor_.ready(std::exchange(ticket, ticket->next)->waiter);
 }
 

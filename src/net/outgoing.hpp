@@ -18,7 +18,7 @@ struct Stream::Outgoing : ring::Pooled {
   std::size_t first = 0;
   std::size_t count = 0;
   msghdr header{};
-  std::size_t unacknowledged = 0;  ///< when the stall time began
+  std::size_t unacknowledged = 0;  ///< at the last look; SIZE_MAX = there was none
   ring::Piece aside;  ///< copy of what is still to be sent, when the kernel has taken only a part
 
   /// What is still to be sent.

@@ -19,6 +19,7 @@ namespace sluice::net {
 namespace {
 
 constexpr std::uint32_t kDelaysACall = 32;
+constexpr TimeNs kStallLookShare = 8;
 
 Errc code_of(int error_number) {
   switch (error_number) {
@@ -355,18 +356,21 @@ std::size_t Stream::unacknowledged() const noexcept {
   return ::ioctl(fd_, SIOCOUTQ, &bytes) == 0 ? static_cast<std::size_t>(bytes) : 0;
 }
 
+// The first look comes when the send has lasted a while: most never need one.
 void Stream::arm_send_stall() noexcept {
-  // With TLS the time begins with each send, not when one has to wait: no system call for that.
-  outgoing_->unacknowledged = secure_ ? 0 : unacknowledged();
-  reactor_.timers().arm(send_timer_, reactor_.now_ns() + stall_ns_);
+  outgoing_->unacknowledged = SIZE_MAX;
+  reactor_.timers().arm(send_timer_, reactor_.now_ns() + stall_ns_ / kStallLookShare);
 }
 
 void Stream::on_send_stall(ring::Timer&, void* context) {
   Stream& self = *static_cast<Stream*>(context);
   if (!self.sending_) return;
-  if (self.outgoing_ && self.unacknowledged() < self.outgoing_->unacknowledged) {
-    self.arm_send_stall();
-    return;
+  if (self.outgoing_) {
+    const std::size_t now = self.unacknowledged();
+    if (now < std::exchange(self.outgoing_->unacknowledged, now)) {
+      self.reactor_.timers().arm(self.send_timer_, self.reactor_.now_ns() + self.stall_ns_);
+      return;
+    }
   }
   self.send_timed_out_ = true;
   self.interrupt_send();

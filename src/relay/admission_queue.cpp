@@ -7,6 +7,10 @@ namespace {
 
 // Where a request takes longer than all may wait, there is still one that waits to be next.
 constexpr std::uint32_t kLeastRoom = 8;
+// Refusals come together: those of so long are afforded at once. Who was held off comes back within
+// a second: what was too much is remembered as long.
+constexpr TimeNs kRefusalsNs = 5 * kMillisecond;
+constexpr TimeNs kRememberedNs = kSecond;
 
 }  // namespace
 
@@ -35,9 +39,9 @@ AdmissionQueue::Ticket* AdmissionQueue::pop(Verdict verdict) {
   return ticket;
 }
 
-AdmissionQueue::Ticket* AdmissionQueue::decide(TimeNs now_ns, std::size_t full_turn) {
+AdmissionQueue::Ticket* AdmissionQueue::decide(TimeNs now_ns, std::size_t pressed) {
   // New requests alone are no reason to begin none: a crowd of them would stop the shard.
-  const bool behind = came_ < full_turn / 2;
+  const bool behind = came_ < pressed / 2;
   came_ = 0;
   if (held_back_ && !behind) starts_left_ = rules_.starts_a_turn;
   std::uint32_t starts = behind ? 0 : starts_left_;
@@ -61,6 +65,15 @@ AdmissionQueue::Ticket* AdmissionQueue::decide(TimeNs now_ns, std::size_t full_t
   }
   note_time(now_ns);
   return decided;
+}
+
+bool AdmissionQueue::affords_refusal(TimeNs now_ns) {
+  if (rules_.cheap_refusals_a_second == 0) return false;
+  const TimeNs each_ns = kSecond / rules_.cheap_refusals_a_second;
+  const TimeNs from_ns =
+      std::clamp(afforded_until_ns_, now_ns - kRefusalsNs, now_ns + kRememberedNs);
+  afforded_until_ns_ = from_ns + each_ns;
+  return afforded_until_ns_ <= now_ns;
 }
 
 // How many are begun in kWaitNs shows only while there are always some that could be.

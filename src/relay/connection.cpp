@@ -58,8 +58,8 @@ class Pause {
 };
 
 // A client that was refused because there are too many has been told when to come back. What it
-// sends before that is not looked at: to refuse it over and over would take the time of those who
-// are served. Of its own, so that only connections that wait have room for it.
+// sends before that is not looked at, where refusals are so many that they would take the time of
+// those who are served. Of its own, so that only connections that wait have room for it.
 ring::Task<> hold_off(Services& services, net::Stream& client) {
   constexpr std::uint64_t kSteps = 64;
   const auto step = static_cast<TimeNs>(services.id_low * 37 % kSteps);
@@ -115,7 +115,9 @@ ring::Task<> serve_connection(Services& services, Client& client) {
     // An answer that began before the drain has promised to keep the connection: the next one will
     // say that it ends.
     if (!reusable || services.hurried) break;
-    if (shed) co_await hold_off(services, stream);
+    if (shed && !services.admission.affords_refusal(services.reactor.now_ns())) {
+      co_await hold_off(services, stream);
+    }
   }
   if (lingers && stream.end().code == Errc::none) co_await linger(services, stream);
   co_await stream.close();

@@ -35,9 +35,9 @@ class Turns {
     }
     return tickets_.size() - 1;
   }
-  void turn(std::size_t full_turn = 0) {
+  void turn(std::size_t pressed = 0) {
     now_ns_ += kTurn;
-    for (auto* ticket = queue_.decide(now_ns_, full_turn); ticket != nullptr;
+    for (auto* ticket = queue_.decide(now_ns_, pressed); ticket != nullptr;
          ticket = ticket->next) {
       order_.push_back(ticket);
     }
@@ -160,6 +160,32 @@ TEST(AdmissionQueue, ACrowdOfRequestsIsNotWhatIsUnderWay) {
   EXPECT_EQ(turns.count(Verdict::taken), 40);
 }
 
+TEST(AdmissionQueue, AffordsSoManyRefusalsASecond) {
+  AdmissionQueue queue({.cheap_refusals_a_second = 1'000});
+  TimeNs now_ns = kSecond;
+  int afforded = 0;
+  for (int i = 0; i < 100; ++i) afforded += queue.affords_refusal(now_ns) ? 1 : 0;
+  EXPECT_EQ(afforded, 5) << "those of 5 ms at once";
+  now_ns += kSecond;
+  afforded = 0;
+  for (int i = 0; i < 3'000; ++i) {
+    now_ns += 2 * kMillisecond;
+    afforded += queue.affords_refusal(now_ns) ? 1 : 0;
+  }
+  EXPECT_EQ(afforded, 3'000) << "half as many are";
+  afforded = 0;
+  for (int i = 0; i < 30'000; ++i) {
+    now_ns += 100'000;
+    afforded += queue.affords_refusal(now_ns) ? 1 : 0;
+  }
+  EXPECT_LT(afforded, 10) << "ten times as many are not: who was held off counts, too";
+}
+
+TEST(AdmissionQueue, MayAffordNoRefusal) {
+  AdmissionQueue queue({.cheap_refusals_a_second = 0});
+  EXPECT_FALSE(queue.affords_refusal(kSecond));
+}
+
 TEST(AdmissionQueue, MayBeOff) {
   Turns turns({.most_wait_ns = 0, .starts_a_turn = 2});
   for (int i = 0; i < 100; ++i) {
@@ -175,7 +201,7 @@ struct Crowd {
   const char* name;
   int rated;         ///< clients that keep the shard busy
   int clients;       ///< that come then
-  bool obedient;     ///< comes back after a second; else at once, and is held off
+  bool obedient;     ///< comes back after a second; else at once
   TimeNs answer_ns;  ///< what a provider takes
   TimeNs serve_ns;   ///< of the shard's time a served request
 };
@@ -183,6 +209,7 @@ void PrintTo(const Crowd& crowd, std::ostream* out) { *out << crowd.name; }
 
 constexpr TimeNs kRefuseNs = 6'000;  ///< of the shard's time
 constexpr std::size_t kBatch = 512;
+constexpr TimeNs kLongTurnNs = 3 * kMillisecond;
 constexpr TimeNs kHeldOffNs = 900 * kMillisecond;
 constexpr TimeNs kHeldOffSpreadNs = 200 * kMillisecond;
 
@@ -242,6 +269,8 @@ class Plant {
     if (leaves()) return;
     if (crowd_.obedient) {
       ask_at(now_ns_ + kSecond - draw(kSecond / 4));
+    } else if (queue_.affords_refusal(now_ns_)) {
+      ask_at(now_ns_ + 100'000);
     } else {
       ask_at(now_ns_ + kHeldOffNs - draw(kHeldOffSpreadNs));
     }
@@ -258,9 +287,11 @@ class Plant {
   }
 
   void turn() {
-    if (queue_.waiting() == 0 && !events_.empty()) now_ns_ = std::max(now_ns_, events_.top().at_ns);
+    const bool sleeps = queue_.waiting() == 0;
+    const bool was_long = !sleeps && now_ns_ - turn_from_ns_ > kLongTurnNs;
+    if (sleeps && !events_.empty()) now_ns_ = std::max(now_ns_, events_.top().at_ns);
     alive_ = std::max(alive_, clients_);
-    const TimeNs taken_ns = now_ns_;
+    const TimeNs taken_ns = turn_from_ns_ = now_ns_;
     std::size_t count = 0;
     for (; count < kBatch && !events_.empty() && events_.top().at_ns <= taken_ns; ++count) {
       const Event event = events_.top();
@@ -274,7 +305,7 @@ class Plant {
       request.sent_ns = event.sent_ns;
       act(request, queue_.enter(request.ticket, now_ns_));
     }
-    auto* ticket = queue_.decide(now_ns_, count == kBatch ? count : 0);
+    auto* ticket = queue_.decide(now_ns_, was_long || count == kBatch ? count : 0);
     while (ticket != nullptr) {
       auto* const next = ticket->next;
       for (Request& request : requests_) {
@@ -299,6 +330,7 @@ class Plant {
   std::priority_queue<Event, std::vector<Event>, std::greater<>> events_;
   std::uint64_t order_ = 0;
   TimeNs now_ns_ = kSecond;
+  TimeNs turn_from_ns_ = kSecond;
   int clients_ = 0;
   int alive_ = 0;
 };

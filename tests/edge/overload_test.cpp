@@ -18,7 +18,8 @@ bool is_shed(const std::string& answer) { return answer.starts_with("HTTP/1.1 50
 /// others is refused.
 NodePlan hasty(const ScriptedUpstream& upstream) {
   NodePlan plan{.upstream_port = upstream.port()};
-  plan.settings.admission = {.most_wait_ns = 1, .starts_a_turn = 1};
+  plan.settings.admission = {
+      .most_wait_ns = 1, .starts_a_turn = 1, .cheap_refusals_a_second = 0};
   return plan;
 }
 

@@ -88,8 +88,7 @@ class Stream {
   /// Sends all of `pieces` (1 to kSendPieces, none empty) in order. The bytes stay valid until the
   /// result. When the peer is slow and `held` is given, the rest is copied aside and `held`
   /// emptied, so that receive buffers are not pinned by a slow reader. Fails with timed_out after
-  /// `stall_ns` in which the peer has acknowledged nothing; with TLS, in which the kernel has taken
-  /// nothing. One send at a time.
+  /// `stall_ns` (to an eighth more) in which the peer has acknowledged nothing. One send at a time.
   [[nodiscard]] SendAwaiter send(std::span<const iovec> pieces, TimeNs stall_ns,
                                  ring::PieceQueue* held = nullptr);
 

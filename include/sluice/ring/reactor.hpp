@@ -63,6 +63,7 @@ class Reactor {
   /// Returns how long the turn may sleep at most; 0 when more work waits that no completion
   /// announces.
   using TurnHook = TimeNs (*)(void* context);
+  static constexpr TimeNs kLongTurnNs = 3 * kMillisecond;
 
   Reactor(RingPort& port, const Clock& clock, ReactorOptions options);
   Reactor(const Reactor&) = delete;
@@ -122,8 +123,9 @@ class Reactor {
   }
   [[nodiscard]] const Clock& clock() const noexcept { return clock_; }
   [[nodiscard]] const ReactorStats& stats() const noexcept { return stats_; }
-  /// Completions of this turn if there were as many as a turn takes: then some are left. Else 0.
-  [[nodiscard]] std::size_t full_turn() const noexcept { return full_turn_; }
+  /// Completions of this turn if it has too much to do: there were as many as a turn takes, so that
+  /// some are left, or the turn before it took longer than kLongTurnNs, kernel included. Else 0.
+  [[nodiscard]] std::size_t pressed() const noexcept { return pressed_; }
   void count_starved_receive() noexcept { ++stats_.starved_receives; }
 
  private:
@@ -158,7 +160,7 @@ class Reactor {
   TimeNs spin_now_ns_;     ///< current length of the adaptive spin
   std::int64_t load_ = 0;  ///< completions of a turn that had some, in 64ths, over about 16 turns
   ReactorStats stats_;
-  std::size_t full_turn_ = 0;
+  std::size_t pressed_ = 0;
   bool stopped_ = false;
 };
 
