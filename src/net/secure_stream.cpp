@@ -47,7 +47,7 @@ void Stream::begin_secured_send() noexcept {
 // Sends the next ciphertext: what the engine has to say itself, then the text that waits. Ends the
 // send when nothing is left.
 void Stream::send_secured() noexcept {
-  const std::span<const iovec> text = sending_ ? outgoing_->rest() : std::span<const iovec>();
+  const std::span<const iovec> text = sending_ ? outgoing_->rest : std::span<const iovec>();
   std::size_t taken = 0;
   Result<ring::Piece> cipher = secure_->encrypt(text, taken);
   if (!cipher) {
@@ -56,7 +56,7 @@ void Stream::send_secured() noexcept {
     return;
   }
   if (taken > 0) advance_send(taken);
-  if (sending_ && outgoing_->count == 0 && held_ != nullptr) {
+  if (sending_ && outgoing_->rest.empty() && held_ != nullptr) {
     held_->clear();  // encrypted: the received bytes are not needed any more
     held_ = nullptr;
   }
@@ -66,7 +66,7 @@ void Stream::send_secured() noexcept {
     return;
   }
   if (!sending_) return;
-  const bool stuck = outgoing_->count > 0;  // before the handshake is over: our mistake
+  const bool stuck = !outgoing_->rest.empty();  // before the handshake is over: our mistake
   finish_send(stuck ? Result<>(fail(Errc::internal)) : Result<>());
 }
 
@@ -82,7 +82,7 @@ void Stream::on_sent_secured(std::int32_t result) noexcept {
   if (result > 0) secure_->in_flight().drop_front(static_cast<std::size_t>(result));
   if (aborted_) {
     if (!sending_) return;
-    const bool all_out = secure_->in_flight().empty() && outgoing_->count == 0;
+    const bool all_out = secure_->in_flight().empty() && outgoing_->rest.empty();
     finish_send(all_out ? Result<>() : Result<>(fail(Errc::cancelled)));
     return;
   }

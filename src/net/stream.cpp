@@ -216,12 +216,8 @@ Result<ring::Piece> Stream::ReceiveAwaiter::await_resume() noexcept {
   if (const Result<> came = ArrivalAwaiter::await_resume(); !came) {
     return std::unexpected(came.error());
   }
-  return stream.take_received();
-}
-
-ring::Piece Stream::take_received() noexcept {
-  ring::Piece piece = received_.pop();
-  arm_receive();
+  ring::Piece piece = stream.take_received();
+  stream.arm_receive();
   return piece;
 }
 
@@ -248,9 +244,7 @@ Stream::SendAwaiter Stream::send(std::span<const iovec> pieces, TimeNs stall_ns,
         std::unexpected(aborted_ ? Error{Errc::cancelled, Source::self, Retry::no, 0} : end_);
     return {*this};
   }
-  outgoing_.reset(new Outgoing);
-  std::copy(pieces.begin(), pieces.end(), outgoing_->pieces.begin());
-  outgoing_->count = pieces.size();
+  outgoing_.reset(Outgoing::make(pieces));
   held_ = held;
   stall_ns_ = stall_ns;
   sending_ = true;
@@ -267,12 +261,12 @@ void Stream::start_send(bool may_wait) noexcept {
   Outgoing& out = *outgoing_;
   const std::uint32_t flags = MSG_NOSIGNAL | (may_wait ? 0U : std::uint32_t{MSG_DONTWAIT});
   ring::Submission submission{.code = ring::OpCode::send, .fd = fd_, .msg_flags = flags};
-  if (out.count == 1) {
-    submission.address = out.pieces[out.first].iov_base;
-    submission.length = static_cast<std::uint32_t>(out.pieces[out.first].iov_len);
+  if (out.rest.size() == 1) {
+    submission.address = out.rest.front().iov_base;
+    submission.length = static_cast<std::uint32_t>(out.rest.front().iov_len);
   } else {
-    out.header.msg_iov = &out.pieces[out.first];
-    out.header.msg_iovlen = out.count;
+    out.header.msg_iov = out.rest.data();
+    out.header.msg_iovlen = out.rest.size();
     submission.code = ring::OpCode::sendmsg;
     submission.address = &out.header;
   }
@@ -282,33 +276,30 @@ void Stream::start_send(bool may_wait) noexcept {
 void Stream::advance_send(std::size_t bytes) noexcept {
   Outgoing& out = *outgoing_;
   while (bytes > 0) {
-    iovec& piece = out.pieces[out.first];
+    iovec& piece = out.rest.front();
     if (bytes < piece.iov_len) {
       piece.iov_base = static_cast<char*>(piece.iov_base) + bytes;
       piece.iov_len -= bytes;
       return;
     }
     bytes -= piece.iov_len;
-    ++out.first;
-    --out.count;
+    out.rest = out.rest.subspan(1);
   }
 }
 
 void Stream::set_aside_rest() noexcept {
   Outgoing& out = *outgoing_;
   std::size_t bytes = 0;
-  for (std::size_t i = 0; i < out.count; ++i) bytes += out.pieces[out.first + i].iov_len;
+  for (const iovec& piece : out.rest) bytes += piece.iov_len;
   ring::Piece aside = ring::Piece::on_heap(bytes);
   char* to = aside.data();
-  for (std::size_t i = 0; i < out.count; ++i) {
-    const iovec& piece = out.pieces[out.first + i];
+  for (const iovec& piece : out.rest) {
     std::memcpy(to, piece.iov_base, piece.iov_len);
     to += piece.iov_len;
   }
   out.aside = std::move(aside);
-  out.first = 0;
-  out.count = 1;
-  out.pieces[0] = {out.aside.data(), out.aside.size()};
+  out.rest = out.rest.first(1);
+  out.rest.front() = {out.aside.data(), out.aside.size()};
   held_->clear();
   held_ = nullptr;
 }
@@ -331,7 +322,7 @@ void Stream::on_send(void* context, const ring::Completion& completion) {
     self.on_sent_secured(completion.result);
   } else {
     if (completion.result > 0) self.advance_send(static_cast<std::size_t>(completion.result));
-    if (!self.connecting_ && self.outgoing_->count == 0) {
+    if (!self.connecting_ && self.outgoing_->rest.empty()) {
       self.finish_send({});  // all is out, also when an abort came meanwhile
     } else if (self.aborted_) {
       self.finish_send(fail(Errc::cancelled));

@@ -17,6 +17,9 @@ namespace {
 // An end that was on its way meets the request within a round trip; a provider that worked on the
 // request and failed takes longer.
 constexpr TimeNs kStaleNs = kSecond;
+// Of the provider's bytes that wait, and as much again that a slow client is taking: with all else
+// less than 64 KiB a stream.
+constexpr std::uint32_t kAheadBytes = 24 * kKiB;
 
 net::Address socket_address(const state::PinnedAddress& pinned) {
   net::Address address;
@@ -60,6 +63,7 @@ ring::Task<Result<>> Attempt::connect(const UpstreamTarget& target, const Timeou
     const int fd = open_socket(address);
     if (fd < 0) co_return fail(Errc::full, Source::self, Retry::yes);
     stream_ = std::make_unique<net::Stream>(services_.reactor, fd, Source::upstream);
+    stream_->set_receive_credit(kAheadBytes);
     services_.count(Counter::upstream_connects);
     Result<> connected = co_await stream_->connect(address, deadline_ns);
     if (connected && proxied) connected = co_await pass_proxy(target, deadline_ns);

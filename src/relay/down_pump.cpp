@@ -10,9 +10,6 @@ namespace {
 
 constexpr std::size_t kMaxQueuedPieces =
     24;  // of one send; framing needs the rest of Stream::kSendPieces
-// Of the provider's bytes that wait, and as much again that a slow client is taking: with all else
-// less than 64 KiB a stream.
-constexpr std::uint32_t kAheadBytes = 24 * kKiB;
 constexpr std::size_t kJoinedBytes = 2 * kKiB;
 constexpr std::size_t kLateCommitBytes = 64 * kKiB;  // non-semantic events kept back at most
 
@@ -37,7 +34,6 @@ DownPump::DownPump(const PumpContext& context, const Meter::Kind& meter_kind)
       until_close_(context.response.framing == http::Framing::until_close),
       last_received_ns_(context.services.reactor.now_ns()) {
   context_.upstream.fetch_with_piece(this, sizeof *this, &context_.client);
-  context_.upstream.set_receive_credit(kAheadBytes);
   if (context_.delivery.head_sent()) context_.response.forwarded.reset();
 }
 

@@ -248,7 +248,7 @@ void KernelRing::prepare(const Submission& s) {
       sqe.buf_group = kBufferGroup;
       // Without it, one peer that is ahead fills most of the buffers in a single turn: 3 of 4 MiB
       // were measured.
-      if (receive_limit_) sqe.optlen = s.length;
+      if (receive_limit_) sqe.optlen = sqe.len = s.length;
       break;
     case OpCode::send:
       io_uring_prep_send(&sqe, s.fd, s.address, s.length, static_cast<int>(s.msg_flags));

@@ -214,11 +214,12 @@ bool ScriptedRing::receive_once(ScriptedOp& op, Peer& peer) {
   }
   const std::uint16_t buffer = provided_.front();
   const std::size_t room = options_.buffer_bytes - front_filled_;
-  const std::size_t bytes = std::min({peer.inbox.size(), room, options_.receive_most});
+  const bool limited = options_.receive_limit && op.submission.length > 0;
+  // As in the kernel: of each receive, and of all of them, which is looked at after each.
+  const std::size_t limit = limited ? op.submission.length : SIZE_MAX;
+  const std::size_t bytes = std::min({peer.inbox.size(), room, options_.receive_most, limit});
   op.received += bytes;
-  // As in the kernel, the limit is looked at after each receive.
-  const bool at_limit =
-      options_.receive_limit && op.submission.length > 0 && op.received >= op.submission.length;
+  const bool at_limit = op.received >= limit;
   std::memcpy(buffer_data(buffer) + front_filled_, peer.inbox.data(), bytes);
   peer.inbox.erase(0, bytes);
   const bool buffer_more = options_.incremental && bytes < room;

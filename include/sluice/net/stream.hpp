@@ -74,8 +74,9 @@ class Stream {
 
   /// Bytes that receive() would give without waiting.
   [[nodiscard]] bool has_received() const noexcept { return !received_.empty(); }
-  /// The oldest of these bytes (has_received() is true): receive() without a suspension.
-  [[nodiscard]] ring::Piece take_received() noexcept;
+  /// The oldest of these bytes (has_received() is true). Unlike receive() it asks for no more in
+  /// their place: that does whoever waits next.
+  [[nodiscard]] ring::Piece take_received() noexcept { return received_.pop(); }
   /// Puts the unread rest of a piece back in front (only right after receive()).
   void unread(ring::Piece rest);
 

@@ -16,9 +16,9 @@ namespace sluice::ring {
 enum class OpCode : std::uint8_t {
   accept,          ///< fd; result: the new descriptor
   connect,         ///< fd, address, length
-  recv_multishot,  ///< fd, length = bytes after which it ends, up to one buffer later (0: no such
-                   ///< end; nor has Linux before 6.17 one); each completion carries a provided
-                   ///< buffer
+  recv_multishot,  ///< fd, length = most bytes of one receive, and of all those after which it
+                   ///< ends: twice that at most (0: no such end; nor has Linux before 6.17 one);
+                   ///< each completion carries a provided buffer
   send,            ///< fd, address, length, msg_flags
   sendmsg,         ///< fd, address = msghdr*, msg_flags
   cancel,          ///< target = user data of the operation to end
