@@ -13,6 +13,9 @@ constexpr std::size_t kFetchSlotsAhead = 8;
 constexpr TimeNs kSleepMostNs = 100 * kMillisecond;
 constexpr std::int64_t kLoadUnit = 64;  ///< one completion a turn
 constexpr std::int64_t kLoadTurns = 16;
+// A turn with so many completions will hardly have to sleep: it looks first, and so it is known how
+// long the kernel took for what was submitted.
+constexpr std::int64_t kBusyLoad = 16 * kLoadUnit;
 
 }  // namespace
 
@@ -147,7 +150,8 @@ void Reactor::run_turn(TimeNs wait_ns) {
   const TimeNs began_ns = std::exchange(now_ns_, worked_until_ns);
   bool slept = false;
   std::size_t count = 0;
-  if (wait_ns <= 0 || options_.spin_ns > 0) count = port_.enter(completions_, 0);
+  const bool looks_first = options_.spin_ns > 0 || load_ >= kBusyLoad;
+  if (wait_ns <= 0 || looks_first) count = port_.enter(completions_, 0);
   if (count == 0 && wait_ns > 0) {
     if (spin(wait_ns)) {
       count = port_.enter(completions_, 0);

@@ -249,6 +249,7 @@ test('ten times the rated load: as much is served as ever, the rest is refused a
     const ownKey = await own.customer('healthy', { credit: '1000000' })
     pin(own.shards()[0], 0)
     pin(own.mock.child.pid, 0)
+    prefer(own.mock.child.pid)
     pin(own.reconciler.pid, 1)
     const ask = async (clients, more = {}) => {
       const seconds = 5
