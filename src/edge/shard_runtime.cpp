@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <ctime>
 #include <optional>
 #include <utility>
 
@@ -25,6 +26,8 @@ constexpr TimeNs kTickNs = 20 * kMillisecond;
 // A server's part of a TLS handshake takes 0.1 to 0.3 ms: as many as this, and then the others have
 // their turn.
 constexpr std::uint32_t kHandshakesATurn = 4;
+// Completions; fewer hardly make a turn long.
+constexpr std::size_t kBusyTurn = 32;
 constexpr TimeNs kLongestSleepNs = 100 * kMillisecond;
 constexpr TimeNs kBusyGateNs = 50 * kMicrosecond;
 constexpr std::size_t kIdleUpstreams = 4096;
@@ -38,6 +41,12 @@ constexpr TimeNs kFarewellNs = 500 * kMillisecond;
 // A client may be sending on an idle connection just when it is closed. Without hurry it gets this
 // long to send, and is told with the answer that the connection ends.
 constexpr TimeNs kIdleGraceNs = 5 * kSecond;
+
+TimeNs thread_cpu_ns() {
+  timespec time{};
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+  return time.tv_sec * kSecond + time.tv_nsec;
+}
 
 AddressBytes peer_v6(int fd) {
   AddressBytes bytes{};
@@ -178,8 +187,22 @@ void ShardRuntime::admit_requests() {
   const std::uint64_t turn = reactor_.stats().turns;
   if (admitted_turn_ == turn) return;
   admitted_turn_ = turn;
-  auto* ticket = services_.admission.decide(reactor_.now_ns(), reactor_.pressed());
+  auto* ticket = services_.admission.decide(
+      reactor_.now_ns(), {.completions = reactor_.turn_completions(),
+                          .full = reactor_.turn_is_full(),
+                          .took_ns = time_of_turn(turn)});
   while (ticket != nullptr) reactor_.ready(std::exchange(ticket, ticket->next)->waiter);
+}
+
+// By the time of the thread, kernel included: who shares the core is not what makes a turn long.
+// The clock is a system call, and is not asked in turns that have little to do.
+TimeNs ShardRuntime::time_of_turn(std::uint64_t turn) {
+  const bool busy = reactor_.turn_completions() >= kBusyTurn;
+  if (!busy && services_.admission.waiting() == 0) return 0;
+  const TimeNs cpu_ns = thread_cpu_ns();
+  const bool known = std::exchange(timed_turn_, turn) + 1 == turn;
+  const TimeNs took_ns = cpu_ns - std::exchange(turn_cpu_ns_, cpu_ns);
+  return known ? took_ns : 0;
 }
 
 void ShardRuntime::on_tick(ring::Timer&, void* context) {

@@ -43,6 +43,7 @@ class ShardRuntime {
   static bool gate_is_open(void* context);
   static TimeNs on_turn(void* context);
   void admit_requests();
+  [[nodiscard]] TimeNs time_of_turn(std::uint64_t turn);
   static void on_tick(ring::Timer& timer, void* context);
   static void on_control(void* context, const ring::Completion& completion);
   void watch_control();
@@ -77,6 +78,8 @@ class ShardRuntime {
     std::uint32_t begun = 0;
   } handshakes_;  ///< of TLS, in this turn
   std::uint64_t admitted_turn_ = 0;
+  std::uint64_t timed_turn_ = 0;  ///< when the time of the thread was read last
+  TimeNs turn_cpu_ns_ = 0;        ///< what it was
   ring::Scope connections_;
   ring::Scope ending_;
   ring::Timer tick_timer_;

@@ -1,6 +1,7 @@
 #include "sluice/relay/admission_queue.hpp"
 
 #include <algorithm>
+#include <utility>
 
 namespace sluice::relay {
 namespace {
@@ -11,6 +12,13 @@ constexpr std::uint32_t kLeastRoom = 8;
 // a second: what was too much is remembered as long.
 constexpr TimeNs kRefusalsNs = 5 * kMillisecond;
 constexpr TimeNs kRememberedNs = kSecond;
+
+// So that what is under way shrinks to what turns of kLongTurnNs can do. One at least: where
+// nothing ends, a thousand streams that are cheap may be coming.
+std::uint32_t fewer(std::uint32_t ended, TimeNs took_ns) {
+  const TimeNs share = ended * AdmissionQueue::kLongTurnNs / took_ns;
+  return static_cast<std::uint32_t>(std::max<TimeNs>(share, 1));
+}
 
 }  // namespace
 
@@ -39,14 +47,18 @@ AdmissionQueue::Ticket* AdmissionQueue::pop(Verdict verdict) {
   return ticket;
 }
 
-AdmissionQueue::Ticket* AdmissionQueue::decide(TimeNs now_ns, std::size_t pressed) {
+AdmissionQueue::Ticket* AdmissionQueue::decide(TimeNs now_ns, const TurnLoad& load) {
   // New requests alone are no reason to begin none: a crowd of them would stop the shard.
-  const bool behind = came_ < pressed / 2;
+  const bool under_way = came_ < load.completions / 2;
+  const bool behind = load.full && under_way;
+  const bool enough = load.took_ns > kLongTurnNs && under_way;
+  const std::uint32_t ended = std::min(std::exchange(ended_, 0), rules_.starts_a_turn);
   came_ = 0;
-  if (held_back_ && !behind) starts_left_ = rules_.starts_a_turn;
-  std::uint32_t starts = behind ? 0 : starts_left_;
-  held_back_ = behind;
-  starts_left_ = behind ? 0 : rules_.starts_a_turn;
+  const bool holds_back = behind || enough;
+  if (held_back_ && !holds_back) starts_left_ = rules_.starts_a_turn;
+  std::uint32_t starts = behind ? 0 : enough ? fewer(ended, load.took_ns) : starts_left_;
+  held_back_ = holds_back;
+  starts_left_ = holds_back ? 0 : rules_.starts_a_turn;
 
   Ticket* decided = nullptr;
   Ticket** end = &decided;

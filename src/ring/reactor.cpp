@@ -1,7 +1,6 @@
 #include "sluice/ring/reactor.hpp"
 
 #include <algorithm>
-#include <utility>
 
 namespace sluice::ring {
 namespace {
@@ -13,9 +12,6 @@ constexpr std::size_t kFetchSlotsAhead = 8;
 constexpr TimeNs kSleepMostNs = 100 * kMillisecond;
 constexpr std::int64_t kLoadUnit = 64;  ///< one completion a turn
 constexpr std::int64_t kLoadTurns = 16;
-// A turn with so many completions will hardly have to sleep: it looks first, and so it is known how
-// long the kernel took for what was submitted.
-constexpr std::int64_t kBusyLoad = 16 * kLoadUnit;
 
 }  // namespace
 
@@ -147,11 +143,9 @@ void Reactor::run_turn(TimeNs wait_ns) {
   const TimeNs worked_ns = worked_until_ns - now_ns_;
   stats_.longest_turn_ns = std::max(stats_.longest_turn_ns, worked_ns);
   ++stats_.turn_delays[delay_bucket(worked_ns)];
-  const TimeNs began_ns = std::exchange(now_ns_, worked_until_ns);
-  bool slept = false;
+  now_ns_ = worked_until_ns;
   std::size_t count = 0;
-  const bool looks_first = options_.spin_ns > 0 || load_ >= kBusyLoad;
-  if (wait_ns <= 0 || looks_first) count = port_.enter(completions_, 0);
+  if (wait_ns <= 0 || options_.spin_ns > 0) count = port_.enter(completions_, 0);
   if (count == 0 && wait_ns > 0) {
     if (spin(wait_ns)) {
       count = port_.enter(completions_, 0);
@@ -159,15 +153,13 @@ void Reactor::run_turn(TimeNs wait_ns) {
       // Without a spin this is the turn's only system call: it submits, and returns at once when
       // the submitted sends have completed.
       ++stats_.sleeps;
-      slept = true;
       count = port_.enter(completions_, timers_.wait_ns(now_ns_, wait_ns));
     }
   }
   now_ns_ = clock_.monotonic_ns();
   ++stats_.turns;
   stats_.completions += count;
-  const bool was_long = !slept && now_ns_ - began_ns > kLongTurnNs;
-  pressed_ = was_long || count == completions_.size() ? count : 0;
+  turn_completions_ = count;
   if (count > 0) load_ += (static_cast<TimeNs>(count) * kLoadUnit - load_) / kLoadTurns;
   for (std::size_t i = 0; i < std::min(count, kFetchSlotsAhead); ++i) fetch_slot(completions_[i]);
   for (std::size_t i = 0; i < std::min(count, kFetchAhead); ++i) fetch_owner(completions_[i]);

@@ -11,6 +11,7 @@
 #include <ostream>
 #include <queue>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace sluice::test {
@@ -21,6 +22,10 @@ using relay::AdmissionRules;
 using Verdict = AdmissionQueue::Verdict;
 
 constexpr TimeNs kTurn = kMillisecond;
+constexpr AdmissionQueue::TurnLoad kEasy;
+constexpr AdmissionQueue::TurnLoad kFull{.completions = 512, .full = true};
+constexpr AdmissionQueue::TurnLoad kLong{.completions = 100,
+                                         .took_ns = 2 * AdmissionQueue::kLongTurnNs};
 constexpr AdmissionRules kRules{.most_wait_ns = 50 * kMillisecond, .starts_a_turn = 2};
 
 /// Requests that come and are decided on in turns of a millisecond.
@@ -35,12 +40,15 @@ class Turns {
     }
     return tickets_.size() - 1;
   }
-  void turn(std::size_t pressed = 0) {
+  void turn(const AdmissionQueue::TurnLoad& load = {}) {
     now_ns_ += kTurn;
-    for (auto* ticket = queue_.decide(now_ns_, pressed); ticket != nullptr;
+    for (auto* ticket = queue_.decide(now_ns_, load); ticket != nullptr;
          ticket = ticket->next) {
       order_.push_back(ticket);
     }
+  }
+  void end(int count) {
+    for (int i = 0; i < count; ++i) queue_.note_ended();
   }
   [[nodiscard]] int count(Verdict verdict) const {
     return static_cast<int>(std::count_if(tickets_.begin(), tickets_.end(), [&](const auto& each) {
@@ -141,9 +149,9 @@ TEST(AdmissionQueue, IsPatientAgainWhenNobodyHadToBeRefusedForAWhile) {
 TEST(AdmissionQueue, BeginsNoneWhileWhatIsUnderWayIsBehind) {
   Turns turns;
   turns.come(2);
-  turns.turn(512);
+  turns.turn(kFull);
   const std::size_t waits = turns.come(1);
-  turns.turn(512);
+  turns.turn(kFull);
   EXPECT_EQ(turns.verdict(waits), Verdict::waits);
   turns.turn();
   EXPECT_EQ(turns.verdict(waits), Verdict::taken);
@@ -155,7 +163,31 @@ TEST(AdmissionQueue, ACrowdOfRequestsIsNotWhatIsUnderWay) {
   Turns turns;
   for (int i = 0; i < 20; ++i) {
     turns.come(300);
-    turns.turn(512);
+    turns.turn(kFull);
+  }
+  EXPECT_EQ(turns.count(Verdict::taken), 40);
+}
+
+TEST(AdmissionQueue, BeginsFewerThanHaveEndedWhileWhatIsUnderWayMakesTurnsLong) {
+  Turns turns;
+  turns.come(12);
+  EXPECT_EQ(turns.count(Verdict::taken), 2);
+  turns.turn(kLong);
+  EXPECT_EQ(turns.count(Verdict::taken), 3) << "one at least";
+  turns.end(6);
+  turns.turn(kLong);
+  EXPECT_EQ(turns.count(Verdict::taken), 4) << "twice as long as it should be, of two at most";
+  turns.turn(kLong);
+  EXPECT_EQ(turns.count(Verdict::taken), 5);
+  turns.turn();
+  EXPECT_EQ(turns.count(Verdict::taken), 7);
+}
+
+TEST(AdmissionQueue, ALongTurnOfNewRequestsHoldsNobodyBack) {
+  Turns turns;
+  for (int i = 0; i < 20; ++i) {
+    turns.come(60);
+    turns.turn(kLong);
   }
   EXPECT_EQ(turns.count(Verdict::taken), 40);
 }
@@ -190,7 +222,7 @@ TEST(AdmissionQueue, MayBeOff) {
   Turns turns({.most_wait_ns = 0, .starts_a_turn = 2});
   for (int i = 0; i < 100; ++i) {
     turns.come(50);
-    turns.turn(i % 2 == 0 ? 512 : 0);
+    turns.turn(i % 2 == 0 ? kFull : kEasy);
   }
   EXPECT_EQ(turns.count(Verdict::taken), 5000);
 }
@@ -209,7 +241,6 @@ void PrintTo(const Crowd& crowd, std::ostream* out) { *out << crowd.name; }
 
 constexpr TimeNs kRefuseNs = 6'000;  ///< of the shard's time
 constexpr std::size_t kBatch = 512;
-constexpr TimeNs kLongTurnNs = 3 * kMillisecond;
 constexpr TimeNs kHeldOffNs = 900 * kMillisecond;
 constexpr TimeNs kHeldOffSpreadNs = 200 * kMillisecond;
 
@@ -275,8 +306,13 @@ class Plant {
       ask_at(now_ns_ + kHeldOffNs - draw(kHeldOffSpreadNs));
     }
   }
+  void sleep_until(TimeNs at_ns) {
+    const TimeNs from_ns = std::exchange(now_ns_, std::max(now_ns_, at_ns));
+    slept_ns_ += now_ns_ - from_ns;
+  }
   void finish() {
     now_ns_ += crowd_.serve_ns / 2;
+    queue_.note_ended();
     ++served[now_ns_ / kSecond];
     if (!leaves()) ask_at(now_ns_ + 100'000);
   }
@@ -287,11 +323,9 @@ class Plant {
   }
 
   void turn() {
-    const bool sleeps = queue_.waiting() == 0;
-    const bool was_long = !sleeps && now_ns_ - turn_from_ns_ > kLongTurnNs;
-    if (sleeps && !events_.empty()) now_ns_ = std::max(now_ns_, events_.top().at_ns);
+    if (queue_.waiting() == 0 && !events_.empty()) sleep_until(events_.top().at_ns);
     alive_ = std::max(alive_, clients_);
-    const TimeNs taken_ns = turn_from_ns_ = now_ns_;
+    const TimeNs taken_ns = now_ns_;
     std::size_t count = 0;
     for (; count < kBatch && !events_.empty() && events_.top().at_ns <= taken_ns; ++count) {
       const Event event = events_.top();
@@ -305,7 +339,10 @@ class Plant {
       request.sent_ns = event.sent_ns;
       act(request, queue_.enter(request.ticket, now_ns_));
     }
-    auto* ticket = queue_.decide(now_ns_, was_long || count == kBatch ? count : 0);
+    const TimeNs worked_ns = now_ns_ - slept_ns_;
+    const TimeNs took_ns = worked_ns - std::exchange(decided_ns_, worked_ns);
+    auto* ticket = queue_.decide(
+        now_ns_, {.completions = count, .full = count == kBatch, .took_ns = took_ns});
     while (ticket != nullptr) {
       auto* const next = ticket->next;
       for (Request& request : requests_) {
@@ -330,7 +367,8 @@ class Plant {
   std::priority_queue<Event, std::vector<Event>, std::greater<>> events_;
   std::uint64_t order_ = 0;
   TimeNs now_ns_ = kSecond;
-  TimeNs turn_from_ns_ = kSecond;
+  TimeNs slept_ns_ = 0;
+  TimeNs decided_ns_ = 0;  ///< what it had worked by the last decision
   int clients_ = 0;
   int alive_ = 0;
 };

@@ -23,8 +23,9 @@ struct AdmissionRules {
 };
 
 /// First come, first served, in three rules:
-///   - a turn begins `starts_a_turn` requests, the others wait; none while what is under way keeps
-///     turns too full or too long;
+///   - a turn begins `starts_a_turn` requests, the others wait; none while completions of what is
+///     under way are left over from turn to turn; where that makes turns longer than kLongTurnNs
+///     fewer than have ended, the longer the fewer, and one at least;
 ///   - who has waited for `most_wait_ns` is refused;
 ///   - when the queue has not been empty for as long, it is one that stands and not a burst: then
 ///     only as many wait as are begun in kWaitNs, and who finds more is refused at once. For
@@ -59,9 +60,20 @@ class AdmissionQueue {
   /// A request has come. When it waits, `ticket` stays where it is until decide() gives it back.
   Verdict enter(Ticket& ticket, TimeNs now_ns);
 
-  /// Once a turn. `pressed`: its completions when it has too much to do (Reactor::pressed), else 0.
-  /// Returns the tickets that wait no longer, in order, linked by `next`; nullptr = none.
-  [[nodiscard]] Ticket* decide(TimeNs now_ns, std::size_t pressed);
+  /// What a turn has to do.
+  struct TurnLoad {
+    std::size_t completions = 0;
+    bool full = false;   ///< some are left over
+    TimeNs took_ns = 0;  ///< of its thread's time; 0 = too little to be measured
+  };
+  static constexpr TimeNs kLongTurnNs = kMillisecond;
+
+  /// Once a turn. Returns the tickets that wait no longer, in order, linked by `next`; nullptr =
+  /// none.
+  [[nodiscard]] Ticket* decide(TimeNs now_ns, const TurnLoad& load);
+
+  /// A request that was taken is over.
+  void note_ended() { ++ended_; }
 
   /// One has been refused. False: with so many, to refuse the same clients over and over would take
   /// the time of those who are served; this one is to be left alone for a while.
@@ -91,9 +103,10 @@ class AdmissionQueue {
   Ticket* last_ = nullptr;
   std::uint32_t waiting_ = 0;
   std::uint32_t starts_left_;  ///< of this turn
-  bool held_back_ = false;     ///< this turn begins none
+  bool held_back_ = false;     ///< who came in this turn has waited for its end
   bool stands_ = false;
   std::size_t came_ = 0;        ///< requests, in this turn
+  std::uint32_t ended_ = 0;     ///< of those that were taken, since the last one
   TimeNs empty_ns_ = 0;         ///< when it was empty last
   TimeNs stood_ns_ = -kCalmNs;  ///< when it was last seen to have stood
   TimeNs counted_from_ns_ = 0;

@@ -63,7 +63,6 @@ class Reactor {
   /// Returns how long the turn may sleep at most; 0 when more work waits that no completion
   /// announces.
   using TurnHook = TimeNs (*)(void* context);
-  static constexpr TimeNs kLongTurnNs = 3 * kMillisecond;
 
   Reactor(RingPort& port, const Clock& clock, ReactorOptions options);
   Reactor(const Reactor&) = delete;
@@ -123,9 +122,12 @@ class Reactor {
   }
   [[nodiscard]] const Clock& clock() const noexcept { return clock_; }
   [[nodiscard]] const ReactorStats& stats() const noexcept { return stats_; }
-  /// Completions of this turn if it has too much to do: there were as many as a turn takes, so that
-  /// some are left, or the turn before it took longer than kLongTurnNs, kernel included. Else 0.
-  [[nodiscard]] std::size_t pressed() const noexcept { return pressed_; }
+  /// Completions of this turn.
+  [[nodiscard]] std::size_t turn_completions() const noexcept { return turn_completions_; }
+  /// There were as many as a turn takes: some are left.
+  [[nodiscard]] bool turn_is_full() const noexcept {
+    return turn_completions_ == completions_.size();
+  }
   void count_starved_receive() noexcept { ++stats_.starved_receives; }
 
  private:
@@ -160,7 +162,7 @@ class Reactor {
   TimeNs spin_now_ns_;     ///< current length of the adaptive spin
   std::int64_t load_ = 0;  ///< completions of a turn that had some, in 64ths, over about 16 turns
   ReactorStats stats_;
-  std::size_t pressed_ = 0;
+  std::size_t turn_completions_ = 0;
   bool stopped_ = false;
 };
 
