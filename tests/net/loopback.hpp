@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <array>
 #include <memory>
 #include <optional>
 #include <string>
@@ -90,6 +91,20 @@ class LoopbackTest : public ::testing::Test {
     run_until([&] { return ended && accepted_.size() > before; });
     EXPECT_TRUE(ended && *ended);
     return *connected_.back();
+  }
+
+  /// A kilobyte is taken from the socket every 10 ms until then, past the stream: the send goes on,
+  /// and times out when nobody reads any more.
+  void expect_patience(Stream& reader, const Ended& sent, TimeNs until_ns) {
+    std::array<char, 1024> some;
+    while (system_clock().monotonic_ns() < until_ns && !sent) {
+      static_cast<void>(recv(reader.descriptor(), some.data(), some.size(), MSG_DONTWAIT));
+      reactor_.run_turn(10 * kMillisecond);
+    }
+    EXPECT_FALSE(sent.has_value());
+    run_until([&] { return sent.has_value(); });
+    ASSERT_FALSE(*sent);
+    EXPECT_EQ(sent->error().code, Errc::timed_out);
   }
 
   std::unique_ptr<ring::RingPort> ring_;

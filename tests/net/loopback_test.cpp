@@ -80,15 +80,7 @@ TEST_P(Loopback, AReaderThatReadsLittleIsNotTakenForOneThatDoesNotRead) {
   Ended sent;
   scope_.spawn(send_text(sender, text, kStall, sent));
   const TimeNs begun = system_clock().monotonic_ns();
-  std::array<char, 1024> some;
-  while (system_clock().monotonic_ns() - begun < 5 * kStall && !sent) {
-    static_cast<void>(recv(reader.descriptor(), some.data(), some.size(), MSG_DONTWAIT));
-    reactor_.run_turn(10 * kMillisecond);
-  }
-  EXPECT_FALSE(sent.has_value());
-  run_until([&] { return sent.has_value(); });
-  ASSERT_FALSE(*sent) << "nobody reads any more";
-  EXPECT_EQ(sent->error().code, Errc::timed_out);
+  expect_patience(reader, sent, begun + 5 * kStall);
 }
 
 TEST_P(Loopback, AClosedPortRefuses) {
