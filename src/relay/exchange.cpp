@@ -97,7 +97,7 @@ Exchange::Exchange(Services& services, Client& client, RequestHeadFacts& head)
 Exchange::~Exchange() {
   client_.stream->watch_end(nullptr, nullptr);
   release_body();
-  if (admitted_) services_.admission.note_ended();
+  if (!shed_) services_.admission.note_ended();
 }
 
 void Exchange::release_body() {
@@ -144,7 +144,6 @@ ring::Task<bool> Exchange::admit() {
     co_await refuse_shed();
     co_return false;
   }
-  admitted_ = true;
   if (client_left_) co_return false;
   services_.providers.retries.note_request();
   if (const auto refusal = refusal_before_body()) {

@@ -101,7 +101,6 @@ class Exchange {
   bool client_left_ = false;
   bool ended_ = false;  ///< by end()
   bool shed_ = false;
-  bool admitted_ = false;
   bool reusable_ = false;
   bool upstream_reusable_ = false;
   ExchangeFacts facts_;

@@ -103,7 +103,7 @@ class LoopbackTest : public ::testing::Test {
     }
     EXPECT_FALSE(sent.has_value());
     run_until([&] { return sent.has_value(); });
-    ASSERT_FALSE(*sent);
+    ASSERT_FALSE(*sent) << "nobody reads any more";
     EXPECT_EQ(sent->error().code, Errc::timed_out);
   }
 
