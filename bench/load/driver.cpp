@@ -341,7 +341,9 @@ void Driver::answered(Client& client) {
   if (!good) {
     // As the SDKs do, three to five quarters of the time: not all at the same moment.
     const auto spread = static_cast<std::int64_t>((client.index * 37) % 64);
-    return rest(client, now_ns_ + options_.backoff_ns * (96 + spread) / 128);
+    const std::int64_t rested_ns = now_ns_ + options_.backoff_ns * (96 + spread) / 128;
+    // With a rate no sooner than its next one is due; what was due in the meantime is not made up.
+    return rest(client, std::max(rested_ns, client.due_ns));
   }
   if (options_.fresh) return drop(client, 0);
   send_next(client);

@@ -95,12 +95,14 @@ void print(const Options& options, const Results& r) {
   const double seconds = r.seconds > 0 ? r.seconds : 1;
   fmt::print(
       R"({{"mode":"{}","connections":{},"seconds":{:.3f},"good":{},"good_per_s":{:.1f},)"
+      R"("refused_per_s":{:.1f},)"
       R"("chunks":{},"chunks_per_s":{:.1f},"lost":{},"repeated":{},"merged":{},"aborted":{},)"
       R"("errors":{{"connect":{},"closed":{},"malformed":{},"statuses":{{{}}}}},)"
       R"("delay_us":{},"first_us":{},"latency_us":{},"refused_us":{}}})"
       "\n",
       options.stream ? "streams" : "requests", options.connections, r.seconds, r.good,
-      static_cast<double>(r.good) / seconds, r.chunks, static_cast<double>(r.chunks) / seconds,
+      static_cast<double>(r.good) / seconds, static_cast<double>(r.refused.total()) / seconds,
+      r.chunks, static_cast<double>(r.chunks) / seconds,
       r.lost, r.repeated, r.merged, r.aborted, r.connect_errors, r.closed_early, r.malformed,
       statuses, percentiles(r.delay), percentiles(r.first), percentiles(r.latency),
       percentiles(r.refused));

@@ -8,26 +8,17 @@ namespace {
 
 // Where a request takes longer than all may wait, there is still one that waits to be next.
 constexpr std::uint32_t kLeastRoom = 8;
-// Refusals come together: those of so long are afforded at once. Who was held off comes back within
-// a second: what was too much is remembered as long.
+// Refusals come together: those of so long are afforded at once.
 constexpr TimeNs kRefusalsNs = 5 * kMillisecond;
-constexpr TimeNs kRememberedNs = kSecond;
-
-// So that what is under way shrinks to what turns of kLongTurnNs can do. One at least: where
-// nothing ends, a thousand streams that are cheap may be coming.
-std::uint32_t fewer(std::uint32_t ended, TimeNs took_ns) {
-  const TimeNs share = ended * AdmissionQueue::kLongTurnNs / took_ns;
-  return static_cast<std::uint32_t>(std::max<TimeNs>(share, 1));
-}
+// What a request takes of the turn in which it comes.
+constexpr TimeNs kComingNs = 10'000;
 
 }  // namespace
 
 AdmissionQueue::Verdict AdmissionQueue::enter(Ticket& ticket, TimeNs now_ns) {
   ++came_;
   if (first_ == nullptr && (starts_left_ > 0 || rules_.most_wait_ns <= 0)) {
-    if (starts_left_ > 0) --starts_left_;
-    ++taken_;
-    return ticket.verdict = Verdict::taken;
+    return ticket.verdict = begin(now_ns);
   }
   if (stands_ && waiting_ >= room_) return ticket.verdict = Verdict::refused;
   ticket.since_ns = now_ns;
@@ -36,6 +27,14 @@ AdmissionQueue::Verdict AdmissionQueue::enter(Ticket& ticket, TimeNs now_ns) {
   last_ = &ticket;
   ++waiting_;
   return Verdict::waits;
+}
+
+AdmissionQueue::Verdict AdmissionQueue::begin(TimeNs now_ns) {
+  if (starts_left_ > 0) --starts_left_;
+  ++taken_;
+  work_.note_begun();
+  begun_ns_ = now_ns;
+  return Verdict::taken;
 }
 
 AdmissionQueue::Ticket* AdmissionQueue::pop(Verdict verdict) {
@@ -47,45 +46,56 @@ AdmissionQueue::Ticket* AdmissionQueue::pop(Verdict verdict) {
   return ticket;
 }
 
-AdmissionQueue::Ticket* AdmissionQueue::decide(TimeNs now_ns, const TurnLoad& load) {
+// What this turn may begin of those who wait.
+void AdmissionQueue::grant(TimeNs now_ns, const TurnLoad& load) {
+  const TimeNs passed_ns = now_ns - std::exchange(decided_ns_, now_ns);
+  const auto came = std::exchange(came_, 0);
+  work_.note_turn(std::max<TimeNs>(load.took_ns - static_cast<TimeNs>(came) * kComingNs, 0));
   // New requests alone are no reason to begin none: a crowd of them would stop the shard.
-  const bool under_way = came_ < load.completions / 2;
-  const bool behind = load.full && under_way;
-  const bool enough = load.took_ns > kLongTurnNs && under_way;
-  const std::uint32_t ended = std::min(std::exchange(ended_, 0), rules_.starts_a_turn);
-  came_ = 0;
-  const bool holds_back = behind || enough;
-  if (held_back_ && !holds_back) starts_left_ = rules_.starts_a_turn;
-  std::uint32_t starts = behind ? 0 : enough ? fewer(ended, load.took_ns) : starts_left_;
-  held_back_ = holds_back;
-  starts_left_ = holds_back ? 0 : rules_.starts_a_turn;
+  const bool behind = load.full && came < load.completions / 2;
+  const bool limited = stands_ || work_.turns_are_long();
+  if (behind) {
+    starts_left_ = 0;
+  } else if (limited) {
+    // One now and then: nothing may end for long.
+    const bool none_for_long = !stands_ || now_ns - begun_ns_ >= rules_.most_wait_ns;
+    const std::uint32_t least = std::max(work_.lacking(), none_for_long ? 1U : 0U);
+    const std::uint32_t starts = std::max(starts_left_ + work_.replace(passed_ns), least);
+    starts_left_ = std::min(starts, rules_.starts_a_turn);
+  } else {
+    if (held_back_) starts_left_ = rules_.starts_a_turn;
+    work_.forget_ended();
+  }
+  held_back_ = behind || limited;
+}
 
+AdmissionQueue::Ticket* AdmissionQueue::decide(TimeNs now_ns, const TurnLoad& load) {
+  grant(now_ns, load);
   Ticket* decided = nullptr;
   Ticket** end = &decided;
   while (first_ != nullptr) {
     const bool late = now_ns - first_->since_ns > rules_.most_wait_ns;
     if (late) {
       *end = pop(Verdict::refused);
-    } else if (starts > 0) {
-      --starts;
-      ++taken_;
-      *end = pop(Verdict::taken);
+    } else if (starts_left_ > 0) {
+      *end = pop(begin(now_ns));
     } else {
       break;
     }
     end = &(*end)->next;
   }
+  if (!held_back_) starts_left_ = rules_.starts_a_turn;
   note_time(now_ns);
   return decided;
 }
 
-bool AdmissionQueue::affords_refusal(TimeNs now_ns) {
-  if (rules_.cheap_refusals_a_second == 0) return false;
+TimeNs AdmissionQueue::note_refusal(TimeNs now_ns) {
+  if (rules_.cheap_refusals_a_second == 0) return kLongestRestNs;
   const TimeNs each_ns = kSecond / rules_.cheap_refusals_a_second;
   const TimeNs from_ns =
-      std::clamp(afforded_until_ns_, now_ns - kRefusalsNs, now_ns + kRememberedNs);
+      std::clamp(afforded_until_ns_, now_ns - kRefusalsNs, now_ns + kLongestRestNs);
   afforded_until_ns_ = from_ns + each_ns;
-  return afforded_until_ns_ <= now_ns;
+  return std::clamp<TimeNs>(afforded_until_ns_ - now_ns, 0, kLongestRestNs);
 }
 
 // How many are begun in kWaitNs shows only while there are always some that could be.

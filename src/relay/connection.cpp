@@ -15,11 +15,6 @@ namespace {
 constexpr TimeNs kLingerNs = kSecond;
 constexpr std::size_t kLingerBytes = 256 * kKiB;
 
-// A little less than kShedRetryS: who comes back in time waits no longer. Not the same for all, or
-// those who were refused at the same moment would all be back at the same moment.
-constexpr TimeNs kHoldOffNs = kShedRetryS * kSecond - 100 * kMillisecond;
-constexpr TimeNs kHoldOffSpreadNs = 200 * kMillisecond;
-
 ring::Task<> linger(Services& services, net::Stream& client) {
   client.shutdown_send();
   const TimeNs deadline_ns = services.reactor.now_ns() + kLingerNs;
@@ -57,15 +52,9 @@ class Pause {
   std::coroutine_handle<> waiter_;
 };
 
-// A client that was refused because there are too many has been told when to come back. What it
-// sends before that is not looked at, where refusals are so many that they would take the time of
-// those who are served. Of its own, so that only connections that wait have room for it.
-ring::Task<> hold_off(Services& services, net::Stream& client) {
-  constexpr std::uint64_t kSteps = 64;
-  const auto step = static_cast<TimeNs>(services.id_low * 37 % kSteps);
-  const TimeNs less_ns = kHoldOffSpreadNs * step / static_cast<TimeNs>(kSteps);
-  co_await Pause(client, services.reactor.now_ns() + kHoldOffNs - less_ns);
-}
+// What a client sends in the meantime is not looked at. Of its own, so that only connections that
+// wait have room for it.
+ring::Task<> hold_off(net::Stream& client, TimeNs until_ns) { co_await Pause(client, until_ns); }
 
 ring::Task<> refuse_head(Services& services, net::Stream& client, const Error& error,
                          dialect::Format format) {
@@ -115,9 +104,10 @@ ring::Task<> serve_connection(Services& services, Client& client) {
     // An answer that began before the drain has promised to keep the connection: the next one will
     // say that it ends.
     if (!reusable || services.hurried) break;
-    if (shed && !services.admission.affords_refusal(services.reactor.now_ns())) {
-      co_await hold_off(services, stream);
-    }
+    if (!shed) continue;
+    const TimeNs now_ns = services.reactor.now_ns();
+    const TimeNs rest_ns = services.admission.note_refusal(now_ns);
+    if (rest_ns > 0) co_await hold_off(stream, now_ns + rest_ns);
   }
   if (lingers && stream.end().code == Errc::none) co_await linger(services, stream);
   co_await stream.close();

@@ -16,8 +16,10 @@ const ATTACKERS = long ? 2000 : 400
 const READERS = 2000
 const KIB_EACH = 64
 const CONSTANT_KIB = 4096
+const ROUNDS = 3
 const KINDS = ['idle', 'head', 'body', 'read', 'hello']
 const pin = (pid, core) => execFileSync('taskset', ['-acp', String(core), String(pid)])
+const median = values => values.toSorted((one, other) => one - other)[Math.floor(values.length / 2)]
 /** Goes before whatever else wants its core. */
 const prefer = pid => execFileSync('chrt', ['-a', '-f', '-p', '1', String(pid)])
 const nobody = { connect: 0, closed: 0, malformed: 0, statuses: {} }
@@ -236,11 +238,11 @@ test('a shard that is killed under load costs its own connections only', { timeo
 })
 
 // Edge and provider on one core, the clients and all else on the other: so it is the edge that cannot keep up. An answer
-// is a megabyte: what is asked for costs far more than its refusal, as a stream of some hundred chunks does. The rated
-// load is the most that clients get who wait for each answer; then ten times as many a second are asked for, whatever
-// becomes of those before.
-test('ten times the rated load: as much is served as ever, the rest is refused at once', { skip: !long, timeout: 120_000 }, async () => {
-  const model = 'mock-c5-bulk1000000'
+// is four megabytes: what is asked for costs far more than its refusal, as a stream of some hundred chunks does. The
+// rated load is the most that clients get who wait for each answer; then ten times as many a second are asked for,
+// whatever becomes of those before. Both in turns, medians: the machine is not equally fast all the time.
+test('ten times the rated load: as much is served as ever, the rest is refused at once', { skip: !long, timeout: 180_000 }, async () => {
+  const model = 'mock-c5-bulk4000000'
   const own = await System.start({
     models: [model, 'mock-c5'], mockArgs: ['--records', '0', '--keep-bodies', '0'],
     config: { edge: 'shards = 1', state: 'map = "256MiB"', ledger: 'max_undrained = "1000 USD"' },
@@ -252,28 +254,35 @@ test('ten times the rated load: as much is served as ever, the rest is refused a
     prefer(own.mock.child.pid)
     pin(own.reconciler.pid, 1)
     const ask = async (clients, more = {}) => {
-      const seconds = 5
-      const driver = load('requests', own.port, { key: ownKey, model, connections: clients, seconds, warmup: 2, 'kernel-time': 'yes', ...more })
+      const driver = load('requests', own.port, { key: ownKey, model, connections: clients, seconds: 5, 'kernel-time': 'yes', ...more })
       pin(driver.pid, 1)
       const seen = await driver.result
-      const refused = seen.errors.statuses[503] ?? 0
       assert.deepEqual({ ...seen.errors, statuses: {} }, nobody)
-      console.log(`${clients} clients, ${more.rate ? `${Math.round(more.rate)}/s` : 'each waits'}: ${Math.round(seen.good_per_s)}/s served, p99 ${seen.latency_us.p99} µs; ` +
-        `${Math.round(refused / seconds)}/s refused, p50 ${seen.refused_us.p50} p99 ${seen.refused_us.p99} µs`)
-      return { ...seen, refused_per_s: refused / seconds }
+      console.log(`${clients} clients, ${more.rate ? `${Math.round(more.rate)}/s` : 'each waits'}: ${Math.round(seen.good_per_s)}/s served, ` +
+        `p99 ${seen.latency_us.p99} µs; ${Math.round(seen.refused_per_s)}/s refused, p50 ${seen.refused_us.p50} p99 ${seen.refused_us.p99} µs`)
+      return seen
     }
-    let peak = 0
-    for (const clients of [4, 8, 16]) {
-      const seen = await ask(clients)
-      assert.deepEqual(seen.errors.statuses, {})
-      peak = Math.max(peak, seen.good_per_s)
+    const rated = []
+    const beyond = []
+    for (let round = 0; round < ROUNDS; round += 1) {
+      let peak = 0
+      for (const clients of [4, 8, 16]) {
+        const seen = await ask(clients, { seconds: 2, warmup: 1 })
+        assert.deepEqual(seen.errors.statuses, {})
+        peak = Math.max(peak, seen.good_per_s)
+      }
+      // Not all at the same moment: a thousand answers at once are another test.
+      const seen = await ask(1000, { rate: 10 * peak, backoff: 1e-6, ramp: 3, warmup: 2 })
+      assert.deepEqual(Object.keys(seen.errors.statuses), ['503'])
+      assert.ok(seen.good_per_s + seen.refused_per_s >= 9 * peak, 'that much was asked for')
+      rated.push(peak)
+      beyond.push(seen)
     }
-    const seen = await ask(1000, { rate: 10 * peak, backoff: 1e-6 })
-    assert.deepEqual(Object.keys(seen.errors.statuses), ['503'])
-    assert.ok(seen.good_per_s + seen.refused_per_s >= 9 * peak, 'that much was asked for')
-    console.log(`${(100 * seen.good_per_s / peak).toFixed(1)} % of the peak`)
-    assert.ok(seen.good_per_s >= 0.9 * peak, `${seen.good_per_s} of ${peak}`)
-    assert.ok(seen.refused_us.p50 <= 5000, `refused in ${seen.refused_us.p50} µs`)
+    const served = median(beyond.map(seen => seen.good_per_s)) / median(rated)
+    const refused = median(beyond.map(seen => seen.refused_us.p50))
+    console.log(`${(100 * served).toFixed(1)} % of the peak`)
+    assert.ok(served >= 0.9, `${(100 * served).toFixed(1)} % of the peak`)
+    assert.ok(refused <= 5000, `refused in ${refused} µs`)
     await sleep(2000)
     const after = await load('requests', own.port, { key: ownKey, model: 'mock-c5', connections: 8, seconds: 1 }).result
     assert.deepEqual(after.errors, nobody)
