@@ -12,6 +12,10 @@ namespace sluice::net {
 namespace {
 
 constexpr int kBacklog = 4096;
+// What the kernel keeps for a client that does not take it, besides what is on its way: without a
+// limit 1.2 MB were measured, and two thousand such clients use up the memory of all connections
+// (net.ipv4.tcp_mem). Does not bound what is on its way, so it costs no throughput.
+constexpr int kUnsentBytes = 64 * 1024;
 
 Result<std::uint16_t> parse_port(std::string_view text) {
   std::uint16_t port = 0;
@@ -73,8 +77,9 @@ Result<int> listen_on(const Address& address) {
   if (fd < 0) return fail(Errc::io, Source::self, Retry::no, errno);
   const int on = 1;
   setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-  // Inherited by accepted sockets: one call less a connection.
+  // Inherited by accepted sockets: two calls less a connection.
   setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+  setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &kUnsentBytes, sizeof kUnsentBytes);
   if (bind(fd, address.raw(), address.bytes) != 0 || listen(fd, kBacklog) != 0) {
     const int error_number = errno;
     ::close(fd);

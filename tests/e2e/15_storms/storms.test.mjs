@@ -5,7 +5,7 @@ import { execFileSync } from 'node:child_process'
 import { readdirSync } from 'node:fs'
 import { after, before, describe, test } from 'node:test'
 import { Authority } from '../lib/certificates.mjs'
-import { load, rssKib, storm } from '../lib/load.mjs'
+import { load, queuedKib, rssKib, storm } from '../lib/load.mjs'
 import { long } from '../lib/paths.mjs'
 import { freePort, sleep, start, until } from '../lib/processes.mjs'
 import { chat, exchange, open, post, statusOf } from '../lib/raw.mjs'
@@ -16,6 +16,7 @@ const ATTACKERS = long ? 2000 : 400
 const READERS = 2000
 const KIB_EACH = 64
 const CONSTANT_KIB = 4096
+const KERNEL_KIB_EACH = 256
 const ROUNDS = 3
 const KINDS = ['idle', 'head', 'body', 'read', 'hello']
 const pin = (pid, core) => execFileSync('taskset', ['-acp', String(core), String(pid)])
@@ -165,6 +166,8 @@ test(`${READERS} slow readers of endless streams: memory is bounded and flat, th
     const watched = growth(before, readers, own)
     await until(async () => (await own.mock.recorder('?limit=0')).open === READERS, 'all streams to be open', 8000, 50)
     const traffic = load('requests', own.port, { ...steady, seconds: seconds - 6.5 })
+    await sleep(2000)
+    const queued = [queuedKib('local', own.port), queuedKib('peer', own.mock.port)]
     const { most, samples } = await watched
     assertServed(await traffic.result, 500)
     const seen = await readers
@@ -172,8 +175,11 @@ test(`${READERS} slow readers of endless streams: memory is bounded and flat, th
     assert.deepEqual({ still: sum('open'), refused: sum('refused') }, { still: READERS, refused: 0 })
     const half = Math.floor(samples.length / 2)
     const [early, late] = [samples.slice(0, half), samples.slice(half)].map(part => Math.max(...part))
-    console.log(`${READERS} readers: ${(most / READERS).toFixed(1)} KiB each; first half ${early} KiB, second ${late} KiB`)
+    const [unsent, unread] = queued.map(kib => kib / READERS)
+    console.log(`${READERS} readers: ${(most / READERS).toFixed(1)} KiB each; the kernel for each ${unsent.toFixed(1)} KiB unsent, ` +
+      `${unread.toFixed(1)} KiB unread; first half ${early} KiB, second ${late} KiB`)
     assert.ok(most <= READERS * KIB_EACH + CONSTANT_KIB, `${most} KiB for ${READERS}`)
+    assert.ok(unsent <= KERNEL_KIB_EACH && unread <= KERNEL_KIB_EACH, `${unsent} and ${unread} KiB in the kernel for each`)
     // In ten seconds they are just full.
     if (long) assert.ok(late <= early + CONSTANT_KIB, `${early} KiB, later ${late} KiB`)
     await calm(own)

@@ -23,3 +23,12 @@ export const load = (mode, port, settings) => drive('sluice-load', [mode, '--tar
 export const storm = (kind, port, settings) => drive('sluice-storm', [kind, '--target', `127.0.0.1:${port}`, ...options(settings)])
 
 export const rssKib = pid => Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))[1])
+
+/** KiB that the kernel keeps in both directions of the connections with this local or peer's port on this machine. */
+export function queuedKib(where, port) {
+  const hex = port.toString(16).toUpperCase().padStart(4, '0')
+  const column = { local: 1, peer: 2 }[where]
+  const rows = readFileSync('/proc/net/tcp', 'utf8').split('\n').slice(1).map(row => row.trim().split(/\s+/))
+  const queues = rows.filter(row => row[column]?.endsWith(`:${hex}`)).flatMap(row => row[4].split(':'))
+  return queues.reduce((sum, queue) => sum + Number.parseInt(queue, 16), 0) / 1024
+}
