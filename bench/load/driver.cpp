@@ -93,7 +93,7 @@ std::string Driver::run() {
   while (now_ns_ < stop_ns && (options_.requests == 0 || results_.good < options_.requests)) {
     start_due();
     send_due();
-    const std::int64_t wait = wait_ns();
+    const std::int64_t wait = options_.spin ? 0 : wait_ns();
     const timespec timeout{.tv_sec = wait / 1'000'000'000, .tv_nsec = wait % 1'000'000'000};
     const int count =
         epoll_pwait2(epoll_fd_, events.data(), static_cast<int>(events.size()), &timeout, nullptr);

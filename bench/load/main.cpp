@@ -28,6 +28,7 @@ constexpr std::string_view kUsage =
     "  --ca PEM            TLS, vouched for by it           --tls-name N   default localhost\n"
     "  --fresh yes         a new connection for each request\n"
     "  --kernel-time yes   an answer's time is when the kernel had it, not when it was read\n"
+    "  --spin yes           never sleeps: who answers need not wake it\n"
     "  --rate N            requests a second of all connections, default 0: each as soon as it "
     "can\n"
     "  --backoff S          who is refused rests so long, default: it connects anew\n"
@@ -56,6 +57,7 @@ bool take(std::string_view name, const std::string& value, Options& options) {
   if (name == "--ca") return options.ca_file = value, true;
   if (name == "--tls-name") return options.tls_name = value, true;
   if (name == "--fresh") return options.fresh = value == "yes", value == "yes" || value == "no";
+  if (name == "--spin") return options.spin = value == "yes", value == "yes" || value == "no";
   if (name == "--kernel-time")
     return options.kernel_time = value == "yes", value == "yes" || value == "no";
   if (name == "--keys") return read_keys(value, options);

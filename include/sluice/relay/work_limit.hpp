@@ -15,7 +15,7 @@ class WorkLimit {
   /// Beyond this the shard has enough to do.
   static constexpr TimeNs kLongTurnNs = kMillisecond;
   /// What turns are to take.
-  static constexpr TimeNs kShortTurnNs = kMillisecond / 4;
+  static constexpr TimeNs kShortTurnNs = kMillisecond / 6;
 
   /// At most `most` are begun at once.
   explicit WorkLimit(std::uint32_t most) : most_(most) {}

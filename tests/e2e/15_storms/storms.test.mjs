@@ -17,7 +17,7 @@ const READERS = 2000
 const KIB_EACH = 64
 const CONSTANT_KIB = 4096
 const KERNEL_KIB_EACH = 256
-const ROUNDS = 3
+const ROUNDS = 5
 const KINDS = ['idle', 'head', 'body', 'read', 'hello']
 const pin = (pid, core) => execFileSync('taskset', ['-acp', String(core), String(pid)])
 const median = values => values.toSorted((one, other) => one - other)[Math.floor(values.length / 2)]
@@ -246,8 +246,9 @@ test('a shard that is killed under load costs its own connections only', { timeo
 // Edge and provider on one core, the clients and all else on the other: so it is the edge that cannot keep up. An answer
 // is four megabytes: what is asked for costs far more than its refusal, as a stream of some hundred chunks does. The
 // rated load is the most that clients get who wait for each answer; then ten times as many a second are asked for,
-// whatever becomes of those before. Both in turns, medians: the machine is not equally fast all the time.
-test('ten times the rated load: as much is served as ever, the rest is refused at once', { skip: !long, timeout: 180_000 }, async () => {
+// whatever becomes of those before. Both in turns, medians: the machine is not equally fast all the time. The clients do
+// not sleep: to wake them is work of the edge that a network would do.
+test('ten times the rated load: as much is served as ever, the rest is refused at once', { skip: !long, timeout: 240_000 }, async () => {
   const model = 'mock-c5-bulk4000000'
   const own = await System.start({
     models: [model, 'mock-c5'], mockArgs: ['--records', '0', '--keep-bodies', '0'],
@@ -260,7 +261,7 @@ test('ten times the rated load: as much is served as ever, the rest is refused a
     prefer(own.mock.child.pid)
     pin(own.reconciler.pid, 1)
     const ask = async (clients, more = {}) => {
-      const driver = load('requests', own.port, { key: ownKey, model, connections: clients, seconds: 5, 'kernel-time': 'yes', ...more })
+      const driver = load('requests', own.port, { key: ownKey, model, connections: clients, seconds: 5, spin: 'yes', 'kernel-time': 'yes', ...more })
       pin(driver.pid, 1)
       const seen = await driver.result
       assert.deepEqual({ ...seen.errors, statuses: {} }, nobody)
@@ -268,23 +269,22 @@ test('ten times the rated load: as much is served as ever, the rest is refused a
         `p99 ${seen.latency_us.p99} µs; ${Math.round(seen.refused_per_s)}/s refused, p50 ${seen.refused_us.p50} p99 ${seen.refused_us.p99} µs`)
       return seen
     }
-    const rated = []
+    const rated = { 4: [], 8: [], 16: [] }
+    const peak = () => Math.max(...Object.values(rated).map(median))
     const beyond = []
     for (let round = 0; round < ROUNDS; round += 1) {
-      let peak = 0
-      for (const clients of [4, 8, 16]) {
+      for (const clients of Object.keys(rated).map(Number)) {
         const seen = await ask(clients, { seconds: 2, warmup: 1 })
         assert.deepEqual(seen.errors.statuses, {})
-        peak = Math.max(peak, seen.good_per_s)
+        rated[clients].push(seen.good_per_s)
       }
       // Not all at the same moment: a thousand answers at once are another test.
-      const seen = await ask(1000, { rate: 10 * peak, backoff: 1e-6, ramp: 3, warmup: 2 })
+      const seen = await ask(1000, { rate: 10 * peak(), backoff: 1e-6, ramp: 3, warmup: 2 })
       assert.deepEqual(Object.keys(seen.errors.statuses), ['503'])
-      assert.ok(seen.good_per_s + seen.refused_per_s >= 9 * peak, 'that much was asked for')
-      rated.push(peak)
+      assert.ok(seen.good_per_s + seen.refused_per_s >= 9 * peak(), 'that much was asked for')
       beyond.push(seen)
     }
-    const served = median(beyond.map(seen => seen.good_per_s)) / median(rated)
+    const served = median(beyond.map(seen => seen.good_per_s)) / peak()
     const refused = median(beyond.map(seen => seen.refused_us.p50))
     console.log(`${(100 * served).toFixed(1)} % of the peak`)
     assert.ok(served >= 0.9, `${(100 * served).toFixed(1)} % of the peak`)
