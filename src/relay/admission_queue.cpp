@@ -70,22 +70,24 @@ void AdmissionQueue::grant(TimeNs now_ns, const TurnLoad& load) {
 }
 
 AdmissionQueue::Ticket* AdmissionQueue::decide(TimeNs now_ns, const TurnLoad& load) {
+  // Where it is the machine that stood still, nobody has been passed over for so long.
+  const TimeNs before_ns = decided_ns_;
   grant(now_ns, load);
   Ticket* decided = nullptr;
   Ticket** end = &decided;
   while (first_ != nullptr) {
-    const bool late = now_ns - first_->since_ns > rules_.most_wait_ns;
-    if (late) {
-      *end = pop(Verdict::refused);
-    } else if (starts_left_ > 0) {
+    const bool late = before_ns - first_->since_ns > rules_.most_wait_ns;
+    if (starts_left_ > 0) {
       *end = pop(begin(now_ns));
+    } else if (late) {
+      *end = pop(Verdict::refused);
     } else {
       break;
     }
     end = &(*end)->next;
   }
   if (!held_back_) starts_left_ = rules_.starts_a_turn;
-  note_time(now_ns);
+  note_time(now_ns, before_ns);
   return decided;
 }
 
@@ -99,7 +101,7 @@ TimeNs AdmissionQueue::note_refusal(TimeNs now_ns) {
 }
 
 // How many are begun in kWaitNs shows only while there are always some that could be.
-void AdmissionQueue::note_time(TimeNs now_ns) {
+void AdmissionQueue::note_time(TimeNs now_ns, TimeNs before_ns) {
   const TimeNs counted_ns = now_ns - counted_from_ns_;
   if (first_ != nullptr && counted_ns >= kWaitNs) {
     const auto in_time = static_cast<std::uint32_t>(taken_ * kWaitNs / counted_ns);
@@ -109,7 +111,7 @@ void AdmissionQueue::note_time(TimeNs now_ns) {
     taken_ = 0;
     counted_from_ns_ = now_ns;
   }
-  if (first_ != nullptr && now_ns - empty_ns_ > rules_.most_wait_ns) stood_ns_ = now_ns;
+  if (first_ != nullptr && before_ns - empty_ns_ > rules_.most_wait_ns) stood_ns_ = now_ns;
   stands_ = now_ns - stood_ns_ <= kCalmNs;
 }
 

@@ -47,6 +47,7 @@ class Turns {
       order_.push_back(ticket);
     }
   }
+  void stand_still(TimeNs for_ns) { now_ns_ += for_ns; }
   void end(int count) {
     for (int i = 0; i < count; ++i) queue_.note_ended();
   }
@@ -113,6 +114,17 @@ TEST(AdmissionQueue, NobodyWaitsLongerThanAllowed) {
   turns.turn();
   EXPECT_EQ(turns.count(Verdict::waits), 0);
   EXPECT_GT(turns.count(Verdict::refused), 190);
+}
+
+TEST(AdmissionQueue, NobodyIsRefusedBecauseTheMachineStoodStill) {
+  Turns turns;
+  turns.come(4);
+  turns.stand_still(kSecond);
+  turns.turn();
+  turns.turn();
+  EXPECT_EQ(turns.count(Verdict::taken), 4);
+  EXPECT_EQ(turns.count(Verdict::refused), 0);
+  EXPECT_FALSE(turns.queue().stands());
 }
 
 TEST(AdmissionQueue, WhenItStandsAsManyWaitAsWereTakenOfLate) {

@@ -27,7 +27,7 @@ struct AdmissionRules {
 ///   - a turn begins `starts_a_turn` requests, the others wait; none while completions of what is
 ///     under way are left over from turn to turn;
 ///   - while the queue stands (below), or turns are long: as many as WorkLimit replaces;
-///   - who has waited for `most_wait_ns` is refused;
+///   - who has been passed over for `most_wait_ns` is refused;
 ///   - when the queue has not been empty for as long, it is one that stands and not a burst: then
 ///     only as many wait as are begun in kWaitNs, and who finds more is refused at once. For
 ///     kCalmNs after that any queue is taken for one that stands: the refused may all be about to
@@ -99,7 +99,7 @@ class AdmissionQueue {
  private:
   void grant(TimeNs now_ns, const TurnLoad& load);
   Verdict begin(TimeNs now_ns);
-  void note_time(TimeNs now_ns);
+  void note_time(TimeNs now_ns, TimeNs before_ns);
   Ticket* pop(Verdict verdict);
 
   AdmissionRules rules_;
