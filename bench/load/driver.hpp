@@ -37,7 +37,7 @@ struct Options {
   std::string ca_file;  ///< TLS: who vouches for the target; empty = plain
   std::string tls_name = "localhost";  ///< TLS: the name in its certificate
   bool fresh = false;                  ///< a new connection for each request
-  bool spin = false;         ///< never sleeps: who answers need not wake it
+  bool spin = false;                   ///< never sleeps: who answers need not wake it
   bool kernel_time = false;  ///< an answer's time is when the kernel had it, not when it was read
   double rate = 0;                     ///< requests a second of all connections; 0 = closed loop
   std::size_t body_bytes = 200;        ///< about: the prompt is filled up to it

@@ -28,7 +28,7 @@ constexpr std::string_view kUsage =
     "  --ca PEM            TLS, vouched for by it           --tls-name N   default localhost\n"
     "  --fresh yes         a new connection for each request\n"
     "  --kernel-time yes   an answer's time is when the kernel had it, not when it was read\n"
-    "  --spin yes           never sleeps: who answers need not wake it\n"
+    "  --spin yes          never sleeps: who answers need not wake it\n"
     "  --rate N            requests a second of all connections, default 0: each as soon as it "
     "can\n"
     "  --backoff S          who is refused rests so long, default: it connects anew\n"

@@ -52,6 +52,9 @@ class Pause {
   std::coroutine_handle<> waiter_;
 };
 
+static_assert(AdmissionQueue::kLongestRestNs < kShedRetryS * kSecond,
+              "who comes back when it was told to waits no longer");
+
 // What a client sends in the meantime is not looked at. Of its own, so that only connections that
 // wait have room for it.
 ring::Task<> hold_off(net::Stream& client, TimeNs until_ns) { co_await Pause(client, until_ns); }

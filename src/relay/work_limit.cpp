@@ -9,7 +9,7 @@ namespace {
 // One turn is long by chance: it counts for so much of the mean.
 constexpr TimeNs kOneOfTurns = 8;
 // What is begun now shows in turns only when its provider answers. So what is under way changes
-// slowly: it halves or doubles in about so long, and grows by one in kGrowthNs at most.
+// slowly: by a factor of e in so long at most, and it grows by one in kGrowthNs at most.
 constexpr double kChangeNs = 500e6;
 constexpr double kGrowthNs = 1e6;
 constexpr std::int64_t kFew = 8;
