@@ -8,6 +8,7 @@
 #include "idem.hpp"
 #include "lmdb_reserve.h"
 #include "rows.hpp"
+#include "sluice/base/assert.hpp"
 #include "sluice/base/clock.hpp"
 #include "sluice/base/prefetch.hpp"
 
@@ -91,12 +92,26 @@ Result<ByteSpan> LmdbTables::get(Table table, ByteSpan key) {
   return to_span(value);
 }
 
+// A page that this transaction has copied stays where it is. Its rows do, too, while none is added
+// to the table and none goes.
+Result<std::byte*> LmdbTables::in_place(Table table, ByteSpan key, std::size_t bytes) {
+  if (table != Table::accounts) return nullptr;
+  const Place& place = places_[0];
+  SLUICE_ASSERT(place.stands_on(key));
+  MDB_val name = to_val(key);
+  MDB_val row{bytes, nullptr};
+  const int rc = mdb_cursor_put(place.cursor, &name, &row, MDB_RESERVE | MDB_CURRENT);
+  if (rc != 0) return std::unexpected(lmdb_error(rc));
+  return static_cast<std::byte*>(row.mv_data);
+}
+
 Result<> LmdbTables::put(Table table, ByteSpan key, ByteSpan value) {
   const Result<Place*> at = place_of(table);
   if (!at) return std::unexpected(at.error());
   Place* const place = *at;
   MDB_val name = to_val(key);
   int rc = 0;
+  if (table == Table::accounts) open_.rows_moved();
   if (place == nullptr) {
     MDB_val data = to_val(value);
     rc = mdb_put(txn_, handle(table), &name, &data, 0);
@@ -135,6 +150,7 @@ Result<bool> LmdbTables::erase(Table table, ByteSpan key) {
   Place* const place = *at;
   MDB_val name = to_val(key);
   int rc = 0;
+  if (table == Table::accounts) open_.rows_moved();
   if (place == nullptr) {
     rc = mdb_del(txn_, handle(table), &name, nullptr);
   } else {

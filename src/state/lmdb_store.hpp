@@ -13,11 +13,11 @@ namespace sluice::state {
 
 inline constexpr std::size_t kMostKeyBytes = sizeof(HoldKey);
 
-/// Tables of one write transaction. Four things make verbs cheap: the rows that they share are
-/// read and written once (OpenRows); a row that was read is written or erased through the cursor
-/// that found it, without a second descent; the cursor of a table finds a neighbour of its last row
-/// without one; and a row behind all others is appended, which fills pages instead of halving them,
-/// into memory that the row before it has asked for.
+/// Tables of one write transaction. Five things make verbs cheap: the rows that they share are
+/// read and written once (OpenRows), where they lie; a row that was read is written or erased
+/// through the cursor that found it, without a second descent; the cursor of a table finds a
+/// neighbour of its last row without one; and a row behind all others is appended, which fills
+/// pages instead of halving them, into memory that the row before it has asked for.
 class LmdbTables final : public Tables {
  public:
   explicit LmdbTables(const TableHandles& handles) : handles_(handles) {}
@@ -29,6 +29,7 @@ class LmdbTables final : public Tables {
   [[nodiscard]] Result<> put(Table table, ByteSpan key, ByteSpan value) override;
   [[nodiscard]] Result<bool> erase(Table table, ByteSpan key) override;
   [[nodiscard]] Result<Row> seek(Table table, ByteSpan key) override;
+  [[nodiscard]] Result<std::byte*> in_place(Table table, ByteSpan key, std::size_t bytes) override;
   [[nodiscard]] bool idem_room() override;
   [[nodiscard]] OpenRows* open_rows() override { return &open_; }
 

@@ -50,6 +50,8 @@ OpenRows::Entry* OpenRows::add(const Name& name, Table table, ByteSpan key) {
   entry.name = name;
   entry.table = table;
   entry.changed = false;
+  entry.stored = nullptr;
+  entry.moves = moves_;
   entry.key_bytes = static_cast<std::uint8_t>(key.size());
   std::memcpy(entry.key.data(), key.data(), key.size());
   return &entry;
@@ -60,8 +62,9 @@ Result<> OpenRows::flush(Tables& tables) {
     Entry& entry = entries_[i];
     if (!entry.changed) continue;
     entry.changed = false;
-    if (const Result<> put = entry.put(tables, entry.table, entry.key_span(), entry.row); !put)
-      return put;
+    std::byte* const stored = entry.moves == moves_ ? entry.stored : nullptr;
+    const Result<> put = entry.put(tables, entry.table, entry.key_span(), entry.row, stored);
+    if (!put) return put;
   }
   return {};
 }

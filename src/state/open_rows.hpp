@@ -10,6 +10,7 @@
 #include <cstring>
 #include <utility>
 
+#include "sluice/base/assert.hpp"
 #include "sluice/base/error.hpp"
 #include "sluice/state/records.hpp"
 #include "sluice/state/tables.hpp"
@@ -38,14 +39,19 @@ class OpenRows {
     std::memcpy(static_cast<void*>(&record), entry->row.data(), sizeof(Record));
     return true;
   }
-  /// Keeps a row as it was read; it must not be here. Nothing happens when there is no room.
+  [[nodiscard]] bool is_full() const { return count_ == kMost; }
+  /// Keeps a row as it was read; it must not be here, and there must be room. `stored`: its memory
+  /// in the table (Tables::in_place), or null.
   template <KeptOpen Record>
-  void keep(Table table, ByteSpan key, const Record& record) {
+  void keep(Table table, ByteSpan key, const Record& record, std::byte* stored) {
     Entry* const entry = add(Name(table, key), table, key);
-    if (entry == nullptr) return;
+    SLUICE_ASSERT(entry != nullptr);
     entry->put = &put_row<Record>;
+    entry->stored = stored;
     std::memcpy(entry->row.data(), &record, sizeof(Record));
   }
+  /// Rows no longer lie where Tables::in_place said.
+  void rows_moved() { ++moves_; }
   /// Replaces a row, to be written by flush(). False when there is no room for it.
   template <KeptOpen Record>
   [[nodiscard]] bool write(Table table, ByteSpan key, const Record& record) {
@@ -59,8 +65,8 @@ class OpenRows {
     return true;
   }
 
-  /// Encodes the changed rows and puts each once, in the order of their first use. Errors: those of
-  /// Tables::put; the transaction can then only be aborted.
+  /// Encodes the changed rows and writes each once, where it lies or by its key, in the order of
+  /// their first use. Errors: those of Tables::put; the transaction can then only be aborted.
   [[nodiscard]] Result<> flush(Tables& tables);
 
  private:
@@ -83,7 +89,9 @@ class OpenRows {
 
   struct Entry {
     Name name;
-    Result<> (*put)(Tables& tables, Table table, ByteSpan key, const Row& row);
+    Result<> (*put)(Tables& tables, Table table, ByteSpan key, const Row& row, std::byte* stored);
+    std::byte* stored;    ///< null = not known
+    std::uint64_t moves;  ///< when that was asked
     Table table;
     std::uint8_t key_bytes;
     bool changed;
@@ -93,10 +101,15 @@ class OpenRows {
   };
 
   template <KeptOpen Record>
-  static Result<> put_row(Tables& tables, Table table, ByteSpan key, const Row& row) {
+  static Result<> put_row(Tables& tables, Table table, ByteSpan key, const Row& row,
+                          std::byte* stored) {
     Record record;
     std::memcpy(static_cast<void*>(&record), row.data(), sizeof(Record));
-    return tables.put(table, key, encode(record));
+    const ByteSpan bytes = encode(record);
+    if (stored == nullptr) return tables.put(table, key, bytes);
+    SLUICE_ASSERT(bytes.size() == sizeof(Record));
+    std::memcpy(stored, bytes.data(), sizeof(Record));
+    return {};
   }
 
   [[nodiscard]] const Entry* find(const Name& name) const;
@@ -106,6 +119,7 @@ class OpenRows {
   [[nodiscard]] Entry* add(const Name& name, Table table, ByteSpan key);
 
   std::size_t count_ = 0;
+  std::uint64_t moves_ = 0;
   std::array<std::uint8_t, kPlaces> places_{};  ///< hash table: index of an entry + 1; 0 = free
   std::array<Entry, kMost> entries_;            ///< the first count_ have values
 };

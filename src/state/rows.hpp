@@ -16,7 +16,8 @@ ByteSpan span_of(const std::array<std::byte, Size>& key) {
 }
 
 /// Reads and checks one row in place: rows are large, and a copy at every return is felt. False
-/// when there is none; `record` is then as it was. Errors: corrupt, io.
+/// when there is none; `record` is then as it was. Errors: corrupt, io; full, where the row is kept
+/// open.
 template <class Record>
 Result<bool> load_into(Tables& tables, Table table, ByteSpan key, Record& record) {
   OpenRows* open = nullptr;
@@ -29,7 +30,11 @@ Result<bool> load_into(Tables& tables, Table table, ByteSpan key, Record& record
   if (bytes->empty()) return false;
   if (!decode_into(*bytes, record)) return fail(Errc::corrupt);
   if constexpr (KeptOpen<Record>) {
-    if (open != nullptr) open->keep(table, key, record);
+    if (open == nullptr || open->is_full()) return true;
+    Result<std::byte*> stored = nullptr;
+    if (bytes->size() == sizeof(Record)) stored = tables.in_place(table, key, sizeof(Record));
+    if (!stored) return std::unexpected(stored.error());
+    open->keep(table, key, record, *stored);
   }
   return true;
 }

@@ -23,6 +23,10 @@ class FaultyTables final : public state::Tables {
                              state::ByteSpan value) override;
   [[nodiscard]] Result<bool> erase(state::Table table, state::ByteSpan key) override;
   [[nodiscard]] Result<state::Row> seek(state::Table table, state::ByteSpan key) override;
+  [[nodiscard]] Result<std::byte*> in_place(state::Table table, state::ByteSpan key,
+                                            std::size_t bytes) override {
+    return inner_->in_place(table, key, bytes);
+  }
   [[nodiscard]] bool idem_room() override { return inner_->idem_room(); }
   /// With a fault each row is written at once, so that every write can be the one.
   [[nodiscard]] state::OpenRows* open_rows() override;

@@ -124,6 +124,50 @@ TEST_F(Twins, GroupsGiveWhatSingleVerbsGive) {
   EXPECT_GT(plain_.map(Table::outbox).size(), 100U);
 }
 
+// New keys between the rows that verbs have read: pages split, and rows come to lie elsewhere.
+TEST_F(Twins, RowsThatMoveBeforeTheyAreWrittenAreWrittenWhereTheyAre) {
+  std::vector<KeyPublish> keys(kMaxRowsPerTxn);
+  for (std::size_t i = 0; i < keys.size(); ++i) {
+    keys[i].digest.fill(static_cast<std::uint8_t>(i + 1));
+    keys[i].record.key_id = 1'000 + i;
+    keys[i].record.wallet_id = 1 + i % kWallets;
+  }
+  const auto reserve_some = [&](Tables& tables) {
+    for (std::uint64_t i = 0; i < 40; ++i) ASSERT_NO_FATAL_FAILURE(apply_both(tables, 8, i));
+  };
+  plain_.begin();
+  Tables& tables = begin();
+  reserve_some(tables);
+  ASSERT_TRUE(apply_keys(plain_, keys));
+  ASSERT_TRUE(apply_keys(tables, keys));
+  reserve_some(tables);
+  ASSERT_TRUE(environment_->store().commit());
+  plain_.commit();
+  expect_equal_rows();
+}
+
+TEST(OpenRows, WritesAChangedRowWhereItLiesUntilRowsMove) {
+  OpenRows rows;
+  MemoryTables tables;
+  WalletRecord wallet;
+  wallet.wallet_id = 7;
+  const AccountKey key = wallet_key(7);
+  const auto change = [&](Nanos available) {
+    wallet.available = available;
+    ASSERT_TRUE(rows.write(Table::accounts, span_of(key), wallet));
+    ASSERT_TRUE(rows.flush(tables));
+  };
+  std::array<std::byte, sizeof(WalletRecord)> stored{};
+  rows.keep(Table::accounts, span_of(key), wallet, stored.data());
+  change(5);
+  EXPECT_EQ(decode<WalletRecord>(stored)->available, 5);
+  EXPECT_EQ(tables.writes(), 0U);
+  rows.rows_moved();
+  change(6);
+  EXPECT_EQ(decode<WalletRecord>(stored)->available, 5);
+  EXPECT_EQ(decode<WalletRecord>(tables.get(Table::accounts, span_of(key)).value())->available, 6);
+}
+
 TEST(OpenRows, WritesAChangedRowOnceAndAnUnchangedOneNever) {
   OpenRows rows;
   MemoryTables tables;
@@ -131,7 +175,7 @@ TEST(OpenRows, WritesAChangedRowOnceAndAnUnchangedOneNever) {
   wallet.wallet_id = 7;
   const AccountKey first = wallet_key(7);
   const AccountKey second = wallet_key(8);
-  rows.keep(Table::accounts, span_of(first), wallet);
+  rows.keep(Table::accounts, span_of(first), wallet, nullptr);
   wallet.available = 5;
   ASSERT_TRUE(rows.write(Table::accounts, span_of(second), wallet));
   wallet.available = 6;

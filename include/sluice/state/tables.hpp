@@ -38,6 +38,12 @@ class Tables {
   [[nodiscard]] virtual Result<bool> erase(Table table, ByteSpan key) = 0;
   /// First row whose key is ≥ `key`; empty spans when there is none. Errors: io.
   [[nodiscard]] virtual Result<Row> seek(Table table, ByteSpan key) = 0;
+  /// Memory of the row that the last call, a get(), found at `key`: `bytes` that may be written
+  /// until the transaction ends, or OpenRows is told that rows moved. Null when rows are not
+  /// written in place. What get() returned is no longer valid. Errors as put.
+  [[nodiscard]] virtual Result<std::byte*> in_place(Table, ByteSpan, std::size_t) {
+    return nullptr;
+  }
   /// Whether `idem` may grow: it has a share of the map and no more.
   [[nodiscard]] virtual bool idem_room() = 0;
   /// Rows that this transaction reads and writes once, for rows.hpp alone: get() and seek() do not
