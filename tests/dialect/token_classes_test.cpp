@@ -2,8 +2,11 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <random>
 #include <string>
+
+#include "token_counter.hpp"
 
 namespace sluice::dialect {
 namespace {
@@ -52,6 +55,33 @@ TEST(TokenClasses, DoesNotDependOnCuts) {
       at += size;
     }
     ASSERT_EQ(fields(cut), whole);
+  }
+}
+
+// Long text is counted 64 bytes at a time up to what ends it, short text 32 at a time.
+TEST(TokenClasses, LongTextCountsAsItsShortPieces) {
+  std::mt19937 random(7);
+  const std::string_view pieces[] = {"word", "LongerIdentifierName", "camelCaseThing", " ",  "  ",
+                                     "123",  "CAPITALS",             "你",             "é",  "🙂",
+                                     "{}",   "a",                    "Z",              "9a", "_"};
+  for (int round = 0; round < 400; ++round) {
+    std::string text;
+    const std::size_t most = 1 + random() % 900;
+    while (text.size() < most) text += pieces[random() % std::size(pieces)];
+    const std::size_t stop = round % 3 == 0 ? text.size() : random() % text.size();
+    if (stop < text.size()) text[stop] = "\"\\\n"[random() % 3];
+    const std::string before = std::string(random() % 12, "aB 7"[random() % 4]);
+    TokenClasses whole = classes_of(before);
+    TokenClasses cut = whole;
+    const char* const end = text.data() + text.size();
+    ASSERT_EQ(count_until_special(whole, text.data(), text.data(), end), text.data() + stop);
+    for (std::size_t at = 0; at < stop;) {
+      const std::size_t size = std::min<std::size_t>(1 + random() % 40, stop - at);
+      cut.add_text(std::string_view(text).substr(at, size));
+      at += size;
+    }
+    ASSERT_EQ(fields(whole), fields(cut)) << text;
+    ASSERT_EQ(whole.last_masks, cut.last_masks);
   }
 }
 
