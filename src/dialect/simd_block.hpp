@@ -21,8 +21,11 @@ struct Block {
   [[nodiscard]] std::uint32_t mask(__m256i compared) const {
     return (static_cast<std::uint32_t>(_mm256_movemask_epi8(compared)) >> shift) & valid;
   }
-  /// Bit 7 of each byte.
-  [[nodiscard]] std::uint32_t high_bits() const { return mask(bytes); }
+  /// Of what `compare` makes of the bytes.
+  template <class Compare>
+  [[nodiscard]] std::uint32_t mask_of(Compare compare) const {
+    return mask(compare(bytes));
+  }
   [[nodiscard]] __m256i equal(char c) const {
     return _mm256_cmpeq_epi8(bytes, _mm256_set1_epi8(c));
   }

@@ -28,6 +28,7 @@ std::size_t OpenRows::Name::first_place() const {
 }
 
 void OpenRows::clear() {
+  moved_ = false;
   if (count_ == 0) return;
   count_ = 0;
   places_.fill(0);
@@ -51,7 +52,6 @@ OpenRows::Entry* OpenRows::add(const Name& name, Table table, ByteSpan key) {
   entry.table = table;
   entry.changed = false;
   entry.stored = nullptr;
-  entry.moves = moves_;
   entry.key_bytes = static_cast<std::uint8_t>(key.size());
   std::memcpy(entry.key.data(), key.data(), key.size());
   return &entry;
@@ -62,7 +62,7 @@ Result<> OpenRows::flush(Tables& tables) {
     Entry& entry = entries_[i];
     if (!entry.changed) continue;
     entry.changed = false;
-    std::byte* const stored = entry.moves == moves_ ? entry.stored : nullptr;
+    std::byte* const stored = moved_ ? nullptr : entry.stored;
     const Result<> put = entry.put(tables, entry.table, entry.key_span(), entry.row, stored);
     if (!put) return put;
   }

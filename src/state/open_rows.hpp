@@ -50,8 +50,8 @@ class OpenRows {
     entry->stored = stored;
     std::memcpy(entry->row.data(), &record, sizeof(Record));
   }
-  /// Rows no longer lie where Tables::in_place said.
-  void rows_moved() { ++moves_; }
+  /// Rows no longer lie where Tables::in_place said: those of this transaction go by their keys.
+  void rows_moved() { moved_ = true; }
   /// Replaces a row, to be written by flush(). False when there is no room for it.
   template <KeptOpen Record>
   [[nodiscard]] bool write(Table table, ByteSpan key, const Record& record) {
@@ -90,8 +90,7 @@ class OpenRows {
   struct Entry {
     Name name;
     Result<> (*put)(Tables& tables, Table table, ByteSpan key, const Row& row, std::byte* stored);
-    std::byte* stored;    ///< null = not known
-    std::uint64_t moves;  ///< when that was asked
+    std::byte* stored;  ///< where it lies, unless rows moved; null = not known
     Table table;
     std::uint8_t key_bytes;
     bool changed;
@@ -119,7 +118,7 @@ class OpenRows {
   [[nodiscard]] Entry* add(const Name& name, Table table, ByteSpan key);
 
   std::size_t count_ = 0;
-  std::uint64_t moves_ = 0;
+  bool moved_ = false;
   std::array<std::uint8_t, kPlaces> places_{};  ///< hash table: index of an entry + 1; 0 = free
   std::array<Entry, kMost> entries_;            ///< the first count_ have values
 };
