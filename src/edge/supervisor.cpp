@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <poll.h>
-#include <sys/file.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -17,13 +16,14 @@
 
 #include "control_pipe.hpp"
 #include "handover.hpp"
+#include "listeners.hpp"
 #include "page_server.hpp"
 #include "privileges.hpp"
 #include "program.hpp"
+#include "state_lock.hpp"
 #include "sluice/base/clock.hpp"
 #include "sluice/base/log.hpp"
 #include "sluice/base/random.hpp"
-#include "sluice/net/address.hpp"
 #include "sluice/state/environment.hpp"
 #include "sluice/tls/ticket_keys.hpp"
 
@@ -37,9 +37,6 @@ constexpr TimeNs kStableNs =
 constexpr TimeNs kKillAfterDrainNs = 10 * kSecond;
 constexpr TimeNs kTicketKeyNs = 12 * 3600 * kSecond;
 constexpr TimeNs kCheckMostNs = 10 * kSecond;
-/// The kernel takes a dead process's ring apart after its end, and until then the ring keeps the
-/// listening socket; shards whose supervisor was killed see it within 5 s.
-constexpr TimeNs kPortWaitNs = 6 * kSecond;
 constexpr std::size_t kEldersPerShard = 2;  ///< slots are four a shard
 
 struct ShardProcess {
@@ -74,11 +71,9 @@ class Supervisor {
   [[nodiscard]] bool program_is_sound() const;
   [[nodiscard]] Handover handover() const;
   [[nodiscard]] bool all_serve();
-  [[nodiscard]] int listener(const std::string& address, std::vector<Handover::Socket>& inherited);
   [[nodiscard]] bool all_gone() const;
   [[nodiscard]] std::uint32_t running() const;
   void attach_boards();
-  [[nodiscard]] bool hold_state();
   [[nodiscard]] static TimeNs now_ns() { return system_clock().monotonic_ns(); }
 
   const SupervisorOptions& options_;
@@ -93,8 +88,8 @@ class Supervisor {
   TimeNs next_ticket_key_ns_ = 0;
   std::unique_ptr<PageServer> pages_;
   std::unique_ptr<state::Boards> boards_;
+  StateLock state_lock_;
   int signals_ = -1;
-  int state_lock_ = -1;
   TimeNs drain_until_ns_ = 0;  ///< 0 = not draining
 };
 
@@ -109,70 +104,13 @@ void tell(int control, ShardCommand what, std::string_view more = {}) {
   explicit_bzero(message.data(), message.size());
 }
 
-/// A socket that listens on "ADDRESS:PORT", or -1 and one line in the log. Waits for a port in use
-/// up to `patience_ns`.
-int open_listener(const std::string& text, TimeNs patience_ns) {
-  const Result<net::Address> address = net::parse_address(text);
-  if (!address) {
-    complain("cannot listen on " + text + ": not an ADDRESS:PORT");
-    return -1;
-  }
-  Result<int> fd = net::listen_on(*address);
-  const TimeNs until_ns = system_clock().monotonic_ns() + patience_ns;
-  const auto in_use = [&] { return !fd && fd.error().sys_errno == EADDRINUSE; };
-  if (in_use() && patience_ns > 0) {
-    log_line(LogLevel::warning, "edge", text + " is in use; waiting for it");
-  }
-  while (in_use() && system_clock().monotonic_ns() < until_ns) {
-    poll(nullptr, 0, 10);
-    fd = net::listen_on(*address);
-  }
-  if (!fd) {
-    complain("cannot listen on " + text + ": " + std::strerror(fd.error().sys_errno));
-    return -1;
-  }
-  return *fd;
-}
-
 Supervisor::~Supervisor() {
-  for (const auto& sockets : {listening_, page_sockets_}) {
-    for (const Handover::Socket& socket : sockets) close(socket.fd);
-  }
+  close_all(listening_);
+  close_all(page_sockets_);
   for (const ShardProcess& shard : shards_) {
     if (shard.control >= 0) close(shard.control);
   }
   if (signals_ >= 0) close(signals_);
-  if (state_lock_ >= 0) close(state_lock_);
-}
-
-/// One edge a state directory: shards accept by the least connections on the board, so those of two
-/// edges, which have other ports, would keep each other from accepting. True as well while there is
-/// no directory yet: the reconciler makes it, and then this is asked again.
-bool Supervisor::hold_state() {
-  if (state_lock_ >= 0) return true;
-  const std::string path = options_.state_directory + "/" + state::kEdgeLockFile;
-  const int fd = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0660);
-  if (fd < 0) return true;
-  if (flock(fd, LOCK_EX | LOCK_NB) == 0) {
-    state_lock_ = fd;
-    const std::string pid = std::to_string(getpid()) + "\n";  // for who wants to signal us
-    const bool told = ftruncate(fd, 0) == 0 &&
-                      pwrite(fd, pid.data(), pid.size(), 0) == static_cast<ssize_t>(pid.size());
-    if (!told) complain(path + ": " + std::strerror(errno));
-    return true;
-  }
-  close(fd);
-  complain("another sluice-edge is at work in " + options_.state_directory);
-  return false;
-}
-
-/// The inherited socket of this address, or a new one.
-int Supervisor::listener(const std::string& address, std::vector<Handover::Socket>& inherited) {
-  const auto found = std::ranges::find(inherited, address, &Handover::Socket::address);
-  if (found == inherited.end()) return open_listener(address, kPortWaitNs);
-  const int fd = found->fd;
-  inherited.erase(found);
-  return fd;
 }
 
 bool Supervisor::take_over() {
@@ -189,21 +127,21 @@ bool Supervisor::take_over() {
   const auto lock =
       std::ranges::find(inherited_.pages, state::kEdgeLockFile, &Handover::Socket::address);
   if (lock != inherited_.pages.end()) {
-    state_lock_ = lock->fd;
+    state_lock_.adopt(lock->fd);
     inherited_.pages.erase(lock);
   }
   return true;
 }
 
 bool Supervisor::prepare() {
-  if (!take_over() || !hold_state()) return false;
+  if (!take_over() || !state_lock_.hold(options_.state_directory)) return false;
   for (const std::string& address : options_.listeners) {
-    const int fd = listener(address, inherited_.listening);
+    const int fd = inherit_or_open(address, inherited_.listening);
     if (fd < 0) return false;
     listening_.push_back({fd, address});
   }
   if (!options_.metrics_address.empty()) {
-    const int fd = listener(options_.metrics_address, inherited_.pages);
+    const int fd = inherit_or_open(options_.metrics_address, inherited_.pages);
     if (fd < 0) return false;
     page_sockets_.push_back({fd, options_.metrics_address});
     fcntl(fd, F_SETFL, O_NONBLOCK);
@@ -213,9 +151,8 @@ bool Supervisor::prepare() {
     });
   }
   // Listeners that the new configuration does not have: old shards accept on theirs to their end.
-  for (const auto& sockets : {inherited_.listening, inherited_.pages}) {
-    for (const Handover::Socket& socket : sockets) close(socket.fd);
-  }
+  close_all(inherited_.listening);
+  close_all(inherited_.pages);
   if (!drop_privileges()) return false;
   rotate_ticket_keys();
   std::signal(SIGPIPE, SIG_IGN);  // a shard may be dead that is told something
@@ -382,7 +319,8 @@ Handover Supervisor::handover() const {
                .listening = listening_,
                .pages = page_sockets_,
                .elders = elders_};
-  if (state_lock_ >= 0) out.pages.push_back({state_lock_, state::kEdgeLockFile});
+  const int lock = state_lock_.descriptor();
+  if (lock >= 0) out.pages.push_back({lock, state::kEdgeLockFile});
   for (const ShardProcess& shard : shards_) {
     if (shard.pid > 0) out.elders.push_back({shard.pid, shard.control});
   }
@@ -442,7 +380,7 @@ int Supervisor::run() {
   std::vector<pollfd> polls;
   bool alone = true;
   while (drain_until_ns_ == 0 || !all_gone()) {
-    if (alone && !(alone = hold_state())) begin_drain();
+    if (alone && !(alone = state_lock_.hold(options_.state_directory))) begin_drain();
     start_due();
     polls.clear();
     polls.push_back({.fd = signals_, .events = POLLIN, .revents = 0});
@@ -464,22 +402,6 @@ int Supervisor::run() {
 }
 
 }  // namespace
-
-bool check_listeners(const SupervisorOptions& options) {
-  const auto handover = parse_handover(options.take_over);
-  if (!handover) return false;
-  std::vector<std::string> wanted = options.listeners;
-  if (!options.metrics_address.empty()) wanted.push_back(options.metrics_address);
-  for (const std::string& address : wanted) {
-    const auto is_it = [&](const Handover::Socket& held) { return held.address == address; };
-    if (std::ranges::any_of(handover->listening, is_it)) continue;
-    if (std::ranges::any_of(handover->pages, is_it)) continue;
-    const int fd = open_listener(address, 0);
-    if (fd < 0) return false;
-    close(fd);
-  }
-  return true;
-}
 
 int run_supervisor(const SupervisorOptions& options) {
   Supervisor supervisor(options);
