@@ -30,6 +30,11 @@ struct Stream::Outgoing {
     ring::release_frame(self, bytes);
   }
 
+  /// The kernel has taken `bytes` of it, at most all.
+  void advance(std::size_t bytes) noexcept;
+  /// Copies what is still to be sent: the pieces it came from may be given back.
+  void set_aside();
+
   std::span<iovec> rest;  ///< what is still to be sent
   const std::size_t capacity;
   msghdr header{};

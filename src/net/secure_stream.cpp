@@ -55,7 +55,7 @@ void Stream::send_secured() noexcept {
     if (sending_) finish_send(std::unexpected(cipher.error()));
     return;
   }
-  if (taken > 0) advance_send(taken);
+  if (taken > 0) outgoing_->advance(taken);
   if (sending_ && outgoing_->rest.empty() && held_ != nullptr) {
     held_->clear();  // encrypted: the received bytes are not needed any more
     held_ = nullptr;

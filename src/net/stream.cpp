@@ -7,55 +7,20 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "outgoing.hpp"
-#include "secure_layer.hpp"
-
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <utility>
+
+#include "outgoing.hpp"
+#include "secure_layer.hpp"
+#include "socket_error.hpp"
 
 namespace sluice::net {
 namespace {
 
 constexpr std::uint32_t kDelaysACall = 32;
 constexpr TimeNs kStallLookShare = 8;
-
-Errc code_of(int error_number) {
-  switch (error_number) {
-    case ECONNRESET:
-    case ECONNABORTED:
-    case EPIPE:
-    case ENOTCONN:
-      return Errc::reset;
-    case ECONNREFUSED:
-    case EACCES:  // a firewall of this machine
-    case EPERM:
-      return Errc::refused;
-    case EHOSTUNREACH:
-    case EHOSTDOWN:
-    case ENETUNREACH:
-    case ENETDOWN:
-    case ENONET:
-      return Errc::unreachable;
-    case ETIMEDOUT:
-      return Errc::timed_out;
-    default:
-      return Errc::io;
-  }
-}
-
-// Of a connection that stood: what was sent may have been received, whatever the error.
-Error error_of(int error_number, Source peer) {
-  return {code_of(error_number), peer, Retry::no, error_number};
-}
-
-// Nothing was sent yet: another try may help.
-Error connect_error_of(int error_number, Source peer) {
-  if (error_number == EADDRNOTAVAIL)
-    return {Errc::full, Source::self, Retry::yes, error_number};  // no port left
-  return {code_of(error_number), peer, Retry::yes, error_number};
-}
 
 }  // namespace
 
@@ -273,37 +238,6 @@ void Stream::start_send(bool may_wait) noexcept {
   reactor_.start(send_op_, submission);
 }
 
-void Stream::advance_send(std::size_t bytes) noexcept {
-  Outgoing& out = *outgoing_;
-  while (bytes > 0) {
-    iovec& piece = out.rest.front();
-    if (bytes < piece.iov_len) {
-      piece.iov_base = static_cast<char*>(piece.iov_base) + bytes;
-      piece.iov_len -= bytes;
-      return;
-    }
-    bytes -= piece.iov_len;
-    out.rest = out.rest.subspan(1);
-  }
-}
-
-void Stream::set_aside_rest() noexcept {
-  Outgoing& out = *outgoing_;
-  std::size_t bytes = 0;
-  for (const iovec& piece : out.rest) bytes += piece.iov_len;
-  ring::Piece aside = ring::Piece::on_heap(bytes);
-  char* to = aside.data();
-  for (const iovec& piece : out.rest) {
-    std::memcpy(to, piece.iov_base, piece.iov_len);
-    to += piece.iov_len;
-  }
-  out.aside = std::move(aside);
-  out.rest = out.rest.first(1);
-  out.rest.front() = {out.aside.data(), out.aside.size()};
-  held_->clear();
-  held_ = nullptr;
-}
-
 void Stream::on_send(void* context, const ring::Completion& completion) {
   Stream& self = *static_cast<Stream*>(context);
   const bool again =
@@ -321,7 +255,7 @@ void Stream::on_send(void* context, const ring::Completion& completion) {
   } else if (self.secure_ && !self.connecting_) {
     self.on_sent_secured(completion.result);
   } else {
-    if (completion.result > 0) self.advance_send(static_cast<std::size_t>(completion.result));
+    if (completion.result > 0) self.outgoing_->advance(static_cast<std::size_t>(completion.result));
     if (!self.connecting_ && self.outgoing_->rest.empty()) {
       self.finish_send({});  // all is out, also when an abort came meanwhile
     } else if (self.aborted_) {
@@ -329,7 +263,10 @@ void Stream::on_send(void* context, const ring::Completion& completion) {
     } else if (self.connecting_) {
       self.finish_send({});
     } else {
-      if (self.held_ != nullptr) self.set_aside_rest();
+      if (self.held_ != nullptr) {
+        self.outgoing_->set_aside();
+        std::exchange(self.held_, nullptr)->clear();
+      }
       // Progress moves the deadline; an interruption does not.
       if (completion.result > 0 || !self.send_timer_.armed()) {
         self.arm_send_stall();

@@ -182,9 +182,7 @@ class Stream {
   void shut_secured_send() noexcept;
   void arm_send_stall() noexcept;
   [[nodiscard]] std::size_t unacknowledged() const noexcept;
-  void advance_send(std::size_t bytes) noexcept;
   void interrupt_send() noexcept;
-  void set_aside_rest() noexcept;
   void finish_close_if_idle() noexcept;
   [[nodiscard]] bool send_op_idle_result() const noexcept { return !sending_; }
 
