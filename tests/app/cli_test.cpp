@@ -138,6 +138,14 @@ TEST_F(CliTest, HelpAndMistakesOfTheCommandLine) {
   }
 }
 
+TEST_F(CliTest, SaysWhichVerbsThereAre) {
+  expect_refused("wallet", 2, "wallet: a verb is missing; there are show, history");
+  expect_refused("wallet list --json", 2, "wallet: there is no 'list'; there are show, history");
+  EXPECT_TRUE(sluice("").err.starts_with("sluice: a verb is missing; there are up, apply, check"));
+  EXPECT_TRUE(sluice("wallets").err.starts_with("sluice: there is no 'wallets'; there are up, "));
+  expect_refused("wallet show", 2, "customer is required");
+}
+
 TEST_F(CliTest, RefusalsAreOneClearLine) {
   good("customer add acme");
   expect_refused("customer add acme", 1, "customer 'acme': exists already");

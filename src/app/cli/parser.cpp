@@ -1,8 +1,11 @@
 #include "parser.hpp"
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cstdio>
 #include <map>
+#include <string>
+#include <vector>
 
 namespace sluice::cli {
 
@@ -24,6 +27,25 @@ void complain(std::string text) {
     if (c == '\n' || c == '\r') c = ' ';
   }
   std::fprintf(stderr, "sluice: %s\n", text.c_str());
+}
+
+/// Where a verb is needed and was not given, which there are; empty when it is not that.
+std::string missing_verb(CLI::App& app) {
+  const std::vector<CLI::App*> given = app.get_subcommands();
+  CLI::App& group = given.empty() ? app : *given.front();
+  if (!group.get_subcommands().empty()) return {};
+  std::string names;
+  for (const CLI::App* verb : group.get_subcommands([](const CLI::App*) { return true; })) {
+    names += (names.empty() ? "" : ", ") + verb->get_name();
+  }
+  if (names.empty()) return {};
+  std::string problem = given.empty() ? "" : group.get_name() + ": ";
+  const std::vector<std::string> words = app.remaining(true);
+  const auto unknown = std::ranges::find_if(words, [](const std::string& word) {
+    return !word.starts_with('-');
+  });
+  problem += unknown == words.end() ? "a verb is missing" : "there is no '" + *unknown + "'";
+  return problem + "; there are " + names;
 }
 
 }  // namespace
@@ -106,7 +128,8 @@ int Parser::run(int argc, char** argv) {
     impl_->app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     if (error.get_exit_code() == 0) return impl_->app.exit(error);  // --help
-    complain(error.what());
+    const std::string missing = missing_verb(impl_->app);
+    complain(missing.empty() ? error.what() : missing);
     return 2;
   }
   for (const auto& verb : impl_->verbs) {
