@@ -18,6 +18,11 @@ constexpr std::uint16_t kBufferGroup = 0;
 constexpr rlim_t kMostFiles = 65'536;
 /// User data of submissions whose completions say nothing; the reactor knows no such slot.
 constexpr std::uint64_t kNobody = ~std::uint64_t{0};
+/// Since Linux 6.15, which the header of liburing 2.9 does not know: a sleep for completions is not
+/// accounted as waiting for a disk. Else the idle core of a shard that has connections shows 100 %
+/// iowait.
+constexpr unsigned kFeatureNoIowait = 1U << 17U;
+constexpr unsigned kEnterNoIowait = 1U << 7U;
 
 class KernelRing final : public RingPort {
  public:
@@ -60,6 +65,7 @@ class KernelRing final : public RingPort {
   Result<> open_buffers(std::string& message);
   void fill_buffer_ring();
   void probe_receive_limit();
+  int submit_and_wait(TimeNs wait_ns);
   void set_file(int fd, int file);
   [[nodiscard]] bool is_kept(int fd) const {
     return fd >= 0 && static_cast<std::size_t>(fd) < files_.size() &&
@@ -73,6 +79,7 @@ class KernelRing final : public RingPort {
   bool open_ = false;
   bool incremental_ = false;
   bool receive_limit_ = false;
+  unsigned wait_flags_ = IORING_ENTER_GETEVENTS | IORING_ENTER_EXT_ARG;
   io_uring_buf_ring* buffer_ring_ = nullptr;
   char* memory_ = nullptr;
   /// Blocks that are provided. Only `ahead_` of them are in the kernel's ring, which uses them in
@@ -114,7 +121,10 @@ Result<> KernelRing::open(const KernelRingOptions& options, std::string& message
     return fail(Errc::io, Source::self, Retry::no, -rc);
   }
   open_ = true;
-  io_uring_register_ring_fd(&ring_);
+  if (io_uring_register_ring_fd(&ring_) == 1) wait_flags_ |= IORING_ENTER_REGISTERED_RING;
+  if (!options.profile_6_1 && (params.features & kFeatureNoIowait) != 0) {
+    wait_flags_ |= kEnterNoIowait;
+  }
   open_files();
   if (auto opened = open_buffers(message); !opened) return opened;
   return enable(message);
@@ -292,6 +302,20 @@ std::size_t KernelRing::take(std::span<Completion> out) {
   return count;
 }
 
+// As io_uring_submit_and_wait_timeout() for one completion, which takes no flags of ours. Returns
+// what io_uring_enter() does: how many were submitted, or an errno below 0.
+int KernelRing::submit_and_wait(TimeNs wait_ns) {
+  io_uring_sq& queue = ring_.sq;
+  queue.sqe_head = queue.sqe_tail;
+  __atomic_store_n(queue.ktail, queue.sqe_tail, __ATOMIC_RELEASE);
+  const unsigned waiting = queue.sqe_tail - __atomic_load_n(queue.khead, __ATOMIC_ACQUIRE);
+  const __kernel_timespec timeout{.tv_sec = wait_ns / kSecond, .tv_nsec = wait_ns % kSecond};
+  io_uring_getevents_arg argument{};
+  argument.ts = reinterpret_cast<std::uintptr_t>(&timeout);
+  return io_uring_enter2(static_cast<unsigned>(ring_.enter_ring_fd), waiting, 1, wait_flags_,
+                         reinterpret_cast<sigset_t*>(&argument), sizeof argument);
+}
+
 std::size_t KernelRing::enter(std::span<Completion> out, TimeNs wait_ns) {
   fill_buffer_ring();
   int rc = 0;
@@ -299,9 +323,7 @@ std::size_t KernelRing::enter(std::span<Completion> out, TimeNs wait_ns) {
     // Nothing to submit and nothing waiting in the kernel: no system call.
     if (io_uring_sq_ready(&ring_) != 0 || has_events()) rc = io_uring_submit_and_get_events(&ring_);
   } else {
-    __kernel_timespec timeout{.tv_sec = wait_ns / kSecond, .tv_nsec = wait_ns % kSecond};
-    io_uring_cqe* cqe = nullptr;
-    rc = io_uring_submit_and_wait_timeout(&ring_, &cqe, 1, &timeout, nullptr);
+    rc = submit_and_wait(wait_ns);
   }
   // Interrupted, timed out or too busy to submit are part of normal life; the queue stays for the
   // next turn. -EBADR says that a completion was lost, which no state of ours survives.
