@@ -322,7 +322,7 @@ std::size_t KernelRing::enter(std::span<Completion> out, TimeNs wait_ns) {
   if (wait_ns <= 0) {
     // Nothing to submit and nothing waiting in the kernel: no system call.
     if (io_uring_sq_ready(&ring_) != 0 || has_events()) rc = io_uring_submit_and_get_events(&ring_);
-  } else {
+  } else if (io_uring_sq_ready(&ring_) != 0 || io_uring_cq_ready(&ring_) == 0) {
     rc = submit_and_wait(wait_ns);
   }
   // Interrupted, timed out or too busy to submit are part of normal life; the queue stays for the
