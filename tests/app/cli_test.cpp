@@ -144,6 +144,8 @@ TEST_F(CliTest, SaysWhichVerbsThereAre) {
   EXPECT_TRUE(sluice("").err.starts_with("sluice: a verb is missing; there are up, apply, check"));
   EXPECT_TRUE(sluice("wallets").err.starts_with("sluice: there is no 'wallets'; there are up, "));
   expect_refused("wallet show", 2, "customer is required");
+  // Another mistake that comes first is told as what it is.
+  EXPECT_TRUE(sluice("--config").err.starts_with("sluice: --config: ")) << sluice("--config").err;
 }
 
 TEST_F(CliTest, RefusalsAreOneClearLine) {

@@ -128,7 +128,8 @@ int Parser::run(int argc, char** argv) {
     impl_->app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     if (error.get_exit_code() == 0) return impl_->app.exit(error);  // --help
-    const std::string missing = missing_verb(impl_->app);
+    const bool lacks = dynamic_cast<const CLI::RequiredError*>(&error) != nullptr;
+    const std::string missing = lacks ? missing_verb(impl_->app) : "";
     complain(missing.empty() ? error.what() : missing);
     return 2;
   }
