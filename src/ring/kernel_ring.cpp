@@ -308,11 +308,11 @@ int KernelRing::submit_and_wait(TimeNs wait_ns) {
   io_uring_sq& queue = ring_.sq;
   queue.sqe_head = queue.sqe_tail;
   __atomic_store_n(queue.ktail, queue.sqe_tail, __ATOMIC_RELEASE);
-  const unsigned waiting = queue.sqe_tail - __atomic_load_n(queue.khead, __ATOMIC_ACQUIRE);
   const __kernel_timespec timeout{.tv_sec = wait_ns / kSecond, .tv_nsec = wait_ns % kSecond};
   io_uring_getevents_arg argument{};
   argument.ts = reinterpret_cast<std::uintptr_t>(&timeout);
-  return io_uring_enter2(static_cast<unsigned>(ring_.enter_ring_fd), waiting, 1, wait_flags_,
+  return io_uring_enter2(static_cast<unsigned>(ring_.enter_ring_fd),
+                         io_uring_sq_ready(&ring_), 1, wait_flags_,
                          reinterpret_cast<sigset_t*>(&argument), sizeof argument);
 }
 
